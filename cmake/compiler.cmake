@@ -1,0 +1,15 @@
+# Warnings, caching and sanitizers: how every file of the project is compiled.
+add_library(qkv_options INTERFACE)
+target_compile_options(qkv_options INTERFACE -Wall -Wextra -Wshadow -Wno-unknown-pragmas -fno-math-errno)
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
+endif()
+
+if(QKV_SANITIZE)
+  target_compile_options(qkv_options INTERFACE -fsanitize=${QKV_SANITIZE} -fno-omit-frame-pointer -g1 -O1
+                         -fno-sanitize-recover=all)
+  target_link_options(qkv_options INTERFACE -fsanitize=${QKV_SANITIZE})
+endif()

@@ -1,0 +1,14 @@
+# Libraries the project stands on; docs/dependencies.md says why each was chosen.
+find_package(PkgConfig REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(dnnl REQUIRED)
+pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc icu-i18n)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+
+# ThreadSanitizer does not see OpenMP's barriers, so that build runs qkv's own loops on plain threads.
+if(NOT QKV_SANITIZE STREQUAL "thread")
+  find_package(OpenMP)
+endif()

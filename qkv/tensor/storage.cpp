@@ -1,0 +1,122 @@
+#include "qkv/tensor/storage.h"
+
+#include "qkv/core/error.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+
+namespace qkv {
+namespace {
+
+constexpr size_t alignment = 64;
+constexpr size_t huge_page = size_t{2} << 20;
+
+// Sizes are rounded so that nearly equal requests share blocks: to an eighth of their power of two.
+size_t block_size(size_t bytes) {
+  if (bytes <= alignment) return alignment;
+  size_t power = alignment;
+  while (power * 2 < bytes) power *= 2;
+  const size_t step = std::max(alignment, power / 8);
+  return (bytes + step - 1) / step * step;
+}
+
+// Freed blocks by size. Leaked on purpose: tensors in static storage may outlive any other static object.
+class Cache {
+ public:
+  void* take(size_t bytes) {
+    const size_t size = block_size(bytes);
+    {
+      const std::lock_guard lock(mutex_);
+      use_.now += size;
+      use_.peak = std::max(use_.peak, use_.now);
+      const auto found = free_.find(size);
+      if (found != free_.end()) {
+        void* block = found->second;
+        free_.erase(found);
+        use_.cached -= size;
+        return block;
+      }
+    }
+    const size_t align = size >= huge_page ? huge_page : alignment;
+    const size_t rounded = (size + align - 1) / align * align;
+    void* block = std::aligned_alloc(align, rounded);
+    if (block == nullptr) {
+      release();
+      block = std::aligned_alloc(align, rounded);
+    }
+    if (block == nullptr) {
+      give_up(size);
+      throw Error("memory", fmt::format("cannot allocate {:.1f} MiB", static_cast<double>(bytes) / (1 << 20)),
+                  "use a smaller batch or context, or activation checkpointing");
+    }
+    if (align == huge_page) ::madvise(block, rounded, MADV_HUGEPAGE);
+    return block;
+  }
+
+  void put(void* block, size_t bytes) {
+    const size_t size = block_size(bytes);
+    const std::lock_guard lock(mutex_);
+    use_.now -= size;
+    use_.cached += size;
+    free_.emplace(size, block);
+  }
+
+  void release() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [size, block] : free_) std::free(block);
+    free_.clear();
+    use_.cached = 0;
+  }
+
+  MemoryUse use() {
+    const std::lock_guard lock(mutex_);
+    return use_;
+  }
+
+ private:
+  void give_up(size_t size) {
+    const std::lock_guard lock(mutex_);
+    use_.now -= size;
+  }
+
+  std::mutex mutex_;
+  std::multimap<size_t, void*> free_;
+  MemoryUse use_;
+};
+
+Cache& cache() {
+  static Cache* const instance = new Cache;
+  return *instance;
+}
+
+}  // namespace
+
+std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) {
+  if (device.type != Device::Type::cpu) throw Error("memory", "this build has no CUDA support", "use --device cpu");
+  std::shared_ptr<Storage> storage(new Storage);
+  storage->data_ = cache().take(bytes);
+  storage->bytes_ = bytes;
+  storage->device_ = device;
+  return storage;
+}
+
+std::shared_ptr<Storage> Storage::borrow(const void* data, size_t bytes, std::shared_ptr<const void> owner) {
+  std::shared_ptr<Storage> storage(new Storage);
+  storage->data_ = const_cast<void*>(data);
+  storage->bytes_ = bytes;
+  storage->owner_ = std::move(owner);
+  return storage;
+}
+
+Storage::~Storage() {
+  if (!owner_ && data_ != nullptr) cache().put(data_, bytes_);
+}
+
+MemoryUse memory_use() { return cache().use(); }
+void release_cached_memory() { cache().release(); }
+
+}  // namespace qkv

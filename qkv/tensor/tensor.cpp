@@ -1,0 +1,159 @@
+#include "qkv/tensor/tensor.h"
+
+#include "qkv/core/error.h"
+
+#include <cstring>
+
+namespace qkv {
+namespace {
+
+Shape row_major_strides(const Shape& shape) {
+  Shape strides = shape;
+  int64_t step = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    strides.set(i, step);
+    step *= shape[i];
+  }
+  return strides;
+}
+
+template <typename T>
+constexpr DType dtype_of() {
+  if constexpr (std::is_same_v<T, float>) return DType::f32;
+  if constexpr (std::is_same_v<T, int64_t>) return DType::i64;
+  if constexpr (std::is_same_v<T, int32_t>) return DType::i32;
+  if constexpr (std::is_same_v<T, uint8_t>) return DType::u8;
+}
+
+template <typename T>
+T read_element(const void* base, DType dtype, int64_t index) {
+  switch (dtype) {
+    case DType::f32: return static_cast<T>(static_cast<const float*>(base)[index]);
+    case DType::bf16: return static_cast<T>(static_cast<float>(static_cast<const bf16*>(base)[index]));
+    case DType::f16: return static_cast<T>(static_cast<float>(static_cast<const f16*>(base)[index]));
+    case DType::i64: return static_cast<T>(static_cast<const int64_t*>(base)[index]);
+    case DType::i32: return static_cast<T>(static_cast<const int32_t*>(base)[index]);
+    case DType::u8:
+    case DType::boolean: return static_cast<T>(static_cast<const uint8_t*>(base)[index]);
+  }
+  return T{};
+}
+
+}  // namespace
+
+Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
+  int64_t bytes = 0;
+  if (__builtin_mul_overflow(shape.numel(), size_of(dtype), &bytes)) throw Error("tensor", to_string(shape) + " is too large");
+  return wrap(Storage::allocate(static_cast<size_t>(bytes), device), 0, shape, dtype);
+}
+
+Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
+  Tensor tensor = empty(shape, dtype, device);
+  std::memset(tensor.raw(), 0, tensor.storage_->bytes());
+  return tensor;
+}
+
+Tensor Tensor::wrap(std::shared_ptr<Storage> storage, size_t byte_offset, const Shape& shape, DType dtype) {
+  Tensor tensor;
+  tensor.storage_ = std::move(storage);
+  tensor.byte_offset_ = byte_offset;
+  tensor.shape_ = shape;
+  tensor.strides_ = row_major_strides(shape);
+  tensor.dtype_ = dtype;
+  return tensor;
+}
+
+template <typename T>
+Tensor Tensor::from(const Shape& shape, const std::vector<T>& values) {
+  if (shape.numel() != static_cast<int64_t>(values.size()))
+    throw Error("tensor", fmt::format("{} values for shape {}", values.size(), to_string(shape)));
+  Tensor tensor = empty(shape, dtype_of<T>());
+  if (!values.empty()) std::memcpy(tensor.raw(), values.data(), values.size() * sizeof(T));
+  return tensor;
+}
+template Tensor Tensor::from(const Shape&, const std::vector<float>&);
+template Tensor Tensor::from(const Shape&, const std::vector<int64_t>&);
+template Tensor Tensor::from(const Shape&, const std::vector<int32_t>&);
+template Tensor Tensor::from(const Shape&, const std::vector<uint8_t>&);
+
+bool Tensor::contiguous() const {
+  int64_t step = 1;
+  for (int i = rank() - 1; i >= 0; --i) {
+    if (shape_[i] != 1 && strides_[i] != step) return numel() == 0;
+    step *= shape_[i];
+  }
+  return true;
+}
+
+Tensor Tensor::view(const Shape& shape) const {
+  if (!contiguous()) throw Error("view", "the tensor is not contiguous", "", Error::Kind::internal);
+  if (shape.numel() != numel())
+    throw Error("view", fmt::format("cannot view {} as {}", to_string(shape_), to_string(shape)), "", Error::Kind::internal);
+  Tensor result = *this;
+  result.shape_ = shape;
+  result.strides_ = row_major_strides(shape);
+  result.grad_meta_ = nullptr;
+  return result;
+}
+
+Tensor Tensor::narrow(int dim, int64_t begin, int64_t length) const {
+  if (dim < 0) dim += rank();
+  if (dim < 0 || dim >= rank() || begin < 0 || length < 0 || begin + length > shape_[dim])
+    throw Error("narrow", fmt::format("[{}, {}) of dimension {} is outside {}", begin, begin + length, dim, to_string(shape_)), "",
+                Error::Kind::internal);
+  Tensor result = *this;
+  result.shape_.set(dim, length);
+  result.byte_offset_ += static_cast<size_t>(begin * strides_[dim] * size_of(dtype_));
+  result.grad_meta_ = nullptr;
+  return result;
+}
+
+Tensor Tensor::transpose(int a, int b) const {
+  Tensor result = *this;
+  result.shape_.set(a, shape_[b]);
+  result.shape_.set(b, shape_[a]);
+  result.strides_.set(a, strides_[b]);
+  result.strides_.set(b, strides_[a]);
+  result.grad_meta_ = nullptr;
+  return result;
+}
+
+Tensor Tensor::detach() const {
+  Tensor result = *this;
+  result.grad_meta_ = nullptr;
+  return result;
+}
+
+template <typename T>
+std::vector<T> Tensor::to_vector() const {
+  std::vector<T> values;
+  const int64_t count = numel();
+  values.reserve(static_cast<size_t>(count));
+  std::array<int64_t, Shape::max_rank> index{};
+  for (int64_t n = 0; n < count; ++n) {
+    int64_t offset = 0;
+    for (int i = 0; i < rank(); ++i) offset += index[static_cast<size_t>(i)] * strides_[i];
+    values.push_back(read_element<T>(raw(), dtype_, offset));
+    for (int i = rank() - 1; i >= 0; --i) {
+      if (++index[static_cast<size_t>(i)] < shape_[i]) break;
+      index[static_cast<size_t>(i)] = 0;
+    }
+  }
+  return values;
+}
+template std::vector<float> Tensor::to_vector() const;
+template std::vector<double> Tensor::to_vector() const;
+template std::vector<int64_t> Tensor::to_vector() const;
+template std::vector<int32_t> Tensor::to_vector() const;
+template std::vector<uint8_t> Tensor::to_vector() const;
+
+template <typename T>
+T Tensor::item() const {
+  if (numel() != 1) throw Error("item", fmt::format("{} is not one value", to_string(shape_)), "", Error::Kind::internal);
+  return read_element<T>(raw(), dtype_, 0);
+}
+template float Tensor::item() const;
+template double Tensor::item() const;
+template int64_t Tensor::item() const;
+
+}  // namespace qkv

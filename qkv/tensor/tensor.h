@@ -1,0 +1,69 @@
+// A tensor: typed memory with a shape and strides. A cheap handle; copies share the memory. No arithmetic here.
+#pragma once
+
+#include "qkv/tensor/dtype.h"
+#include "qkv/tensor/shape.h"
+#include "qkv/tensor/storage.h"
+
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace qkv {
+
+struct GradMeta;  // what the tape knows of a tensor (ops/autograd.h)
+
+class Tensor {
+ public:
+  Tensor() = default;  // undefined: no memory, converts to false
+
+  static Tensor empty(const Shape& shape, DType dtype = DType::f32, Device device = {});  // contents arbitrary
+  static Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = {});
+  static Tensor wrap(std::shared_ptr<Storage> storage, size_t byte_offset, const Shape& shape, DType dtype);
+  template <typename T>
+  static Tensor from(const Shape& shape, const std::vector<T>& values);  // T: float, int64_t, int32_t, uint8_t
+
+  explicit operator bool() const { return storage_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  const Shape& strides() const { return strides_; }  // in elements
+  int rank() const { return shape_.rank(); }
+  int64_t size(int dim) const { return shape_[dim]; }    // negative counts from the end
+  int64_t stride(int dim) const { return strides_[dim]; }
+  int64_t numel() const { return shape_.numel(); }
+  DType dtype() const { return dtype_; }
+  Device device() const { return storage_->device(); }
+  bool contiguous() const;
+
+  // Views on the same memory; they know nothing of gradients (ops:: has differentiable forms).
+  Tensor view(const Shape& shape) const;  // contiguous tensors only
+  Tensor narrow(int dim, int64_t begin, int64_t length) const;
+  Tensor transpose(int a, int b) const;
+  Tensor detach() const;  // the same memory without its tape
+
+  // Direct access, for kernels, files and tests.
+  void* raw() const { return static_cast<char*>(storage_->data()) + byte_offset_; }
+  template <typename T>
+  T* data() const {
+    return static_cast<T*>(raw());
+  }
+  template <typename T>
+  std::vector<T> to_vector() const;  // a copy in row-major order, converted from any dtype
+  template <typename T = float>
+  T item() const;                    // the value of a one-element tensor
+
+  bool shares_memory(const Tensor& other) const { return storage_ == other.storage_; }
+  long storage_uses() const { return storage_.use_count(); }
+
+  const std::shared_ptr<GradMeta>& grad_meta() const { return grad_meta_; }
+  void set_grad_meta(std::shared_ptr<GradMeta> meta) { grad_meta_ = std::move(meta); }
+
+ private:
+  std::shared_ptr<Storage> storage_;
+  size_t byte_offset_ = 0;
+  Shape shape_;
+  Shape strides_;
+  DType dtype_ = DType::f32;
+  std::shared_ptr<GradMeta> grad_meta_;
+};
+
+}  // namespace qkv
