@@ -1,0 +1,363 @@
+// The one interface between the operations and the machine. A kernel set is a table of functions on raw memory:
+// `reference` (plain loops, the specification), `cpu` (fast), and a place for `cuda`. Kernels trust their input:
+// ops/ checks shapes and dtypes before it calls one.
+//
+// Conventions. Sizes and strides are in elements. "compute type" is f32 or bf16: all pointers so described in one
+// call have the same dtype, named by the field `type`; arithmetic inside is f32, results round once on the way
+// out. Norm weights, biases, statistics and every parameter gradient are f32 always. Token ids are i32.
+// A null pointer means "not wanted" or "not given" where the comment says so. Buffers do not overlap unless the
+// comment allows it. Results do not depend on timing: the same thread count gives the same bits.
+#pragma once
+
+#include "qkv/kernels/activation.h"
+#include "qkv/tensor/dtype.h"
+#include "qkv/tensor/storage.h"
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace qkv::kernels {
+
+// C[m,n] = activation(op(A)[m,k] op(B)[k,n] + bias[n]) (+ C before, when accumulate; then no activation).
+// op(A) is A[m,k] with leading dimension lda, or, transposed, A stored as [k,m]. Likewise B: [k,n], or, transposed,
+// [n,k], which is how a linear layer keeps its weight. A and B: f32 or bf16, independently; C: f32 or bf16.
+// Where both inputs are bf16 the products are exact and sums are f32. Sizes may be 0 (k = 0 gives bias or zeros).
+struct Gemm {
+  int64_t m = 0, n = 0, k = 0;
+  const void* a = nullptr;
+  DType a_type = DType::f32;
+  int64_t lda = 0;
+  bool a_transposed = false;
+  const void* b = nullptr;
+  DType b_type = DType::f32;
+  int64_t ldb = 0;
+  bool b_transposed = false;
+  void* c = nullptr;
+  DType c_type = DType::f32;
+  int64_t ldc = 0;
+  bool accumulate = false;
+  const float* bias = nullptr;  // may be null
+  Activation activation = Activation::none;
+};
+
+// out[j] = sum_i x[i,j] (+ out[j] when accumulate): the gradient of a bias. x has the compute type.
+struct SumRows {
+  int64_t rows = 0, width = 0;
+  const void* x = nullptr;
+  DType type = DType::f32;
+  float* out = nullptr;
+  bool accumulate = false;
+};
+
+// out[i,:] = table[ids[i],:]; table and out may differ in type (f32, bf16). When accumulate, adds to out.
+struct Gather {
+  int64_t rows = 0, width = 0;
+  const int32_t* ids = nullptr;
+  const void* table = nullptr;
+  DType table_type = DType::f32;
+  void* out = nullptr;
+  DType out_type = DType::f32;
+  bool accumulate = false;
+};
+
+// out[ids[i],:] += x[i,:], in the order of i for each row of out (deterministic). out is f32 [table_rows, width].
+struct ScatterAdd {
+  int64_t rows = 0, width = 0, table_rows = 0;
+  const int32_t* ids = nullptr;
+  const void* x = nullptr;
+  DType type = DType::f32;
+  float* out = nullptr;
+};
+
+// Layer norm (Ba et al. 2016): y = (s - mean(s)) * rstd * weight + bias, rstd = 1 / sqrt(var(s) + eps), or RMS norm
+// (Zhang & Sennrich 2019): y = s * rstd * weight, rstd = 1 / sqrt(mean(s^2) + eps), over each row of s = x + residual.
+// `sum` receives s when residual is given (s is rounded to the compute type first); it may be the same memory as x
+// or residual. mean (layer norm only) and rstd [rows] may be null when no backward pass follows.
+enum class NormKind : uint8_t { layer, rms };
+struct Norm {
+  NormKind kind = NormKind::layer;
+  int64_t rows = 0, width = 0;
+  float eps = 0;
+  DType type = DType::f32;
+  const void* x = nullptr;
+  const void* residual = nullptr;  // may be null
+  void* sum = nullptr;             // null exactly when residual is
+  const float* weight = nullptr;
+  const float* bias = nullptr;  // may be null
+  void* y = nullptr;
+  float* mean = nullptr;
+  float* rstd = nullptr;
+};
+
+// From dy and the forward's s, mean and rstd: ds = dnorm/ds (dy) + dsum, where dsum (may be null) is the gradient that
+// reaches s by another way. dweight and dbias are added to when accumulate, else overwritten; each may be null.
+// ds may be the same memory as dy or dsum.
+struct NormBackward {
+  NormKind kind = NormKind::layer;
+  int64_t rows = 0, width = 0;
+  DType type = DType::f32;
+  const void* s = nullptr;
+  const void* dy = nullptr;
+  const void* dsum = nullptr;
+  const float* weight = nullptr;
+  const float* mean = nullptr;
+  const float* rstd = nullptr;
+  void* ds = nullptr;
+  float* dweight = nullptr;
+  float* dbias = nullptr;
+  bool accumulate = false;
+};
+
+// y = f(x), elementwise. y may be x.
+struct Activate {
+  Activation kind = Activation::none;
+  int64_t count = 0;
+  DType type = DType::f32;
+  const void* x = nullptr;
+  void* y = nullptr;
+};
+
+// dx = f'(x) dy. dx may be dy.
+struct ActivateBackward {
+  Activation kind = Activation::none;
+  int64_t count = 0;
+  DType type = DType::f32;
+  const void* x = nullptr;
+  const void* dy = nullptr;
+  void* dx = nullptr;
+};
+
+// Gated units (Shazeer 2020): x is [rows, 2 width], gate before up; y[rows, width] = f(gate) * up.
+struct Gated {
+  Activation kind = Activation::silu;
+  int64_t rows = 0, width = 0;
+  DType type = DType::f32;
+  const void* x = nullptr;
+  void* y = nullptr;
+};
+struct GatedBackward {
+  Activation kind = Activation::silu;
+  int64_t rows = 0, width = 0;
+  DType type = DType::f32;
+  const void* x = nullptr;
+  const void* dy = nullptr;  // [rows, width]
+  void* dx = nullptr;        // [rows, 2 width]
+};
+
+// A [batch, time, heads, head_dim] array whose last dimension is dense.
+struct Heads {
+  void* data = nullptr;
+  int64_t batch_stride = 0, time_stride = 0, head_stride = 0;
+};
+struct ConstHeads {
+  const void* data = nullptr;
+  int64_t batch_stride = 0, time_stride = 0, head_stride = 0;
+};
+
+// Scaled dot-product attention (Vaswani et al. 2017), without ever holding T x S scores for all heads
+// (Dao et al. 2022):
+//   out[b,t,h,:] = sum_s p[b,h,t,s] v[b,s,g,:],  p = softmax_s(scale q.k + bias[h,t,s]),  g = h / (heads / kv_heads)
+// Query t stands at key position t + (keys - queries). causal: it sees s <= its position; window > 0: only the last
+// `window` of those (s > position - window; not causal: also s < position + window). key_mask u8 [batch, keys]: 0
+// hides a key from every query of that row. A query that sees nothing gives zeros. bias f32 with its own strides
+// (0 = shared). Dropout on p with probability `dropout`: element index ((b heads + h) queries + t) keys + s, as
+// 32 bits, dropped when dropout_hash(dropout_key, index) < dropout * 2^32, others divided by 1 - dropout.
+// logsumexp f32 [batch, heads, queries] (of the scaled, biased scores; 0 where nothing is seen): may be null when no
+// backward pass follows.
+struct Attention {
+  int64_t batch = 0, queries = 0, keys = 0, heads = 0, kv_heads = 0, head_dim = 0;
+  DType type = DType::f32;
+  ConstHeads q, k, v;
+  Heads out;
+  float* logsumexp = nullptr;
+  float scale = 1;
+  bool causal = false;
+  int64_t window = 0;
+  const uint8_t* key_mask = nullptr;
+  const float* bias = nullptr;
+  int64_t bias_batch_stride = 0, bias_head_stride = 0, bias_query_stride = 0, bias_key_stride = 0;
+  float dropout = 0;
+  uint32_t dropout_key = 0;
+};
+
+// The gradients of Attention. `forward` holds its arguments, `out` and `logsumexp` included. dq, dk, dv are
+// overwritten. dbias: f32, laid out by the bias strides, added to; may be null.
+struct AttentionBackward {
+  Attention forward;
+  ConstHeads dout;
+  Heads dq, dk, dv;
+  float* dbias = nullptr;
+};
+
+// The probabilities p that Attention uses, before dropout: f32 [batch, heads, queries, keys]. For looking inside.
+struct AttentionPattern {
+  Attention forward;  // v, out and dropout are not read
+  float* pattern = nullptr;
+};
+
+// Rotary position embedding (Su et al. 2021) on the first `rotary_dim` of head_dim; the rest is copied.
+// Pair i, of elements (i, i + rotary_dim/2), or (2i, 2i+1) when interleaved, turns by angle a = table row of
+// positions[b,t]: (x cos a - y sin a, x sin a + y cos a); inverse turns by -a, which is the gradient.
+// cosine and sine: f32 [table_rows, rotary_dim/2]. positions: i32 [batch, time]. out may be x.
+struct Rotary {
+  int64_t batch = 0, time = 0, heads = 0, head_dim = 0, rotary_dim = 0;
+  DType type = DType::f32;
+  ConstHeads x;
+  Heads out;
+  const float* cosine = nullptr;
+  const float* sine = nullptr;
+  const int32_t* positions = nullptr;
+  bool interleaved = false;
+  bool inverse = false;
+};
+
+// Softmax cross-entropy of each row of logits [rows, vocab] against targets [rows]:
+//   loss[i] = (1 - smoothing) (lse - x_target) + smoothing (lse - mean(x)),   lse = log sum exp x
+// and dlogits[i,:] = scale * dloss[i]/dx. A target outside [0, vocab), such as -100, is ignored: loss 0, gradient 0.
+// dlogits may be null, or the same memory as logits.
+struct CrossEntropy {
+  int64_t rows = 0, vocab = 0;
+  DType type = DType::f32;
+  const void* logits = nullptr;
+  int64_t ld = 0;
+  const int32_t* targets = nullptr;
+  float smoothing = 0;
+  float scale = 1;
+  float* loss = nullptr;
+  void* dlogits = nullptr;
+};
+
+// y = softmax(x) over each row, or log softmax. y may be x.
+struct Softmax {
+  int64_t rows = 0, width = 0;
+  DType type = DType::f32;
+  bool log = false;
+  const void* x = nullptr;
+  void* y = nullptr;
+};
+// dx from dy and y: y (dy - sum(dy y)), or for log softmax dy - exp(y) sum(dy). dx may be dy.
+struct SoftmaxBackward {
+  int64_t rows = 0, width = 0;
+  DType type = DType::f32;
+  bool log = false;
+  const void* y = nullptr;
+  const void* dy = nullptr;
+  void* dx = nullptr;
+};
+
+// y[i] = alpha a[i] op beta b[i % b_count], elementwise. y may be a (or b when b_count == count).
+enum class BinaryOp : uint8_t { add, multiply };
+struct Binary {
+  BinaryOp op = BinaryOp::add;
+  int64_t count = 0, b_count = 0;  // b_count divides count
+  DType type = DType::f32;
+  const void* a = nullptr;
+  const void* b = nullptr;
+  void* y = nullptr;
+  float alpha = 1, beta = 1;  // add: alpha a + beta b; multiply: alpha beta a b
+};
+
+// y = alpha x. y may be x.
+struct Scale {
+  int64_t count = 0;
+  DType type = DType::f32;
+  const void* x = nullptr;
+  void* y = nullptr;
+  float alpha = 1;
+};
+
+// Inverted dropout: element i is dropped when dropout_hash(key, i mod 2^32) < p * 2^32, others are divided by 1 - p.
+// The same call on the gradient is its backward pass. y may be x.
+struct Dropout {
+  int64_t count = 0;
+  DType type = DType::f32;
+  const void* x = nullptr;
+  void* y = nullptr;
+  float p = 0;
+  uint32_t key = 0;
+};
+
+// y = x for arrays of up to six dimensions with any strides, converting between any two dtypes (float to integer is not
+// asked for). Serves casts, transposes and concatenation.
+struct Copy {
+  int rank = 0;
+  int64_t size[6] = {};
+  const void* x = nullptr;
+  DType x_type = DType::f32;
+  int64_t x_stride[6] = {};
+  void* y = nullptr;
+  DType y_type = DType::f32;
+  int64_t y_stride[6] = {};
+};
+
+// Optimizers take all tensors of a parameter group in one call. `gradient` is multiplied by `gradient_scale` (clipping,
+// averaging). `half`, if given, receives the new parameter rounded to bf16.
+struct OptimizerTensor {
+  int64_t count = 0;
+  float* parameter = nullptr;
+  const float* gradient = nullptr;
+  float* first = nullptr;   // first moment or momentum
+  float* second = nullptr;  // second moment (AdamW only)
+  bf16* half = nullptr;
+};
+
+// AdamW (Loshchilov & Hutter 2019): m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
+// p = p (1 - lr decay) - lr (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps). step counts from 1.
+struct AdamW {
+  float lr = 0, beta1 = 0.9F, beta2 = 0.999F, eps = 1e-8F, weight_decay = 0, gradient_scale = 1;
+  int64_t step = 1;
+};
+// Lion (Chen et al. 2023): p = p (1 - lr decay) - lr sign(b1 m + (1-b1) g); m = b2 m + (1-b2) g.
+struct Lion {
+  float lr = 0, beta1 = 0.9F, beta2 = 0.99F, weight_decay = 0, gradient_scale = 1;
+};
+// SGD with momentum: m = momentum m + g; p = p (1 - lr decay) - lr (nesterov ? g + momentum m : m). With momentum 0,
+// `first` may be null.
+struct Sgd {
+  float lr = 0, momentum = 0, weight_decay = 0, gradient_scale = 1;
+  bool nesterov = false;
+};
+
+// The table. Every entry of `reference` is set; another set takes reference's entry where it has none of its own,
+// and says so in `inherited`.
+struct KernelSet {
+  std::string_view name;
+  void (*gemm)(const Gemm&) = nullptr;
+  void (*sum_rows)(const SumRows&) = nullptr;
+  void (*gather)(const Gather&) = nullptr;
+  void (*scatter_add)(const ScatterAdd&) = nullptr;
+  void (*norm)(const Norm&) = nullptr;
+  void (*norm_backward)(const NormBackward&) = nullptr;
+  void (*activate)(const Activate&) = nullptr;
+  void (*activate_backward)(const ActivateBackward&) = nullptr;
+  void (*gated)(const Gated&) = nullptr;
+  void (*gated_backward)(const GatedBackward&) = nullptr;
+  void (*attention)(const Attention&) = nullptr;
+  void (*attention_backward)(const AttentionBackward&) = nullptr;
+  void (*attention_pattern)(const AttentionPattern&) = nullptr;
+  void (*rotary)(const Rotary&) = nullptr;
+  void (*cross_entropy)(const CrossEntropy&) = nullptr;
+  void (*softmax)(const Softmax&) = nullptr;
+  void (*softmax_backward)(const SoftmaxBackward&) = nullptr;
+  void (*binary)(const Binary&) = nullptr;
+  void (*scale)(const Scale&) = nullptr;
+  void (*dropout)(const Dropout&) = nullptr;
+  void (*copy)(const Copy&) = nullptr;
+  void (*fill)(void* y, DType type, int64_t count, float value) = nullptr;
+  double (*sum_squares)(const void* x, DType type, int64_t count) = nullptr;  // f64 sum; NaN and inf propagate
+  void (*adamw)(std::span<const OptimizerTensor>, const AdamW&) = nullptr;
+  void (*lion)(std::span<const OptimizerTensor>, const Lion&) = nullptr;
+  void (*sgd)(std::span<const OptimizerTensor>, const Sgd&) = nullptr;
+
+  std::vector<std::string_view> inherited;  // entries taken from reference
+};
+
+const KernelSet& reference();
+const KernelSet& cpu();
+
+// The set for a device. QKV_KERNELS=reference in the environment makes it `reference` for the whole process.
+const KernelSet& kernels_for(Device device);
+
+}  // namespace qkv::kernels
