@@ -17,8 +17,10 @@ namespace {
 [[noreturn]] void fail(const fs::path& path, std::string_view action, int code) {
   std::string_view hint;
   if (code == ENOENT) hint = "check the spelling of the path";
-  if (code == EACCES || code == EROFS || code == EPERM) hint = "choose a place you may write to, or fix the permissions";
-  if (code == ENOSPC || code == EDQUOT) hint = "free some disk space and run the same command again; nothing was overwritten";
+  if (code == EACCES || code == EROFS || code == EPERM)
+    hint = "choose a place you may write to, or fix the permissions";
+  if (code == ENOSPC || code == EDQUOT)
+    hint = "free some disk space and run the same command again; nothing was overwritten";
   throw Error(path.string(), fmt::format("cannot {}: {}", action, std::strerror(code)), hint);
 }
 

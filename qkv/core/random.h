@@ -24,9 +24,9 @@ class Random {
  public:
   explicit Random(RandomKey key) : key_(key) {}
   uint32_t bits();
-  double uniform();                     // [0, 1), 53 bits
-  double normal();                      // mean 0, variance 1 (Box-Muller)
-  uint64_t below(uint64_t bound);       // [0, bound), unbiased; bound > 0
+  double uniform();                // [0, 1), 53 bits
+  double normal();                 // mean 0, variance 1 (Box-Muller)
+  uint64_t below(uint64_t bound);  // [0, bound), unbiased; bound > 0
 
  private:
   RandomKey key_;

@@ -9,8 +9,8 @@ namespace qkv {
 
 enum class DType : uint8_t { f32, bf16, f16, i64, i32, u8, boolean };
 
-int64_t size_of(DType type);              // bytes an element
-std::string_view name_of(DType type);     // "f32", "bf16", ...
+int64_t size_of(DType type);               // bytes an element
+std::string_view name_of(DType type);      // "f32", "bf16", ...
 DType dtype_named(std::string_view name);  // accepts our names and safetensors' ("F32", "BF16", ...); throws Error
 inline bool is_float(DType type) { return type == DType::f32 || type == DType::bf16 || type == DType::f16; }
 

@@ -7,7 +7,8 @@
 namespace qkv {
 
 Shape::Shape(std::span<const int64_t> sizes) {
-  if (sizes.size() > max_rank) throw Error("shape", fmt::format("{} dimensions; at most {} are supported", sizes.size(), max_rank));
+  if (sizes.size() > max_rank)
+    throw Error("shape", fmt::format("{} dimensions; at most {} are supported", sizes.size(), max_rank));
   for (const int64_t size : sizes) {
     if (size < 0) throw Error("shape", fmt::format("negative size {}", size));
     sizes_[static_cast<size_t>(rank_++)] = size;
@@ -17,7 +18,8 @@ Shape::Shape(std::span<const int64_t> sizes) {
 int64_t Shape::numel() const {
   int64_t product = 1;
   for (const int64_t size : *this)
-    if (__builtin_mul_overflow(product, size, &product)) throw Error("shape", to_string(*this) + " has too many elements");
+    if (__builtin_mul_overflow(product, size, &product))
+      throw Error("shape", to_string(*this) + " has too many elements");
   return product;
 }
 

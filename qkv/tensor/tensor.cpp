@@ -28,13 +28,19 @@ constexpr DType dtype_of() {
 template <typename T>
 T read_element(const void* base, DType dtype, int64_t index) {
   switch (dtype) {
-    case DType::f32: return static_cast<T>(static_cast<const float*>(base)[index]);
-    case DType::bf16: return static_cast<T>(static_cast<float>(static_cast<const bf16*>(base)[index]));
-    case DType::f16: return static_cast<T>(static_cast<float>(static_cast<const f16*>(base)[index]));
-    case DType::i64: return static_cast<T>(static_cast<const int64_t*>(base)[index]);
-    case DType::i32: return static_cast<T>(static_cast<const int32_t*>(base)[index]);
+    case DType::f32:
+      return static_cast<T>(static_cast<const float*>(base)[index]);
+    case DType::bf16:
+      return static_cast<T>(static_cast<float>(static_cast<const bf16*>(base)[index]));
+    case DType::f16:
+      return static_cast<T>(static_cast<float>(static_cast<const f16*>(base)[index]));
+    case DType::i64:
+      return static_cast<T>(static_cast<const int64_t*>(base)[index]);
+    case DType::i32:
+      return static_cast<T>(static_cast<const int32_t*>(base)[index]);
     case DType::u8:
-    case DType::boolean: return static_cast<T>(static_cast<const uint8_t*>(base)[index]);
+    case DType::boolean:
+      return static_cast<T>(static_cast<const uint8_t*>(base)[index]);
   }
   return T{};
 }
@@ -43,7 +49,8 @@ T read_element(const void* base, DType dtype, int64_t index) {
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   int64_t bytes = 0;
-  if (__builtin_mul_overflow(shape.numel(), size_of(dtype), &bytes)) throw Error("tensor", to_string(shape) + " is too large");
+  if (__builtin_mul_overflow(shape.numel(), size_of(dtype), &bytes))
+    throw Error("tensor", to_string(shape) + " is too large");
   return wrap(Storage::allocate(static_cast<size_t>(bytes), device), 0, shape, dtype);
 }
 
@@ -88,7 +95,8 @@ bool Tensor::contiguous() const {
 Tensor Tensor::view(const Shape& shape) const {
   if (!contiguous()) throw Error("view", "the tensor is not contiguous", "", Error::Kind::internal);
   if (shape.numel() != numel())
-    throw Error("view", fmt::format("cannot view {} as {}", to_string(shape_), to_string(shape)), "", Error::Kind::internal);
+    throw Error("view", fmt::format("cannot view {} as {}", to_string(shape_), to_string(shape)), "",
+                Error::Kind::internal);
   Tensor result = *this;
   result.shape_ = shape;
   result.strides_ = row_major_strides(shape);
@@ -99,8 +107,9 @@ Tensor Tensor::view(const Shape& shape) const {
 Tensor Tensor::narrow(int dim, int64_t begin, int64_t length) const {
   if (dim < 0) dim += rank();
   if (dim < 0 || dim >= rank() || begin < 0 || length < 0 || begin + length > shape_[dim])
-    throw Error("narrow", fmt::format("[{}, {}) of dimension {} is outside {}", begin, begin + length, dim, to_string(shape_)), "",
-                Error::Kind::internal);
+    throw Error("narrow",
+                fmt::format("[{}, {}) of dimension {} is outside {}", begin, begin + length, dim, to_string(shape_)),
+                "", Error::Kind::internal);
   Tensor result = *this;
   result.shape_.set(dim, length);
   result.byte_offset_ += static_cast<size_t>(begin * strides_[dim] * size_of(dtype_));
@@ -149,7 +158,8 @@ template std::vector<uint8_t> Tensor::to_vector() const;
 
 template <typename T>
 T Tensor::item() const {
-  if (numel() != 1) throw Error("item", fmt::format("{} is not one value", to_string(shape_)), "", Error::Kind::internal);
+  if (numel() != 1)
+    throw Error("item", fmt::format("{} is not one value", to_string(shape_)), "", Error::Kind::internal);
   return read_element<T>(raw(), dtype_, 0);
 }
 template float Tensor::item() const;

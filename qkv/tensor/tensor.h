@@ -27,7 +27,7 @@ class Tensor {
   const Shape& shape() const { return shape_; }
   const Shape& strides() const { return strides_; }  // in elements
   int rank() const { return shape_.rank(); }
-  int64_t size(int dim) const { return shape_[dim]; }    // negative counts from the end
+  int64_t size(int dim) const { return shape_[dim]; }  // negative counts from the end
   int64_t stride(int dim) const { return strides_[dim]; }
   int64_t numel() const { return shape_.numel(); }
   DType dtype() const { return dtype_; }
@@ -49,7 +49,7 @@ class Tensor {
   template <typename T>
   std::vector<T> to_vector() const;  // a copy in row-major order, converted from any dtype
   template <typename T = float>
-  T item() const;                    // the value of a one-element tensor
+  T item() const;  // the value of a one-element tensor
 
   bool shares_memory(const Tensor& other) const { return storage_ == other.storage_; }
   long storage_uses() const { return storage_.use_count(); }

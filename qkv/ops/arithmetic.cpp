@@ -1,0 +1,120 @@
+#include "qkv/ops/arithmetic.h"
+
+#include "qkv/ops/autograd.h"
+#include "qkv/ops/check.h"
+#include "qkv/ops/shape.h"
+
+namespace qkv {
+namespace {
+
+Tensor run_binary(kernels::BinaryOp op, const Tensor& a, const Tensor& b, float beta = 1) {
+  Tensor y = Tensor::empty(a.shape(), a.dtype(), a.device());
+  kernels_of(a).binary({.op = op,
+                        .count = a.numel(),
+                        .b_count = b.numel(),
+                        .type = a.dtype(),
+                        .a = a.raw(),
+                        .b = b.raw(),
+                        .y = y.raw(),
+                        .beta = beta});
+  return y;
+}
+
+Tensor run_scale(const Tensor& x, float factor) {
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  kernels_of(x).scale({.count = x.numel(), .type = x.dtype(), .x = x.raw(), .y = y.raw(), .alpha = factor});
+  return y;
+}
+
+// The gradient of a tensor repeated over leading dimensions: the sum over the repeats, f32.
+Tensor sum_over_repeats(const Tensor& dy, const Shape& shape) {
+  Tensor total = Tensor::empty(shape, DType::f32, dy.device());
+  const int64_t width = shape.numel();
+  kernels_of(dy).sum_rows({.rows = width == 0 ? 0 : dy.numel() / width,
+                           .width = width,
+                           .x = dy.raw(),
+                           .type = dy.dtype(),
+                           .out = total.data<float>()});
+  return total;
+}
+
+void check_same(const Tensor& a, const Tensor& b, std::string_view op) {
+  check_compute_type(a, op);
+  check(a.shape() == b.shape() && a.dtype() == b.dtype(), op, "expected equal shapes and dtypes, got {} {} and {} {}",
+        name_of(a.dtype()), to_string(a.shape()), name_of(b.dtype()), to_string(b.shape()));
+}
+
+}  // namespace
+
+Tensor add(const Tensor& left, const Tensor& right) {
+  check_compute_type(left, "add");
+  const int lead = left.rank() - right.rank();
+  bool fits = lead >= 0 && left.dtype() == right.dtype();
+  for (int i = 0; fits && i < right.rank(); ++i) fits = right.size(i) == left.size(lead + i);
+  check(fits, "add", "{} {} cannot be added to {} {}", name_of(right.dtype()), to_string(right.shape()),
+        name_of(left.dtype()), to_string(left.shape()));
+  const Tensor a = contiguous(left);
+  const Tensor b = contiguous(right);
+  Tensor y = run_binary(kernels::BinaryOp::add, a, b);
+  if (wants_grad({&a, &b}))
+    record({&y}, {&a, &b}, [a, b](std::span<const Tensor> grads) {
+      const Tensor dy = contiguous(grads[0]);
+      accumulate_grad(a, dy);
+      accumulate_grad(b, a.shape() == b.shape() ? dy : sum_over_repeats(dy, b.shape()));
+    });
+  return y;
+}
+
+Tensor subtract(const Tensor& left, const Tensor& right) {
+  check_same(left, right, "subtract");
+  const Tensor a = contiguous(left);
+  const Tensor b = contiguous(right);
+  Tensor y = run_binary(kernels::BinaryOp::add, a, b, -1);
+  if (wants_grad({&a, &b}))
+    record({&y}, {&a, &b}, [a, b](std::span<const Tensor> grads) {
+      const Tensor dy = contiguous(grads[0]);
+      accumulate_grad(b, run_scale(dy, -1));
+      accumulate_grad(a, dy);
+    });
+  return y;
+}
+
+Tensor multiply(const Tensor& left, const Tensor& right) {
+  check_same(left, right, "multiply");
+  const Tensor a = contiguous(left);
+  const Tensor b = contiguous(right);
+  Tensor y = run_binary(kernels::BinaryOp::multiply, a, b);
+  if (wants_grad({&a, &b}))
+    record({&y}, {&a, &b}, [a, b](std::span<const Tensor> grads) {
+      const Tensor dy = contiguous(grads[0]);
+      accumulate_grad(a, run_binary(kernels::BinaryOp::multiply, dy, b));
+      accumulate_grad(b, run_binary(kernels::BinaryOp::multiply, dy, a));
+    });
+  return y;
+}
+
+Tensor scale(const Tensor& input, float factor) {
+  check_compute_type(input, "scale");
+  const Tensor x = contiguous(input);
+  Tensor y = run_scale(x, factor);
+  if (wants_grad(x))
+    record({&y}, {&x},
+           [x, factor](std::span<const Tensor> grads) { accumulate_grad(x, run_scale(contiguous(grads[0]), factor)); });
+  return y;
+}
+
+Tensor sum(const Tensor& input) {
+  check_compute_type(input, "sum");
+  const Tensor x = contiguous(input);
+  Tensor y = Tensor::empty({}, DType::f32, x.device());
+  kernels_of(x).sum_rows({.rows = x.numel(), .width = 1, .x = x.raw(), .type = x.dtype(), .out = y.data<float>()});
+  if (wants_grad(x))
+    record({&y}, {&x}, [x](std::span<const Tensor> grads) {
+      const Tensor dx = Tensor::empty(x.shape(), x.dtype(), x.device());
+      kernels_of(x).fill(dx.raw(), dx.dtype(), dx.numel(), grads[0].item());
+      accumulate_grad(x, dx);
+    });
+  return y;
+}
+
+}  // namespace qkv

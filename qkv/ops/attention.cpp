@@ -1,0 +1,170 @@
+#include "qkv/ops/attention.h"
+
+#include "qkv/ops/autograd.h"
+#include "qkv/ops/check.h"
+#include "qkv/ops/shape.h"
+
+namespace qkv {
+namespace {
+
+kernels::ConstHeads read_heads(const Tensor& x) { return {x.raw(), x.stride(0), x.stride(1), x.stride(2)}; }
+kernels::Heads write_heads(const Tensor& x) { return {x.raw(), x.stride(0), x.stride(1), x.stride(2)}; }
+
+Tensor dense_heads(const Tensor& x) { return x.stride(3) == 1 || x.size(3) == 1 ? x : contiguous(x); }
+
+int64_t broadcast_stride(const Tensor& bias, int dim) { return bias.size(dim) == 1 ? 0 : bias.stride(dim); }
+
+kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
+  constexpr std::string_view op = "attention";
+  check_compute_type(q, op);
+  check(q.rank() == 4 && k.rank() == 4 && v.shape() == k.shape() && q.size(0) == k.size(0) && q.size(3) == k.size(3) &&
+            k.size(2) > 0 && q.size(2) % k.size(2) == 0,
+        op, "expected q [B,T,H,K] and k, v [B,S,G,K], got {}, {} and {}", to_string(q.shape()), to_string(k.shape()),
+        to_string(v.shape()));
+  check(q.dtype() == k.dtype() && k.dtype() == v.dtype(), op, "q, k and v differ in dtype");
+  kernels::Attention a{.batch = q.size(0),
+                       .queries = q.size(1),
+                       .keys = k.size(1),
+                       .heads = q.size(2),
+                       .kv_heads = k.size(2),
+                       .head_dim = q.size(3),
+                       .type = q.dtype(),
+                       .q = read_heads(q),
+                       .k = read_heads(k),
+                       .v = read_heads(v),
+                       .scale = options.scale,
+                       .causal = options.causal,
+                       .window = options.window,
+                       .dropout = options.dropout,
+                       .dropout_key = dropout_key(options.key)};
+  if (options.key_mask) {
+    const Tensor& mask = options.key_mask;
+    check(mask.dtype() == DType::u8 && mask.shape() == Shape{a.batch, a.keys} && mask.contiguous(), op,
+          "expected a u8 key mask [{}, {}], got {}", a.batch, a.keys, to_string(mask.shape()));
+    a.key_mask = mask.data<uint8_t>();
+  }
+  if (options.bias) {
+    const Tensor& bias = options.bias;
+    const Shape full{a.batch, a.heads, a.queries, a.keys};
+    check(bias.dtype() == DType::f32 && bias.rank() == 4, op, "expected an f32 bias of rank 4");
+    for (int i = 0; i < 4; ++i)
+      check(bias.size(i) == full[i] || bias.size(i) == 1, op, "bias {} does not fit {}", to_string(bias.shape()),
+            to_string(full));
+    a.bias = bias.data<float>();
+    a.bias_batch_stride = broadcast_stride(bias, 0);
+    a.bias_head_stride = broadcast_stride(bias, 1);
+    a.bias_query_stride = broadcast_stride(bias, 2);
+    a.bias_key_stride = broadcast_stride(bias, 3);
+  }
+  return a;
+}
+
+}  // namespace
+
+Tensor attention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, const AttentionOptions& options) {
+  const Tensor q = dense_heads(q_in);
+  const Tensor k = dense_heads(k_in);
+  const Tensor v = dense_heads(v_in);
+  kernels::Attention forward = arguments(q, k, v, options);
+  const bool recorded = wants_grad({&q, &k, &v, &options.bias});
+  Tensor out = Tensor::empty(q.shape(), q.dtype(), q.device());
+  const Tensor logsumexp =
+      recorded ? Tensor::empty({forward.batch, forward.heads, forward.queries}, DType::f32, q.device()) : Tensor();
+  forward.out = write_heads(out);
+  forward.logsumexp = recorded ? logsumexp.data<float>() : nullptr;
+  kernels_of(q).attention(forward);
+  if (!recorded) return out;
+
+  // The closure keeps every tensor that `forward` points into.
+  record({&out}, {&q, &k, &v, &options.bias},
+         [=, keep = out.detach(), dq_wanted = wants_grad(q), dk_wanted = wants_grad(k), dv_wanted = wants_grad(v),
+          dbias_wanted = wants_grad(options.bias)](std::span<const Tensor> grads) {
+           const Tensor dout = contiguous(grads[0]);
+           // The kernel overwrites, so it gets the slot itself only where nothing has been collected yet.
+           struct Target {
+             Tensor buffer;
+             bool own;
+           };
+           const auto target = [](const Tensor& x, bool wanted) -> Target {
+             if (wanted) {
+               const GradSlot slot = grad_slot(x);
+               if (!slot.accumulate) return {slot.buffer, false};
+             }
+             return {Tensor::empty(x.shape(), x.dtype(), x.device()), true};
+           };
+           const Target dq = target(q, dq_wanted);
+           const Target dk = target(k, dk_wanted);
+           const Target dv = target(v, dv_wanted);
+           kernels::AttentionBackward a{.forward = forward,
+                                        .dout = read_heads(dout),
+                                        .dq = write_heads(dq.buffer),
+                                        .dk = write_heads(dk.buffer),
+                                        .dv = write_heads(dv.buffer)};
+           a.forward.logsumexp = logsumexp.data<float>();
+           a.forward.out = write_heads(keep);
+           if (dbias_wanted) {
+             const GradSlot slot = grad_slot(options.bias);
+             if (!slot.accumulate) kernels_of(q).fill(slot.buffer.raw(), DType::f32, slot.buffer.numel(), 0);
+             a.dbias = slot.buffer.data<float>();
+           }
+           kernels_of(q).attention_backward(a);
+           if (dq.own && dq_wanted) accumulate_grad(q, dq.buffer);
+           if (dk.own && dk_wanted) accumulate_grad(k, dk.buffer);
+           if (dv.own && dv_wanted) accumulate_grad(v, dv.buffer);
+         });
+  return out;
+}
+
+Tensor attention_pattern(const Tensor& q_in, const Tensor& k_in, const AttentionOptions& options) {
+  const Tensor q = dense_heads(q_in);
+  const Tensor k = dense_heads(k_in);
+  const kernels::Attention forward = arguments(q, k, k, options);
+  Tensor pattern = Tensor::empty({forward.batch, forward.heads, forward.queries, forward.keys}, DType::f32, q.device());
+  kernels_of(q).attention_pattern({.forward = forward, .pattern = pattern.data<float>()});
+  return pattern;
+}
+
+Tensor rotary(const Tensor& x_in, const RotaryTable& table, const Tensor& positions) {
+  constexpr std::string_view op = "rotary";
+  check_compute_type(x_in, op);
+  check(x_in.rank() == 4, op, "expected x [B,T,H,K], got {}", to_string(x_in.shape()));
+  const Tensor x = dense_heads(x_in);
+  check(table.cosine && table.cosine.rank() == 2 && table.cosine.shape() == table.sine.shape() &&
+            2 * table.cosine.size(1) <= x.size(3),
+        op, "the table does not fit head dimension {}", x.size(3));
+  check(positions.dtype() == DType::i32 && positions.shape() == Shape{x.size(0), x.size(1)} && positions.contiguous(),
+        op, "expected i32 positions [{}, {}], got {}", x.size(0), x.size(1), to_string(positions.shape()));
+  for (int64_t i = 0; i < positions.numel(); ++i) {
+    const int32_t position = positions.data<int32_t>()[i];
+    if (position < 0 || position >= table.cosine.size(0))
+      throw Error(op, fmt::format("position {} is beyond the model's {}", position, table.cosine.size(0)),
+                  "use a shorter text");
+  }
+  const auto run = [table, positions](const Tensor& from, const Tensor& to, bool inverse) {
+    kernels_of(from).rotary({.batch = from.size(0),
+                             .time = from.size(1),
+                             .heads = from.size(2),
+                             .head_dim = from.size(3),
+                             .rotary_dim = 2 * table.cosine.size(1),
+                             .type = from.dtype(),
+                             .x = read_heads(from),
+                             .out = write_heads(to),
+                             .cosine = table.cosine.data<float>(),
+                             .sine = table.sine.data<float>(),
+                             .positions = positions.data<int32_t>(),
+                             .interleaved = table.interleaved,
+                             .inverse = inverse});
+  };
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  run(x, y, false);
+  if (wants_grad(x))
+    record({&y}, {&x}, [x, run](std::span<const Tensor> grads) {
+      const GradSlot slot = grad_slot(x);
+      const Tensor dx = slot.accumulate ? Tensor::empty(x.shape(), x.dtype(), x.device()) : slot.buffer;
+      run(contiguous(grads[0]), dx, true);
+      if (slot.accumulate) accumulate_grad(x, dx);
+    });
+  return y;
+}
+
+}  // namespace qkv

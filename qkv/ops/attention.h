@@ -1,0 +1,36 @@
+// Attention and the positions that enter it.
+#pragma once
+
+#include "qkv/core/random.h"
+#include "qkv/tensor/tensor.h"
+
+namespace qkv {
+
+struct AttentionOptions {
+  float scale = 1;
+  bool causal = false;
+  int64_t window = 0;  // > 0: sees only the last `window` positions
+  Tensor key_mask;     // u8 [B, S]: 0 hides a key; may be undefined
+  Tensor bias;         // f32 [B or 1, H or 1, T or 1, S], added to the scaled scores; may be undefined
+  float dropout = 0;   // of the probabilities
+  RandomKey key;
+};
+
+// softmax(scale q k^T + bias) v (Vaswani et al. 2017; computed by blocks as in Dao et al. 2022, the scores never exist
+// whole). q [B,T,H,K], k and v [B,S,G,K] with H a multiple of G; the last dimension dense, the others may be strided.
+// -> [B, T, H, K]. Query t stands at key position t + S - T.
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options);
+
+// The probabilities, f32 [B, H, T, S], for looking inside: costs what attention() avoids. Not differentiable.
+Tensor attention_pattern(const Tensor& q, const Tensor& k, const AttentionOptions& options);
+
+// Rotary position embedding (Su et al. 2021). cosine, sine: f32 [positions, R/2], R <= K even; x [B,T,H,K];
+// positions: i32 [B, T], checked against the table. interleaved: pairs (2i, 2i+1), else (i, i + R/2).
+struct RotaryTable {
+  Tensor cosine;
+  Tensor sine;
+  bool interleaved = false;
+};
+Tensor rotary(const Tensor& x, const RotaryTable& table, const Tensor& positions);
+
+}  // namespace qkv

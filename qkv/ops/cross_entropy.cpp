@@ -1,0 +1,176 @@
+#include "qkv/ops/cross_entropy.h"
+
+#include "qkv/ops/autograd.h"
+#include "qkv/ops/check.h"
+#include "qkv/ops/shape.h"
+
+namespace qkv {
+namespace {
+
+// Logits of one chunk stay below this, whatever the batch.
+constexpr int64_t chunk_bytes = int64_t{64} << 20;
+
+void check_targets(const Tensor& targets, int64_t rows, int64_t vocab, std::string_view op) {
+  check(targets && targets.dtype() == DType::i32 && targets.numel() == rows && targets.contiguous(), op,
+        "expected {} i32 targets", rows);
+  const int32_t* values = targets.data<int32_t>();
+  for (int64_t i = 0; i < rows; ++i)
+    if (values[i] >= vocab || (values[i] < 0 && values[i] != ignored_target))
+      throw Error(op, fmt::format("label {} at place {} is outside the {} classes", values[i], i, vocab),
+                  fmt::format("labels run from 0 to {}; {} marks a place to ignore", vocab - 1, ignored_target));
+}
+
+// scale * the sum of per-row losses, added in order in double.
+Tensor total_loss(const Tensor& losses, float scale) {
+  const float* values = losses.data<float>();
+  double total = 0;
+  for (int64_t i = 0; i < losses.numel(); ++i) total += values[i];
+  return Tensor::from<float>({}, {static_cast<float>(total * scale)});
+}
+
+// x times the value of an f32 scalar; x itself when that is 1, as it is at the root of the tape.
+Tensor times(const Tensor& x, const Tensor& factor) {
+  const float value = factor.item();
+  if (value == 1) return x;
+  kernels_of(x).scale({.count = x.numel(), .type = x.dtype(), .x = x.raw(), .y = x.raw(), .alpha = value});
+  return x;
+}
+
+}  // namespace
+
+int64_t count_targets(const Tensor& targets) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < targets.numel(); ++i) count += targets.data<int32_t>()[i] >= 0 ? 1 : 0;
+  return count;
+}
+
+Tensor cross_entropy(const Tensor& logits_in, const Tensor& targets, float scale, float label_smoothing) {
+  check_compute_type(logits_in, "cross_entropy");
+  check(logits_in.rank() == 2, "cross_entropy", "expected logits [N, V], got {}", to_string(logits_in.shape()));
+  const Tensor logits = contiguous(logits_in);
+  const int64_t rows = logits.size(0);
+  const int64_t vocab = logits.size(1);
+  check_targets(targets, rows, vocab, "cross_entropy");
+  const Tensor losses = Tensor::empty({rows}, DType::f32, logits.device());
+  const bool recorded = wants_grad(logits);
+  const Tensor dlogits = recorded ? Tensor::empty(logits.shape(), logits.dtype(), logits.device()) : Tensor();
+  kernels_of(logits).cross_entropy({.rows = rows,
+                                    .vocab = vocab,
+                                    .type = logits.dtype(),
+                                    .logits = logits.raw(),
+                                    .ld = vocab,
+                                    .targets = targets.data<int32_t>(),
+                                    .smoothing = label_smoothing,
+                                    .scale = scale,
+                                    .loss = losses.data<float>(),
+                                    .dlogits = recorded ? dlogits.raw() : nullptr});
+  Tensor loss = total_loss(losses, scale);
+  if (recorded)
+    record({&loss}, {&logits},
+           [logits, dlogits](std::span<const Tensor> grads) { accumulate_grad(logits, times(dlogits, grads[0])); });
+  return loss;
+}
+
+Tensor linear_cross_entropy(const Tensor& x_in, const Tensor& weight, const Tensor& bias, const Tensor& targets,
+                            float scale, float label_smoothing) {
+  constexpr std::string_view op = "linear_cross_entropy";
+  check_compute_type(x_in, op);
+  check_compute_type(weight, op);
+  check(x_in.rank() == 2 && weight.rank() == 2 && x_in.size(1) == weight.size(1), op,
+        "expected x [N, D] and W [V, D], got {} and {}", to_string(x_in.shape()), to_string(weight.shape()));
+  const Tensor x = contiguous(x_in);
+  const int64_t rows = x.size(0);
+  const int64_t width = x.size(1);
+  const int64_t vocab = weight.size(0);
+  check_targets(targets, rows, vocab, op);
+  const Tensor used = x.dtype() == DType::bf16 ? half_of(weight) : weight.detach();
+  const bool dx_wanted = wants_grad(x);
+  const bool dw_wanted = wants_grad(weight);
+  const bool db_wanted = wants_grad(bias);
+  const bool recorded = dx_wanted || dw_wanted || db_wanted;
+  const kernels::KernelSet& kernel = kernels_of(x);
+  const int64_t chunk = std::clamp<int64_t>(chunk_bytes / std::max<int64_t>(1, vocab * size_of(x.dtype())), 1,
+                                            std::max<int64_t>(1, rows));
+  const Tensor logits = Tensor::empty({chunk, vocab}, x.dtype(), x.device());
+  const Tensor losses = Tensor::empty({rows}, DType::f32, x.device());
+  // With no rows no chunk writes the parameters' gradients.
+  const auto fresh = [&](const Shape& shape) {
+    return rows > 0 ? Tensor::empty(shape, DType::f32, x.device()) : Tensor::zeros(shape, DType::f32, x.device());
+  };
+  const Tensor dx = dx_wanted ? Tensor::empty(x.shape(), x.dtype(), x.device()) : Tensor();
+  const Tensor dw = dw_wanted ? fresh(weight.shape()) : Tensor();
+  const Tensor db = db_wanted ? fresh({vocab}) : Tensor();
+  for (int64_t begin = 0; begin < rows; begin += chunk) {
+    const int64_t count = std::min(chunk, rows - begin);
+    const Tensor part = x.narrow(0, begin, count);
+    kernel.gemm({.m = count,
+                 .n = vocab,
+                 .k = width,
+                 .a = part.raw(),
+                 .a_type = x.dtype(),
+                 .lda = width,
+                 .b = used.raw(),
+                 .b_type = used.dtype(),
+                 .ldb = width,
+                 .b_transposed = true,
+                 .c = logits.raw(),
+                 .c_type = logits.dtype(),
+                 .ldc = vocab,
+                 .bias = bias ? bias.data<float>() : nullptr});
+    kernel.cross_entropy({.rows = count,
+                          .vocab = vocab,
+                          .type = logits.dtype(),
+                          .logits = logits.raw(),
+                          .ld = vocab,
+                          .targets = targets.data<int32_t>() + begin,
+                          .smoothing = label_smoothing,
+                          .scale = scale,
+                          .loss = losses.data<float>() + begin,
+                          .dlogits = recorded ? logits.raw() : nullptr});
+    if (dx_wanted)
+      kernel.gemm({.m = count,
+                   .n = width,
+                   .k = vocab,
+                   .a = logits.raw(),
+                   .a_type = logits.dtype(),
+                   .lda = vocab,
+                   .b = used.raw(),
+                   .b_type = used.dtype(),
+                   .ldb = width,
+                   .c = dx.narrow(0, begin, count).raw(),
+                   .c_type = dx.dtype(),
+                   .ldc = width});
+    if (dw_wanted)
+      kernel.gemm({.m = vocab,
+                   .n = width,
+                   .k = count,
+                   .a = logits.raw(),
+                   .a_type = logits.dtype(),
+                   .lda = vocab,
+                   .a_transposed = true,
+                   .b = part.raw(),
+                   .b_type = x.dtype(),
+                   .ldb = width,
+                   .c = dw.raw(),
+                   .c_type = DType::f32,
+                   .ldc = width,
+                   .accumulate = begin > 0});
+    if (db_wanted)
+      kernel.sum_rows({.rows = count,
+                       .width = vocab,
+                       .x = logits.raw(),
+                       .type = logits.dtype(),
+                       .out = db.data<float>(),
+                       .accumulate = begin > 0});
+  }
+  Tensor loss = total_loss(losses, scale);
+  if (recorded)
+    record({&loss}, {&x, &weight, &bias}, [x, weight, bias, dx, dw, db](std::span<const Tensor> grads) {
+      if (dx) accumulate_grad(x, times(dx, grads[0]));
+      if (dw) accumulate_grad(weight, times(dw, grads[0]));
+      if (db) accumulate_grad(bias, times(db, grads[0]));
+    });
+  return loss;
+}
+
+}  // namespace qkv

@@ -1,0 +1,12 @@
+// Table look-up.
+#pragma once
+
+#include "qkv/tensor/tensor.h"
+
+namespace qkv {
+
+// y[..., D] = table[ids[...], :]. ids: i32, checked against the table's rows (Error names the id and its place).
+// table [N, D]: f32 or bf16. The result has `dtype` (f32 or bf16). The gradient is scattered in the order of ids.
+Tensor embedding(const Tensor& ids, const Tensor& table, DType dtype);
+
+}  // namespace qkv
