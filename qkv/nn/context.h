@@ -1,0 +1,45 @@
+// What a forward pass carries along: everything that is neither a parameter nor the activations.
+#pragma once
+
+#include "qkv/core/random.h"
+#include "qkv/nn/cache.h"
+#include "qkv/nn/taps.h"
+
+#include <string>
+#include <string_view>
+
+namespace qkv {
+
+struct Context {
+  DType compute = DType::f32;  // f32 or bf16: the dtype of activations
+  bool training = false;       // dropout on
+  bool checkpoint = false;     // recompute each block in the backward pass instead of keeping its intermediates
+  RandomKey key;               // of this step: dropout draws from its children
+  Tensor positions;            // i32 [B, T]
+  Tensor key_mask;             // u8 [B, S], 0 = padding; undefined = none
+  KeyValueCache* cache = nullptr;
+  const Taps* taps = nullptr;
+
+  bool wants(const std::string& name) const { return taps != nullptr && taps->wants(name); }
+  // Shows `value` to whoever listens at `name`; returns it, or what the listener put in its place.
+  Tensor tap(const std::string& name, const Tensor& value) const {
+    return wants(name) ? taps->see(name, value) : value;
+  }
+  // Names are put together only when somebody listens.
+  Tensor tap(int64_t layer, std::string_view point, const Tensor& value) const {
+    return taps == nullptr ? value : tap(block_name(layer, point), value);
+  }
+  bool wants(int64_t layer, std::string_view point) const { return taps != nullptr && wants(block_name(layer, point)); }
+
+  // The dropout key of place `site` (0..7) in a layer; layer -1 is the embeddings.
+  RandomKey dropout_key(int64_t layer, int site) const {
+    return key.child(static_cast<uint64_t>((layer + 1) * 8 + site));
+  }
+
+ private:
+  static std::string block_name(int64_t layer, std::string_view point) {
+    return "blocks." + std::to_string(layer) + "." + std::string(point);
+  }
+};
+
+}  // namespace qkv

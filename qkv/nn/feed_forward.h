@@ -1,0 +1,27 @@
+// The position-wise feed-forward network, plain or gated.
+#pragma once
+
+#include "qkv/nn/context.h"
+#include "qkv/nn/linear.h"
+
+namespace qkv {
+
+struct FeedForwardSpec {
+  int64_t width = 0;
+  Activation activation = Activation::gelu;
+  bool gated = false;  // activation(gate) * up, as in SwiGLU (Shazeer 2020)
+  bool bias = true;
+};
+
+struct FeedForward {
+  FeedForwardSpec spec;
+  Linear up;  // [width, D], or, gated, [2 width, D]: gate, then up
+  Linear down;
+
+  FeedForward() = default;
+  FeedForward(int64_t model_width, const FeedForwardSpec& feed_forward_spec);
+  Tensor operator()(const Tensor& x, int64_t layer, const Context& context) const;
+  void visit(const std::string& prefix, const ParameterVisitor& visitor);
+};
+
+}  // namespace qkv

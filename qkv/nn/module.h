@@ -1,0 +1,24 @@
+// What all parts share: named parameters with a role.
+#pragma once
+
+#include "qkv/tensor/tensor.h"
+
+#include <functional>
+#include <string>
+
+namespace qkv {
+
+// What a parameter is for. Decides how it starts, whether weight decay applies (matrices and embeddings only), which
+// optimizer may take it (Muon: matrices), and whether inference may keep it in bf16 (matrices and embeddings).
+enum class Role : uint8_t {
+  matrix,           // normal(0, std)
+  residual_matrix,  // writes into the residual stream: normal(0, std / sqrt(2 layers)) where the Spec asks for it
+  embedding,        // normal(0, std)
+  scale,            // ones
+  bias,             // zeros
+};
+
+// Called with every parameter of a part: its dotted name ("blocks.3.attention.qkv.weight"), itself, its role.
+using ParameterVisitor = std::function<void(const std::string& name, Tensor& value, Role role)>;
+
+}  // namespace qkv
