@@ -9,7 +9,7 @@ foreach(file ${family_files})
   string(APPEND entries "    &families::${name},\n")
 endforeach()
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/qkv/models/families.inc CONTENT
-"namespace families {\n${declarations}}  // namespace families\n\nconst Family* const all_families[] = {\n${entries}};\n")
+"namespace families {\n${declarations}}  // namespace families\n\nconst Family* const family_list[] = {\n${entries}};\n")
 if(TARGET qkv_models)
   target_include_directories(qkv_models PRIVATE ${PROJECT_BINARY_DIR}/generated)
 endif()

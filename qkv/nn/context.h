@@ -14,6 +14,7 @@ struct Context {
   DType compute = DType::f32;  // f32 or bf16: the dtype of activations
   bool training = false;       // dropout on
   bool checkpoint = false;     // recompute each block in the backward pass instead of keeping its intermediates
+  float label_smoothing = 0;   // of language-model losses
   RandomKey key;               // of this step: dropout draws from its children
   Tensor positions;            // i32 [B, T]
   Tensor key_mask;             // u8 [B, S], 0 = padding; undefined = none

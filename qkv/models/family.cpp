@@ -1,0 +1,66 @@
+#include "qkv/models/family.h"
+
+#include "qkv/core/error.h"
+
+#include <algorithm>
+
+namespace qkv {
+
+#include "qkv/models/families.inc"
+
+namespace {
+
+std::string with_layer(const std::string& pattern, int64_t layer) {
+  const size_t star = pattern.find('*');
+  return star == std::string::npos ? pattern
+                                   : pattern.substr(0, star) + std::to_string(layer) + pattern.substr(star + 1);
+}
+
+}  // namespace
+
+std::vector<const Family*> all_families() { return {std::begin(family_list), std::end(family_list)}; }
+
+const Family& family_named(std::string_view type, std::string_view where) {
+  std::vector<std::string> names;
+  std::string list;
+  for (const Family* family : all_families()) {
+    if (family->type == type) return *family;
+    names.emplace_back(family->type);
+    list += (list.empty() ? "" : ", ") + names.back();
+  }
+  const std::string close = nearest(type, names);
+  throw Error(where, fmt::format("model type '{}' is not supported", type),
+              (close.empty() ? "" : fmt::format("did you mean '{}'? ", close)) + "supported: " + list);
+}
+
+Spec spec_of(const Config& config) {
+  if (!config.has("model_type")) config.fail("model_type", "is missing", "every Hugging Face config.json states it");
+  const Family& family = family_named(config.text("model_type", ""), config.where());
+  Spec spec = family.spec(config);
+  spec.family = family.type;
+  check_spec(spec, config.where());
+  return spec;
+}
+
+Task task_of(const Config& config) {
+  if (!config.has("architectures")) return Task::features;
+  const Json& names = config.json()["architectures"];
+  if (!names.is_array() || names.empty() || !names[0].is_string())
+    config.fail("architectures", "must be a list of class names");
+  return task_of_architecture(names[0].get<std::string>(), config.where());
+}
+
+std::vector<WeightRule> expanded_weights(const Family& family, const Spec& spec) {
+  std::vector<WeightRule> rules;
+  for (const WeightRule& rule : family.weights(spec)) {
+    const bool per_layer = rule.ours.find('*') != std::string::npos;
+    for (int64_t layer = 0; layer < (per_layer ? spec.layers() : 1); ++layer) {
+      WeightRule one{with_layer(rule.ours, layer), {}, rule.layout};
+      for (const std::string& theirs : rule.theirs) one.theirs.push_back(with_layer(theirs, layer));
+      rules.push_back(std::move(one));
+    }
+  }
+  return rules;
+}
+
+}  // namespace qkv

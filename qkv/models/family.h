@@ -1,0 +1,66 @@
+// A family of models is a mapping: config.json -> Spec, and our weight names <-> theirs. One file each in families/.
+#pragma once
+
+#include "qkv/models/config.h"
+#include "qkv/models/spec.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace qkv {
+
+// How one of our parameters lies in a checkpoint. `*` in the names stands for the layer's number.
+struct WeightRule {
+  enum class Layout : uint8_t {
+    same,
+    transposed,  // stored [in, out] (GPT-2's Conv1D)
+  };
+  std::string ours;                 // "stack.blocks.*.attention.qkv.weight"
+  std::vector<std::string> theirs;  // several: ours is their concatenation along the first dimension
+  Layout layout = Layout::same;
+};
+
+// The sizes that somebody who trains from scratch chooses; zero means the family's default.
+struct Sizes {
+  int64_t vocab = 0;
+  int64_t context = 0;
+  int64_t layers = 0;
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t width = 0;
+  int64_t feed_forward = 0;
+  float dropout = 0;
+  bool bias = true;
+  bool tied = true;
+};
+
+struct Family {
+  std::string_view type;  // config.json's "model_type"
+  std::string_view name;  // for people: "GPT-2"
+  std::string_view paper;
+  Spec (*spec)(const Config& config) = nullptr;
+  std::vector<WeightRule> (*weights)(const Spec& spec) = nullptr;
+  // Tensors that checkpoints may hold and the model does not use: buffers and duplicates. `*` matches a number.
+  std::vector<std::string> unused;
+  std::string_view base_prefix;  // "transformer.": checkpoints of the bare model leave it out
+  Json (*config)(const Sizes& sizes) =
+      nullptr;  // a config.json for training from scratch; dtype and ids are added later
+};
+
+// All families, in the order of their names.
+std::vector<const Family*> all_families();
+
+// The family of a "model_type". An unknown one is an Error that names the nearest and lists all.
+const Family& family_named(std::string_view type, std::string_view where);
+
+// The Spec of a configuration: its family's mapping, checked.
+Spec spec_of(const Config& config);
+
+// The head that a configuration asks for by "architectures"[0]; the bare model without that key.
+Task task_of(const Config& config);
+
+// Rules for every layer, with `*` replaced.
+std::vector<WeightRule> expanded_weights(const Family& family, const Spec& spec);
+
+}  // namespace qkv

@@ -1,0 +1,200 @@
+#include "qkv/models/model.h"
+
+#include "qkv/core/error.h"
+#include "qkv/models/initialise.h"
+#include "qkv/ops/arithmetic.h"
+#include "qkv/ops/autograd.h"
+#include "qkv/ops/cross_entropy.h"
+#include "qkv/ops/embedding.h"
+#include "qkv/ops/losses.h"
+#include "qkv/ops/shape.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace qkv {
+namespace {
+
+Tensor default_positions(int64_t rows, int64_t length, int64_t first) {
+  std::vector<int32_t> positions;
+  positions.reserve(static_cast<size_t>(rows * length));
+  for (int64_t b = 0; b < rows; ++b)
+    for (int64_t t = 0; t < length; ++t) positions.push_back(static_cast<int32_t>(first + t));
+  return Tensor::from<int32_t>({rows, length}, positions);
+}
+
+// Multiple choice is the same model on B * choices rows.
+Tensor flat_rows(const Tensor& x) { return x && x.rank() == 3 ? x.view({x.size(0) * x.size(1), x.size(2)}) : x; }
+
+// Places at or beyond `length` are ignored.
+Tensor within(const Tensor& places, int64_t length) {
+  std::vector<int32_t> kept = places.to_vector<int32_t>();
+  for (int32_t& place : kept)
+    if (place >= length || place < 0) place = ignored_target;
+  return Tensor::from<int32_t>(places.shape(), kept);
+}
+
+Tensor rows_of(const Tensor& h) { return reshape(h, {h.numel() / h.size(-1), h.size(-1)}); }
+
+}  // namespace
+
+Model::Model(const Spec& spec)
+    : spec_(spec),
+      embeddings_(spec.vocab, spec.width(), spec.embeddings),
+      stack_(spec.stack),
+      heads_(spec.vocab, spec.width(), spec.heads, embeddings_.token) {}
+
+void Model::visit(const ParameterVisitor& visitor) {
+  embeddings_.visit("embeddings.", visitor);
+  stack_.visit("stack.", visitor);
+  heads_.visit("heads.", visitor);
+  // A visitor may have replaced the embedding's tensor; a tied head follows it.
+  if (heads_.spec.language_model && heads_.spec.tied) heads_.language_model.weight = embeddings_.token;
+}
+
+int64_t Model::parameter_count() {
+  int64_t count = 0;
+  visit([&](const std::string&, Tensor& value, Role) { count += value.numel(); });
+  return count;
+}
+
+void Model::initialise(RandomKey key) {
+  const float residual_std =
+      spec_.scale_residual_init ? spec_.init_std / std::sqrt(2 * static_cast<float>(spec_.layers())) : spec_.init_std;
+  uint64_t index = 0;
+  visit([&](const std::string&, Tensor& value, Role role) {
+    initialise_parameter(value, role, role == Role::residual_matrix ? residual_std : spec_.init_std,
+                         key.child(index++));
+  });
+}
+
+void Model::require_grad() {
+  visit([](const std::string&, Tensor& value, Role) { qkv::require_grad(value); });
+}
+
+void Model::to_half() {
+  visit([](const std::string&, Tensor& value, Role role) {
+    if (role == Role::matrix || role == Role::residual_matrix || role == Role::embedding)
+      value = cast(value.detach(), DType::bf16);
+  });
+}
+
+Tensor Model::hidden(const Inputs& inputs, Context context) {
+  const Tensor ids = flat_rows(inputs.input_ids);
+  const int64_t before = context.cache == nullptr ? 0 : context.cache->length();
+  const int64_t limit = spec_.embeddings.positions;
+  if (limit > 0 && !inputs.position_ids && before + ids.size(1) > limit)
+    throw Error("input", fmt::format("{} tokens do not fit the model's {} positions", before + ids.size(1), limit),
+                "shorten the text, or train with a longer context");
+  context.positions =
+      inputs.position_ids ? flat_rows(inputs.position_ids) : default_positions(ids.size(0), ids.size(1), before);
+  context.key_mask = flat_rows(inputs.attention_mask);
+  return stack_(embeddings_(ids, flat_rows(inputs.token_type_ids), context), context);
+}
+
+Tensor Model::next_logits(const Inputs& inputs, const Context& context) {
+  const Tensor h = hidden(inputs, context);
+  return cast(heads_.language_model(heads_.transformed(select(h, 1, h.size(1) - 1))), DType::f32);
+}
+
+std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs, const Context& context) {
+  const Tensor h = hidden(inputs, context);
+  const auto language_model = [&] { return heads_.language_model(heads_.transformed(h)); };
+  switch (spec_.task) {
+    case Task::features: {
+      std::vector<std::pair<std::string, Tensor>> results = {{"last_hidden_state", h}};
+      if (spec_.heads.pooler) results.emplace_back("pooler_output", heads_.pooled(h));
+      return results;
+    }
+    case Task::causal_lm:
+    case Task::masked_lm:
+      return {{"logits", language_model()}};
+    case Task::pretraining:
+      return {{"prediction_logits", language_model()},
+              {"seq_relationship_logits", heads_.next_sentence(heads_.pooled(h))}};
+    case Task::question_answering: {
+      const Tensor spans = classifier_logits(inputs, h, context);
+      return {{"start_logits", select(spans, 2, 0)}, {"end_logits", select(spans, 2, 1)}};
+    }
+    default:
+      return {{"logits", classifier_logits(inputs, h, context)}};
+  }
+}
+
+Tensor Model::classifier_logits(const Inputs& inputs, const Tensor& h, const Context& context) const {
+  const Tensor logits = heads_.classified(spec_.heads.pooler ? heads_.pooled(h) : h, context);
+  if (spec_.task != Task::multiple_choice) return logits;
+  return reshape(logits, {inputs.input_ids.size(0), inputs.input_ids.size(1)});
+}
+
+Tensor Model::language_model_loss(const Tensor& h, const Tensor& labels, int64_t tokens, const Context& context) const {
+  const int64_t counted = count_targets(labels);
+  const float scale = 1.0F / static_cast<float>(tokens > 0 ? tokens : std::max<int64_t>(1, counted));
+  Tensor rows = rows_of(h);
+  Tensor targets = labels.view({labels.numel()});
+  // Masked language models predict a few places: only those go through the vocabulary.
+  if (2 * counted < targets.numel()) {
+    const int32_t* all = targets.data<int32_t>();
+    std::vector<int32_t> places;
+    std::vector<int32_t> kept;
+    for (int64_t i = 0; i < targets.numel(); ++i)
+      if (all[i] != ignored_target) {
+        places.push_back(static_cast<int32_t>(i));
+        kept.push_back(all[i]);
+      }
+    const Shape shape{static_cast<int64_t>(places.size())};
+    rows = embedding(Tensor::from(shape, places), rows, rows.dtype());
+    targets = Tensor::from(shape, kept);
+  }
+  return linear_cross_entropy(heads_.transformed(rows), heads_.language_model.weight, heads_.language_model.bias,
+                              targets, scale, context.label_smoothing);
+}
+
+Tensor Model::classifier_loss(const Tensor& logits, const Tensor& labels, int64_t rows) const {
+  using Problem = HeadsSpec::Problem;
+  if (spec_.task == Task::sequence_classification && spec_.heads.problem != Problem::single_label) {
+    const int64_t count = (rows > 0 ? rows : logits.size(0)) * spec_.heads.labels;
+    const float scale = 1.0F / static_cast<float>(count);
+    return spec_.heads.problem == Problem::regression ? squared_error(logits, labels, scale)
+                                                      : binary_cross_entropy(logits, labels, scale);
+  }
+  const int64_t counted = count_targets(labels);
+  const float scale = 1.0F / static_cast<float>(rows > 0 ? rows : std::max<int64_t>(1, counted));
+  return cross_entropy(rows_of(logits), labels.view({labels.numel()}), scale);
+}
+
+Tensor Model::loss(const Inputs& inputs, const Context& context, LossCounts counts) {
+  const Tensor h = hidden(inputs, context);
+  const auto need = [](const Tensor& labels, std::string_view name) {
+    if (!labels) throw Error("loss", fmt::format("this task needs {}", name));
+  };
+  switch (spec_.task) {
+    case Task::features:
+      throw Error("loss", "the bare model has no head and so no loss", "load a checkpoint with a head, or name a task");
+    case Task::causal_lm:
+    case Task::masked_lm:
+      need(inputs.labels, "labels");
+      return language_model_loss(h, inputs.labels, counts.tokens, context);
+    case Task::pretraining: {
+      need(inputs.labels, "labels");
+      need(inputs.next_sentence, "next-sentence labels");
+      const Tensor sentence = heads_.next_sentence(heads_.pooled(h));
+      return add(language_model_loss(h, inputs.labels, counts.tokens, context),
+                 classifier_loss(sentence, inputs.next_sentence, counts.sentences));
+    }
+    case Task::question_answering: {
+      need(inputs.start_positions, "start and end positions");
+      const Tensor spans = classifier_logits(inputs, h, context);
+      const auto half = [&](int which, const Tensor& places) {
+        return scale(classifier_loss(select(spans, 2, which), within(places, h.size(1)), counts.sentences), 0.5F);
+      };
+      return add(half(0, inputs.start_positions), half(1, inputs.end_positions));
+    }
+    default:
+      need(inputs.labels, "labels");
+      return classifier_loss(classifier_logits(inputs, h, context), inputs.labels,
+                             spec_.task == Task::token_classification ? counts.tokens : counts.sentences);
+  }
+}
+
+}  // namespace qkv

@@ -1,0 +1,74 @@
+// A model: embeddings, a stack and heads, put together as its Spec says.
+#pragma once
+
+#include "qkv/models/spec.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace qkv {
+
+// What goes in. Ids, masks and labels as Hugging Face has them, except that causal labels are already shifted:
+// labels[b,t] is the token that should follow position t. -100 is ignored. Multiple choice: [B, choices, T].
+struct Inputs {
+  Tensor input_ids;        // i32 [B, T]
+  Tensor attention_mask;   // u8 [B, S], 0 = padding; S counts cached positions too; undefined = nothing is padding
+  Tensor token_type_ids;   // i32 [B, T]; undefined = 0
+  Tensor position_ids;     // i32 [B, T]; undefined = 0, 1, ... behind the cache
+  Tensor labels;           // i32 [B, T] or [B]; f32 for regression and several labels
+  Tensor next_sentence;    // i32 [B]
+  Tensor start_positions;  // i32 [B]
+  Tensor end_positions;    // i32 [B]
+};
+
+// What a mean is taken over. A step of several micro-batches divides by the whole step's counts, so that
+// accumulation gives the big batch's gradient. Zero: this batch's own.
+struct LossCounts {
+  int64_t tokens = 0;     // targets of the language model
+  int64_t sentences = 0;  // rows, for sentence-level losses
+};
+
+class Model {
+ public:
+  explicit Model(const Spec& spec);  // parameters allocated, values arbitrary: call initialise() or load
+
+  const Spec& spec() const { return spec_; }
+
+  // Every parameter once, in a fixed order, with its dotted name.
+  void visit(const ParameterVisitor& visitor);
+  int64_t parameter_count();
+
+  // Random start: each parameter from its own sub-sequence of the key, so that it does not depend on the others.
+  void initialise(RandomKey key);
+  // Makes every parameter record gradients.
+  void require_grad();
+  // Turns matrices and embeddings to bf16 for inference: half the memory and bandwidth.
+  void to_half();
+
+  // The stack's output, [B, T, D].
+  Tensor hidden(const Inputs& inputs, Context context);
+
+  // The head's results by Hugging Face's names: {"logits", ...}, {"start_logits", ...} ...
+  std::vector<std::pair<std::string, Tensor>> outputs(const Inputs& inputs, const Context& context);
+
+  // Language models: f32 logits of the last position, [B, V]. With a cache in the context, inputs hold only what is
+  // new. Throws Error when the text is longer than the model's learned positions.
+  Tensor next_logits(const Inputs& inputs, const Context& context);
+
+  // The mean loss over the labels given, an f32 scalar on the tape. Sum over micro-batches when `counts` are the
+  // step's.
+  Tensor loss(const Inputs& inputs, const Context& context, LossCounts counts = {});
+
+ private:
+  Tensor language_model_loss(const Tensor& h, const Tensor& labels, int64_t tokens, const Context& context) const;
+  Tensor classifier_loss(const Tensor& logits, const Tensor& labels, int64_t rows) const;
+  Tensor classifier_logits(const Inputs& inputs, const Tensor& h, const Context& context) const;
+
+  Spec spec_;
+  Embeddings embeddings_;
+  Stack stack_;
+  Heads heads_;
+};
+
+}  // namespace qkv

@@ -1,0 +1,34 @@
+// An architecture as data: every choice that tells one transformer from another. A family fills it in from a
+// config.json; the model, its parameter counts and its printed summary all follow from it.
+#pragma once
+
+#include "qkv/models/task.h"
+#include "qkv/nn/embeddings.h"
+#include "qkv/nn/heads.h"
+#include "qkv/nn/stack.h"
+
+#include <string>
+#include <vector>
+
+namespace qkv {
+
+struct Spec {
+  std::string family;  // "gpt2"
+  Task task = Task::features;
+  int64_t vocab = 0;
+  EmbeddingsSpec embeddings;
+  StackSpec stack;
+  HeadsSpec heads;
+  float init_std = 0.02F;
+  bool scale_residual_init = false;  // residual matrices start smaller by sqrt(2 layers) (Radford et al. 2019)
+
+  int64_t width() const { return stack.width; }
+  int64_t layers() const { return stack.layers; }
+  int64_t max_positions() const { return stack.max_positions; }
+  bool causal() const { return stack.block.attention.causal; }
+};
+
+// Throws Error (naming `where`) for sizes that contradict each other: width not divisible by heads, and so on.
+void check_spec(const Spec& spec, const std::string& where);
+
+}  // namespace qkv

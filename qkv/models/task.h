@@ -1,0 +1,26 @@
+// What a model's head is for.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace qkv {
+
+enum class Task : uint8_t {
+  features,  // no head: hidden states
+  causal_lm,
+  masked_lm,
+  pretraining,  // masked LM and next sentence
+  sequence_classification,
+  token_classification,
+  question_answering,
+  multiple_choice,
+};
+
+// From a Hugging Face class name by its ending ("...ForMaskedLM", "...LMHeadModel", "...Model"). Throws Error for an
+// ending that is none of these.
+Task task_of_architecture(std::string_view class_name, std::string_view where);
+std::string_view name_of(Task task);
+
+}  // namespace qkv

@@ -1,0 +1,51 @@
+#include "qkv/nn/heads.h"
+
+#include "qkv/ops/activation.h"
+#include "qkv/ops/shape.h"
+
+namespace qkv {
+
+Heads::Heads(int64_t vocab, int64_t width, const HeadsSpec& heads_spec, const Tensor& token_embedding)
+    : spec(heads_spec) {
+  if (spec.language_model) {
+    if (spec.transform) {
+      transform = Linear(width, width, true);
+      transform_norm = Norm(width, spec.transform_norm);
+    }
+    if (spec.tied) {
+      language_model.weight = token_embedding;
+    } else {
+      language_model.weight = Tensor::empty({vocab, width});
+    }
+    if (spec.language_model_bias) language_model.bias = Tensor::empty({vocab});
+  }
+  if (spec.pooler) pooler = Linear(width, width, true);
+  if (spec.next_sentence) next_sentence = Linear(width, 2, true);
+  if (spec.labels > 0) classifier = Linear(width, spec.labels, true);
+}
+
+Tensor Heads::transformed(const Tensor& h) const {
+  return spec.transform ? transform_norm(transform(h, *spec.transform)) : h;
+}
+
+Tensor Heads::pooled(const Tensor& h) const { return pooler(select(h, 1, 0), Activation::tanh); }
+
+Tensor Heads::classified(const Tensor& h, const Context& context) const {
+  return classifier(qkv::dropout(h, context.training ? spec.dropout : 0, context.dropout_key(-1, 1)));
+}
+
+void Heads::visit(const std::string& prefix, const ParameterVisitor& visitor) {
+  if (spec.language_model) {
+    if (spec.transform) {
+      transform.visit(prefix + "transform", visitor);
+      transform_norm.visit(prefix + "transform_norm", visitor);
+    }
+    if (!spec.tied) visitor(prefix + "language_model.weight", language_model.weight, Role::matrix);
+    if (language_model.bias) visitor(prefix + "language_model.bias", language_model.bias, Role::bias);
+  }
+  if (spec.pooler) pooler.visit(prefix + "pooler", visitor);
+  if (spec.next_sentence) next_sentence.visit(prefix + "next_sentence", visitor);
+  if (spec.labels > 0) classifier.visit(prefix + "classifier", visitor);
+}
+
+}  // namespace qkv

@@ -1,0 +1,46 @@
+// What stands on top of the stack.
+#pragma once
+
+#include "qkv/nn/context.h"
+#include "qkv/nn/linear.h"
+#include "qkv/nn/norm.h"
+
+#include <optional>
+
+namespace qkv {
+
+struct HeadsSpec {
+  // Language model: logits = transform(h) W^T + b; W is the token embedding when tied.
+  bool language_model = false;
+  bool tied = false;
+  bool language_model_bias = false;
+  std::optional<Activation> transform;  // dense, activation and norm before the product (BERT)
+  NormSpec transform_norm;
+  // First position through a dense layer and tanh (BERT's pooler).
+  bool pooler = false;
+  bool next_sentence = false;  // two classes from the pooled vector
+  // Classifier over the pooled vector, every position, or choices.
+  int64_t labels = 0;
+  enum class Problem : uint8_t { single_label, multi_label, regression };
+  Problem problem = Problem::single_label;
+  float dropout = 0;  // before the classifier
+};
+
+struct Heads {
+  HeadsSpec spec;
+  Linear transform;
+  Norm transform_norm;
+  Linear language_model;  // its weight is the token embedding's handle when tied
+  Linear pooler;
+  Linear next_sentence;
+  Linear classifier;
+
+  Heads() = default;
+  Heads(int64_t vocab, int64_t width, const HeadsSpec& heads_spec, const Tensor& token_embedding);
+  Tensor transformed(const Tensor& h) const;  // [.., D] -> [.., D], what the language model's product takes
+  Tensor pooled(const Tensor& h) const;       // [B,T,D] -> [B,D]
+  Tensor classified(const Tensor& h, const Context& context) const;  // [.., D] -> [.., labels], with dropout
+  void visit(const std::string& prefix, const ParameterVisitor& visitor);
+};
+
+}  // namespace qkv
