@@ -1,0 +1,57 @@
+#include "qkv/core/random.h"
+#include "qkv/kernels/reference/element.h"
+#include "qkv/kernels/reference/reference.h"
+
+namespace qkv::kernels::reference_set {
+
+void binary(const Binary& a) {
+  for (int64_t i = 0; i < a.count; ++i) {
+    const double left = a.alpha * load(a.a, a.type, i);
+    const double right = a.beta * load(a.b, a.type, i % a.b_count);
+    store(a.y, a.type, i, a.op == BinaryOp::add ? left + right : left * right);
+  }
+}
+
+void scale(const Scale& a) {
+  for (int64_t i = 0; i < a.count; ++i) store(a.y, a.type, i, a.alpha * load(a.x, a.type, i));
+}
+
+void dropout(const Dropout& a) {
+  for (int64_t i = 0; i < a.count; ++i) {
+    const bool dropped = dropout_hash(a.key, static_cast<uint32_t>(i)) < static_cast<double>(a.p) * 0x1p32;
+    store(a.y, a.type, i, dropped ? 0 : load(a.x, a.type, i) / (1 - static_cast<double>(a.p)));
+  }
+}
+
+void copy(const Copy& a) {
+  int64_t count = 1;
+  for (int d = 0; d < a.rank; ++d) count *= a.size[d];
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t rest = i;
+    int64_t from = 0;
+    int64_t to = 0;
+    for (int d = a.rank - 1; d >= 0; --d) {
+      from += rest % a.size[d] * a.x_stride[d];
+      to += rest % a.size[d] * a.y_stride[d];
+      rest /= a.size[d];
+    }
+    // Integers beyond 2^53 do not survive a double.
+    if (a.x_type == a.y_type && a.x_type == DType::i64) {
+      static_cast<int64_t*>(a.y)[to] = static_cast<const int64_t*>(a.x)[from];
+    } else {
+      store(a.y, a.y_type, to, load(a.x, a.x_type, from));
+    }
+  }
+}
+
+void fill(void* y, DType type, int64_t count, float value) {
+  for (int64_t i = 0; i < count; ++i) store(y, type, i, value);
+}
+
+double sum_squares(const void* x, DType type, int64_t count) {
+  double sum = 0;
+  for (int64_t i = 0; i < count; ++i) sum += load(x, type, i) * load(x, type, i);
+  return sum;
+}
+
+}  // namespace qkv::kernels::reference_set

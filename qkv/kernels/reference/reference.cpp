@@ -1,0 +1,38 @@
+#include "qkv/kernels/reference/reference.h"
+
+namespace qkv::kernels {
+
+const KernelSet& reference() {
+  namespace r = reference_set;
+  static const KernelSet set{.name = "reference",
+                             .gemm = r::gemm,
+                             .sum_rows = r::sum_rows,
+                             .gather = r::gather,
+                             .scatter_add = r::scatter_add,
+                             .norm = r::norm,
+                             .norm_backward = r::norm_backward,
+                             .activate = r::activate,
+                             .activate_backward = r::activate_backward,
+                             .gated = r::gated,
+                             .gated_backward = r::gated_backward,
+                             .attention = r::attention,
+                             .attention_backward = r::attention_backward,
+                             .attention_pattern = r::attention_pattern,
+                             .rotary = r::rotary,
+                             .cross_entropy = r::cross_entropy,
+                             .softmax = r::softmax,
+                             .softmax_backward = r::softmax_backward,
+                             .binary = r::binary,
+                             .scale = r::scale,
+                             .dropout = r::dropout,
+                             .copy = r::copy,
+                             .fill = r::fill,
+                             .sum_squares = r::sum_squares,
+                             .adamw = r::adamw,
+                             .lion = r::lion,
+                             .sgd = r::sgd,
+                             .inherited = {}};
+  return set;
+}
+
+}  // namespace qkv::kernels
