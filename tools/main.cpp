@@ -1,2 +1,90 @@
+// qkv VERB ...: finds the verb, turns errors into one message and an exit code.
+#include "qkv/core/error.h"
+#include "tools/commands.h"
+
+#include <csignal>
 #include <cstdio>
-int main() { std::puts("qkv " QKV_VERSION); }
+#include <cstring>
+#include <new>
+
+namespace qkv {
+#include "commands.inc"
+}  // namespace qkv
+
+namespace {
+
+constexpr int user_mistake = 2;
+constexpr int our_mistake = 1;
+
+std::vector<std::string> words_of(const CLI::App& command) {
+  std::vector<std::string> words;
+  for (const CLI::App* child : command.get_subcommands({})) words.push_back(child->get_name());
+  for (const CLI::Option* option : command.get_options())
+    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
+  return words;
+}
+
+// The command that parsing had reached: the deepest subcommand named.
+const CLI::App& reached(const CLI::App& app) {
+  const auto children = app.get_subcommands();
+  return children.empty() ? app : reached(*children.back());
+}
+
+int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help
+  const CLI::App& command = reached(app);
+  std::string hint;
+  // CLI11 names the arguments that nobody took; the first is the culprit.
+  const std::vector<std::string> left = command.remaining();
+  std::string culprit = left.empty() ? "" : left[0];
+  for (int i = 1; i < argc && culprit.empty(); ++i)
+    if (std::strstr(error.what(), argv[i]) != nullptr) culprit = argv[i];
+  const std::string close =
+      culprit.empty() ? "" : qkv::nearest(culprit.substr(0, culprit.find('=')), words_of(command));
+  if (!close.empty() && close != culprit) hint = fmt::format("did you mean '{}'? ", close);
+  std::string name = command.get_name().empty() ? "qkv" : command.get_name();
+  if (name != "qkv") name = "qkv " + name;
+  std::fprintf(stderr, "qkv: %s\n  try: %s%s --help\n", error.what(), hint.c_str(), name.c_str());
+  return user_mistake;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("qkv: train, run and look inside transformers", "qkv");
+  app.footer(
+      "Example:\n  qkv train notes.txt --out runs/notes\n  qkv generate runs/notes --prompt \"Once\"\n\nqkv VERB "
+      "--help explains a verb.");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "qkv " QKV_VERSION);
+  app.get_formatter()->column_width(34);
+  for (const auto add : qkv::all_commands) add(app);
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::RuntimeError& error) {  // a command's own exit code
+    return error.get_exit_code();
+  } catch (const CLI::ParseError& error) {
+    return report_usage(app, error, argc, argv);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "--version") == 0) {
+    std::puts("qkv " QKV_VERSION);
+    return 0;
+  }
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return run(argc, argv);
+  } catch (const qkv::Error& error) {
+    std::fprintf(stderr, "qkv: %s\n", error.what());
+    return error.exit_code();
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "qkv: out of memory\n  try: a smaller batch, context or model\n");
+    return user_mistake;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "qkv: internal error: %s\n", error.what());
+    return our_mistake;
+  }
+}

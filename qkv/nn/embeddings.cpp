@@ -14,7 +14,7 @@ Embeddings::Embeddings(int64_t vocab, int64_t width, const EmbeddingsSpec& embed
 }
 
 Tensor Embeddings::operator()(const Tensor& ids, const Tensor& token_types, const Context& context) const {
-  Tensor x = context.tap("hook_embed", embedding(ids, token, context.compute));
+  Tensor x = context.tap("hook_embed", embedding(ids, token, context.compute, spec.padding_id));
   if (segment)
     x = add(x, embedding(token_types ? token_types : Tensor::zeros(ids.shape(), DType::i32), segment, context.compute));
   if (position) x = add(x, context.tap("hook_pos_embed", embedding(context.positions, position, context.compute)));

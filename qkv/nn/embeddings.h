@@ -13,6 +13,7 @@ struct EmbeddingsSpec {
   int64_t token_types = 0;  // segments; 0 = none
   std::optional<NormSpec> norm;
   float dropout = 0;
+  int64_t padding_id = -1;  // this token's embedding is not trained by its occurrences
 };
 
 struct Embeddings {

@@ -17,9 +17,17 @@ void check_ids(const Tensor& ids, int64_t limit) {
                   "check that the tokenizer belongs to the model, and that the text is not longer than its positions");
 }
 
+// The ids with `padding` made negative, which a scatter skips.
+Tensor without(const Tensor& ids, int32_t padding) {
+  std::vector<int32_t> kept = ids.to_vector<int32_t>();
+  for (int32_t& id : kept)
+    if (id == padding) id = -1;
+  return Tensor::from(ids.shape(), kept);
+}
+
 }  // namespace
 
-Tensor embedding(const Tensor& ids, const Tensor& input_table, DType dtype) {
+Tensor embedding(const Tensor& ids, const Tensor& input_table, DType dtype, int64_t padding_id) {
   check(ids && ids.dtype() == DType::i32 && ids.contiguous(), "embedding", "expected dense i32 ids");
   check_compute_type(input_table, "embedding");
   check(input_table.rank() == 2, "embedding", "expected a table [N, D], got {}", to_string(input_table.shape()));
@@ -36,8 +44,9 @@ Tensor embedding(const Tensor& ids, const Tensor& input_table, DType dtype) {
                             .out = y.raw(),
                             .out_type = dtype});
   if (wants_grad(table))
-    record({&y}, {&table}, [ids, table](std::span<const Tensor> grads) {
+    record({&y}, {&table}, [ids, table, padding_id](std::span<const Tensor> grads) {
       const Tensor dy = contiguous(grads[0]);
+      const Tensor places = padding_id < 0 ? ids : without(ids, static_cast<int32_t>(padding_id));
       // Only f32 can be scattered into; a table that is itself a bf16 result gets a converted copy.
       const bool direct = is_parameter(table) || table.dtype() == DType::f32;
       const GradSlot slot =
@@ -47,7 +56,7 @@ Tensor embedding(const Tensor& ids, const Tensor& input_table, DType dtype) {
       kernel.scatter_add({.rows = ids.numel(),
                           .width = table.size(1),
                           .table_rows = table.size(0),
-                          .ids = ids.data<int32_t>(),
+                          .ids = places.data<int32_t>(),
                           .x = dy.raw(),
                           .type = dy.dtype(),
                           .out = slot.buffer.data<float>()});

@@ -38,6 +38,8 @@ Tensor dense_copy(const Tensor& x, DType dtype) {
 
 Tensor contiguous(const Tensor& x) { return x.contiguous() ? x : cast(x, x.dtype()); }
 
+Tensor clone(const Tensor& x) { return dense_copy(x, x.dtype()); }
+
 Tensor cast(const Tensor& x, DType dtype) {
   if (x.dtype() == dtype && x.contiguous()) return x;
   Tensor y = dense_copy(x, dtype);

@@ -1,0 +1,30 @@
+// A batch of sequences being decoded: the padded prompts, their cache, and the step that gives the next logits.
+#pragma once
+
+#include "qkv/generate/generator.h"
+
+namespace qkv {
+
+class Decoding {
+ public:
+  // Runs the prompts through the model. At most `new_tokens` further positions will be asked for.
+  Decoding(Model& model, DType compute, const std::vector<std::vector<int32_t>>& prompts, int64_t new_tokens);
+
+  size_t rows() const { return static_cast<size_t>(cache_.rows()); }
+  std::vector<float> logits(size_t row) const;       // of the next position, [V]
+  void advance(const std::vector<int32_t>& tokens);  // one token a row
+  // Row i becomes a copy of row sources[i].
+  void select_rows(const std::vector<int32_t>& sources);
+
+ private:
+  void run(const Tensor& ids, const Tensor& positions);
+  Model& model_;
+  Context context_;
+  KeyValueCache cache_;
+  std::vector<std::vector<uint8_t>> masks_;  // by row: which cached positions are real
+  bool padded_ = false;
+  std::vector<int32_t> lengths_;  // real positions of each row
+  Tensor logits_;
+};
+
+}  // namespace qkv

@@ -1,0 +1,108 @@
+#include "qkv/generate/generator.h"
+
+#include "qkv/core/error.h"
+#include "qkv/generate/beam_search.h"
+#include "qkv/generate/decoding.h"
+#include "qkv/generate/penalties.h"
+#include "qkv/generate/sampling.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace qkv {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// How many tokens can be added before the positions run out.
+int64_t room(const Spec& spec, const std::vector<std::vector<int32_t>>& prompts, int64_t wanted) {
+  size_t length = 0;
+  for (const auto& prompt : prompts) length = std::max(length, prompt.size());
+  const int64_t left = spec.max_positions() - static_cast<int64_t>(length);
+  if (left < 1)
+    throw Error("prompt", fmt::format("has {} tokens, and the model has {} positions", length, spec.max_positions()),
+                "shorten the prompt");
+  return std::min(wanted, left);
+}
+
+// One sequence of greedy or sampled decoding.
+struct Row {
+  std::vector<int32_t> ids;  // prompt and continuation
+  size_t prompt;
+  Random random;
+  Continuation result;
+  bool done = false;
+};
+
+int32_t choose(Row& row, std::vector<float> logits, const GenerationOptions& options) {
+  std::vector<float> plain = logits;
+  to_log_probabilities(plain);
+  apply_penalties(logits, row.ids, row.prompt, options);
+  const int32_t token = options.sample ? sample_token(logits, options, row.random.uniform()) : argmax(logits);
+  row.result.log_probabilities.push_back(plain[static_cast<size_t>(token)]);
+  row.result.ids.push_back(token);
+  row.ids.push_back(token);
+  return token;
+}
+
+}  // namespace
+
+Generator::Generator(Model& model, DType compute) : model_(model), compute_(compute) {
+  if (!model.spec().causal() || !model.spec().heads.language_model)
+    throw Error("generate", fmt::format("this model is a {}, not a causal language model", name_of(model.spec().task)),
+                "name a model such as GPT-2 or Llama with its language-model head");
+}
+
+std::vector<std::vector<Continuation>> Generator::generate(const std::vector<std::vector<int32_t>>& prompts,
+                                                           const GenerationOptions& options, const OnToken& on_token) {
+  check_options(options);
+  const int64_t limit = room(model_.spec(), prompts, options.max_new_tokens);
+  times_ = {};
+  for (const auto& prompt : prompts) times_.prompt_tokens += static_cast<int64_t>(prompt.size());
+  const auto prompt_start = std::chrono::steady_clock::now();
+  Decoding decoding(model_, compute_, prompts, limit);
+  times_.prompt_seconds = seconds_since(prompt_start);
+  const auto decode_start = std::chrono::steady_clock::now();
+  if (options.num_beams > 1) {
+    auto results = beam_search(decoding, prompts, options, limit);
+    for (const auto& of_prompt : results)
+      for (const Continuation& c : of_prompt) times_.new_tokens += static_cast<int64_t>(c.ids.size());
+    times_.decode_seconds = seconds_since(decode_start);
+    return results;
+  }
+
+  std::vector<Row> rows;
+  std::vector<int32_t> sources;
+  for (size_t p = 0; p < prompts.size(); ++p)
+    for (int64_t r = 0; r < options.num_return_sequences; ++r) {
+      // Each sequence has its own random numbers, whatever else is in the batch.
+      rows.push_back(
+          {prompts[p], prompts[p].size(), Random(RandomKey{options.seed}.child(static_cast<uint64_t>(r))), {}});
+      sources.push_back(static_cast<int32_t>(p));
+    }
+  decoding.select_rows(sources);
+  for (int64_t step = 0; step < limit; ++step) {
+    std::vector<int32_t> tokens(rows.size(), 0);
+    bool all_done = true;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      Row& row = rows[i];
+      if (row.done) continue;
+      tokens[i] = choose(row, decoding.logits(i), options);
+      ++times_.new_tokens;
+      row.result.ended = std::find(options.end_ids.begin(), options.end_ids.end(), tokens[i]) != options.end_ids.end();
+      row.done = row.result.ended || (on_token && !on_token(i, tokens[i]));
+      all_done = all_done && row.done;
+    }
+    if (all_done || step + 1 == limit) break;
+    decoding.advance(tokens);
+  }
+  times_.decode_seconds = seconds_since(decode_start);
+  std::vector<std::vector<Continuation>> results(prompts.size());
+  for (size_t i = 0; i < rows.size(); ++i)
+    results[static_cast<size_t>(sources[i])].push_back(std::move(rows[i].result));
+  return results;
+}
+
+}  // namespace qkv

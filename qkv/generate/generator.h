@@ -1,0 +1,49 @@
+// Generation: prompts in, continuations out, with a key/value cache.
+#pragma once
+
+#include "qkv/generate/options.h"
+#include "qkv/models/model.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace qkv {
+
+struct Continuation {
+  std::vector<int32_t> ids;              // new tokens, the end token included
+  std::vector<float> log_probabilities;  // of each, under the model before any penalty or cut; empty for beam search
+  double score = 0;                      // beam search: log probability / length^length_penalty
+  bool ended = false;                    // by an end token, not by length
+};
+
+struct GenerationTimes {
+  int64_t prompt_tokens = 0;
+  double prompt_seconds = 0;
+  int64_t new_tokens = 0;
+  double decode_seconds = 0;
+};
+
+class Generator {
+ public:
+  // The model must be causal. `compute` is the dtype of activations and cache.
+  Generator(Model& model, DType compute);
+
+  // Called with (row, token) as soon as it is chosen; returning false ends that row. Not used by beam search.
+  using OnToken = std::function<bool(size_t row, int32_t token)>;
+
+  // For each prompt, num_return_sequences continuations. Prompts of different lengths are padded on the left and
+  // masked. Throws Error for an empty prompt or one that leaves no position for a new token.
+  std::vector<std::vector<Continuation>> generate(const std::vector<std::vector<int32_t>>& prompts,
+                                                  const GenerationOptions& options, const OnToken& on_token = {});
+
+  const GenerationTimes& times() const { return times_; }
+
+ private:
+  friend class Decoding;
+  Model& model_;
+  DType compute_;
+  GenerationTimes times_;
+};
+
+}  // namespace qkv

@@ -1,0 +1,55 @@
+#include "qkv/generate/options.h"
+
+#include "qkv/core/error.h"
+
+#include <limits>
+
+namespace qkv {
+
+void check_options(const GenerationOptions& o) {
+  const auto require = [](bool condition, const char* option, const std::string& what) {
+    if (!condition) throw Error(option, what);
+  };
+  require(o.max_new_tokens > 0, "max-new-tokens", "must be at least 1");
+  require(o.temperature > 0, "temperature", "must be above 0 (leave sampling off for the likeliest token)");
+  require(o.top_k >= 0, "top-k", "must not be negative");
+  require(o.top_p > 0 && o.top_p <= 1, "top-p", "must be in (0, 1]");
+  require(o.min_p >= 0 && o.min_p < 1, "min-p", "must be in [0, 1)");
+  require(o.typical_p > 0 && o.typical_p <= 1, "typical-p", "must be in (0, 1]");
+  require(o.repetition_penalty > 0, "repetition-penalty", "must be above 0");
+  require(o.no_repeat_ngram_size >= 0, "no-repeat-ngram", "must not be negative");
+  require(o.num_beams >= 1 && o.num_beams <= 1024, "beams", "must be in [1, 1024]");
+  require(o.num_beams == 1 || !o.sample, "beams", "beam search and sampling exclude each other");
+  require(o.num_return_sequences >= 1, "return-sequences", "must be at least 1");
+  require(o.num_return_sequences <= o.num_beams || o.sample, "return-sequences", "cannot exceed the number of beams");
+}
+
+void apply_generation_config(const Config& c, GenerationOptions& o) {
+  constexpr int64_t most = std::numeric_limits<int32_t>::max();
+  o.max_new_tokens = c.integer("max_new_tokens", o.max_new_tokens, 1, most);
+  o.min_new_tokens = c.integer("min_new_tokens", o.min_new_tokens, 0, most);
+  o.sample = c.flag("do_sample", o.sample);
+  o.temperature = static_cast<float>(c.number("temperature", o.temperature));
+  o.top_k = c.integer("top_k", o.top_k, 0, most);
+  o.top_p = static_cast<float>(c.number("top_p", o.top_p));
+  o.min_p = static_cast<float>(c.number("min_p", o.min_p));
+  o.typical_p = static_cast<float>(c.number("typical_p", o.typical_p));
+  o.repetition_penalty = static_cast<float>(c.number("repetition_penalty", o.repetition_penalty));
+  o.no_repeat_ngram_size = c.integer("no_repeat_ngram_size", o.no_repeat_ngram_size, 0, most);
+  o.num_beams = c.integer("num_beams", o.num_beams, 1, most);
+  o.num_return_sequences = c.integer("num_return_sequences", o.num_return_sequences, 1, most);
+  o.length_penalty = static_cast<float>(c.number("length_penalty", o.length_penalty));
+  if (c.has("early_stopping")) {
+    const Json& value = c.json()["early_stopping"];
+    if (!value.is_boolean() && value != "never") c.fail("early_stopping", "must be true, false or \"never\"");
+    o.early_stopping = !value.is_boolean() ? EarlyStopping::never
+                       : value.get<bool>() ? EarlyStopping::yes
+                                           : EarlyStopping::no;
+  }
+  if (c.has("eos_token_id")) {
+    o.end_ids.clear();
+    for (const int64_t id : c.ids("eos_token_id")) o.end_ids.push_back(static_cast<int32_t>(id));
+  }
+}
+
+}  // namespace qkv

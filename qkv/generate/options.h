@@ -1,0 +1,52 @@
+// How text is generated. Names and meanings are those of transformers' GenerationConfig.
+#pragma once
+
+#include "qkv/models/config.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace qkv {
+
+enum class EarlyStopping : uint8_t {
+  no,     // stop when a running beam can hardly beat the worst finished one
+  yes,    // stop as soon as there are num_beams finished ones
+  never,  // stop only when none can, at any length
+};
+
+struct GenerationOptions {
+  int64_t max_new_tokens = 128;
+  int64_t min_new_tokens = 0;  // end tokens are held back until then
+  // Sampling; without `sample` the likeliest token is taken.
+  bool sample = false;
+  float temperature = 1;
+  int64_t top_k = 0;    // keep the k likeliest; 0 = all
+  float top_p = 1;      // keep the smallest set whose probabilities reach p (Holtzman et al. 2019)
+  float min_p = 0;      // keep those of at least min_p times the likeliest's probability
+  float typical_p = 1;  // keep those whose surprise is nearest the entropy, up to p in all (Meister et al. 2022)
+  uint64_t seed = 0;
+  // Against repetition.
+  float repetition_penalty =
+      1;  // logits of seen tokens: divided if positive, multiplied if negative (Keskar et al. 2019)
+  float frequency_penalty = 0;  // subtracted once for each time generated
+  float presence_penalty = 0;   // subtracted once if generated at all
+  int64_t no_repeat_ngram_size = 0;
+  // Beam search.
+  int64_t num_beams = 1;
+  int64_t num_return_sequences = 1;
+  float length_penalty = 1;  // score = log probability / length^length_penalty
+  EarlyStopping early_stopping = EarlyStopping::no;
+  // Where it ends.
+  std::vector<int32_t> end_ids;
+  std::vector<std::string> stop;  // strings; cut off the text, with what follows
+};
+
+// Throws Error naming the option whose value makes no sense.
+void check_options(const GenerationOptions& options);
+
+// Overrides fields by the keys that a generation_config.json (or the arguments beside a golden run) holds. Unknown keys
+// are passed over: the format has many that do not concern us.
+void apply_generation_config(const Config& config, GenerationOptions& options);
+
+}  // namespace qkv

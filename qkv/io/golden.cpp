@@ -1,0 +1,205 @@
+#include "qkv/io/golden.h"
+
+#include "qkv/core/error.h"
+#include "qkv/ops/arithmetic.h"
+#include "qkv/ops/autograd.h"
+#include "qkv/ops/cross_entropy.h"
+#include "qkv/ops/shape.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+namespace qkv {
+namespace {
+
+constexpr double output_tolerance = 1e-4;
+constexpr double gradient_tolerance = 1e-3;
+// bf16 keeps 8 bits of each value; a few layers of it lose about this much.
+constexpr double half_tolerance = 0.05;
+
+class Comparison {
+ public:
+  Comparison(const Safetensors& golden, double tolerance) : golden_(golden), tolerance_(tolerance) {}
+
+  // Compares a result with a golden tensor, where `visible` (per row and position, may be empty) is not 0.
+  // `position_dim`: which dimension runs over positions.
+  void add(const std::string& name, const Tensor& result, const std::vector<uint8_t>& visible, int position_dim) {
+    if (!golden_.contains(name)) return;
+    const Tensor expected = golden_.get(name);
+    if (result.shape() != expected.shape()) {
+      results.push_back(
+          {name, 1, 0, fmt::format("shape {}, expected {}", to_string(result.shape()), to_string(expected.shape()))});
+      return;
+    }
+    const std::vector<double> got = result.to_vector<double>();
+    const std::vector<double> want = expected.to_vector<double>();
+    double largest = 0;
+    double difference = 0;
+    for (size_t i = 0; i < want.size(); ++i) {
+      if (!visible.empty() && visible[position_of(i, expected.shape(), position_dim)] == 0) continue;
+      largest = std::max(largest, std::abs(want[i]));
+      const double d = std::abs(got[i] - want[i]);
+      difference = std::isnan(d) ? d : std::max(difference, d);
+      if (std::isnan(difference)) break;
+    }
+    report(name, difference, largest, tolerance_);
+  }
+
+  void add_gradients(const std::map<std::string, Tensor>& gradients, double tolerance) {
+    double largest_of_all = 0;
+    for (const std::string& name : golden_.names())
+      if (name.starts_with("grad."))
+        for (const double g : golden_.get(name).to_vector<double>())
+          largest_of_all = std::max(largest_of_all, std::abs(g));
+    for (const std::string& name : golden_.names()) {
+      if (!name.starts_with("grad.")) continue;
+      const std::vector<double> want = golden_.get(name).to_vector<double>();
+      const auto found = gradients.find(name.substr(5));
+      // A parameter that the loss does not reach has a golden gradient of zeros and none here.
+      const std::vector<double> got =
+          found == gradients.end() ? std::vector<double>(want.size(), 0.0) : found->second.to_vector<double>();
+      double largest = 1e-3 * largest_of_all;
+      double difference = got.size() == want.size() ? 0 : INFINITY;
+      for (size_t i = 0; i < std::min(got.size(), want.size()); ++i) {
+        largest = std::max(largest, std::abs(want[i]));
+        difference = std::max(difference, std::abs(got[i] - want[i]));
+      }
+      report(name, difference, largest, tolerance);
+    }
+  }
+
+  std::vector<GoldenResult> results;
+
+ private:
+  // The index of element i's (row, position) pair.
+  static size_t position_of(size_t i, const Shape& shape, int position_dim) {
+    size_t rest = i;
+    size_t row = 0;
+    size_t position = 0;
+    for (int d = shape.rank() - 1; d >= 0; --d) {
+      const size_t index = rest % static_cast<size_t>(shape[d]);
+      rest /= static_cast<size_t>(shape[d]);
+      if (d == position_dim) position = index;
+      if (d == 0) row = index;
+    }
+    return row * static_cast<size_t>(shape[position_dim]) + position;
+  }
+
+  void report(const std::string& name, double difference, double largest, double tolerance) {
+    const double error = largest > 0 ? difference / largest : difference;
+    results.push_back({name, std::isnan(error) ? INFINITY : error, tolerance, ""});
+  }
+
+  const Safetensors& golden_;
+  double tolerance_;
+};
+
+Tensor ids_of(const Safetensors& golden, const std::string& name) {
+  return golden.contains(name) ? cast(golden.get(name), DType::i32) : Tensor();
+}
+
+// Causal golden labels stand at their own positions; ours are the next token's.
+Tensor shifted(const Tensor& labels) {
+  std::vector<int32_t> values = labels.to_vector<int32_t>();
+  const size_t length = static_cast<size_t>(labels.size(1));
+  for (size_t begin = 0; begin < values.size(); begin += length) {
+    std::rotate(values.begin() + static_cast<ptrdiff_t>(begin), values.begin() + static_cast<ptrdiff_t>(begin + 1),
+                values.begin() + static_cast<ptrdiff_t>(begin + length));
+    values[begin + length - 1] = ignored_target;
+  }
+  return Tensor::from<int32_t>(labels.shape(), values);
+}
+
+Inputs inputs_of(const Safetensors& golden, const std::string& prefix, const Spec& spec) {
+  Inputs inputs;
+  inputs.input_ids = ids_of(golden, prefix + "input_ids");
+  if (golden.contains(prefix + "attention_mask"))
+    inputs.attention_mask = cast(golden.get(prefix + "attention_mask"), DType::u8);
+  inputs.token_type_ids = ids_of(golden, prefix + "token_type_ids");
+  inputs.position_ids = ids_of(golden, prefix + "position_ids");
+  inputs.next_sentence = ids_of(golden, prefix + "next_sentence_label");
+  inputs.start_positions = ids_of(golden, prefix + "start_positions");
+  inputs.end_positions = ids_of(golden, prefix + "end_positions");
+  if (golden.contains(prefix + "labels")) {
+    const bool classes = golden.dtype(prefix + "labels") == DType::i64;
+    inputs.labels = classes ? ids_of(golden, prefix + "labels") : golden.get(prefix + "labels");
+    if (spec.task == Task::causal_lm) inputs.labels = shifted(inputs.labels);
+  }
+  return inputs;
+}
+
+// Listens at the points that the golden file has results for.
+struct Listener {
+  std::map<std::string, std::string> golden_names;  // ours -> theirs
+  std::map<std::string, Tensor> seen;
+  Taps taps;
+
+  explicit Listener(const Spec& spec) {
+    const std::string last = std::to_string(spec.layers());
+    for (int64_t i = 0; i < spec.layers(); ++i) {
+      const std::string layer = std::to_string(i);
+      golden_names["blocks." + layer + ".attn.hook_pattern"] = "attentions." + layer;
+      golden_names["blocks." + layer + ".hook_resid_pre"] = "hidden_states." + layer;
+    }
+    const std::string last_block = "blocks." + std::to_string(spec.layers() - 1) + ".hook_resid_post";
+    golden_names[spec.stack.final_norm ? "ln_final.hook_normalized" : last_block] = "hidden_states." + last;
+    taps.wants = [this](const std::string& name) { return golden_names.count(name) > 0; };
+    taps.see = [this](const std::string& name, const Tensor& value) {
+      seen[golden_names.at(name)] = value.detach();
+      return value;
+    };
+  }
+};
+
+void compare_run(Model& model, const Safetensors& golden, const std::string& prefix, DType compute,
+                 Comparison& comparison) {
+  const Inputs inputs = inputs_of(golden, prefix, model.spec());
+  Listener listener(model.spec());
+  Context context{.compute = compute, .taps = &listener.taps};
+  std::vector<std::pair<std::string, Tensor>> outputs;
+  {
+    const NoGrad no_grad;
+    outputs = model.outputs(inputs, context);
+  }
+  const std::vector<uint8_t> visible =
+      inputs.attention_mask ? inputs.attention_mask.to_vector<uint8_t>() : std::vector<uint8_t>();
+  const bool per_position =
+      model.spec().task != Task::sequence_classification && model.spec().task != Task::multiple_choice;
+  for (const auto& [name, value] : outputs) {
+    const bool masked = per_position && name != "seq_relationship_logits" && name != "pooler_output";
+    comparison.add(prefix + name, value, masked ? visible : std::vector<uint8_t>(), 1);
+  }
+  for (const auto& [name, value] : listener.seen)
+    comparison.add(prefix + name, value, visible, name.starts_with("attentions.") ? 2 : 1);
+  if (!golden.contains(prefix + "loss")) return;
+
+  context.taps = nullptr;
+  const Tensor loss = model.loss(inputs, context);
+  comparison.add(prefix + "loss", loss, {}, 0);
+  if (!prefix.empty()) return;
+  backward(loss);
+  std::map<std::string, Tensor> gradients;
+  for (const NamedTensor& tensor :
+       checkpoint_tensors(model, [](const Tensor& parameter) { return gradient(parameter); }))
+    gradients[tensor.name] = tensor.value;
+  comparison.add_gradients(gradients, compute == DType::f32 ? gradient_tolerance : half_tolerance);
+}
+
+}  // namespace
+
+std::vector<GoldenResult> compare_with_golden(const fs::path& directory, DType compute) {
+  const Safetensors golden(directory / "golden.safetensors");
+  const Json description = read_json(directory / "golden.json");
+  LoadedModel loaded = load_model(directory);
+  loaded.model->require_grad();
+  Comparison comparison(golden, compute == DType::f32 ? output_tolerance : half_tolerance);
+  if (!description.is_object() || !description.contains("runs") || !description["runs"].is_array())
+    throw Error((directory / "golden.json").string(), "lists no runs");
+  for (const Json& run : description["runs"])
+    compare_run(*loaded.model, golden, run.value("prefix", ""), compute, comparison);
+  return comparison.results;
+}
+
+}  // namespace qkv

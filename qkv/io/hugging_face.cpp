@@ -1,0 +1,198 @@
+#include "qkv/io/hugging_face.h"
+
+#include "qkv/core/error.h"
+#include "qkv/io/checkpoint.h"
+#include "qkv/models/initialise.h"
+#include "qkv/ops/autograd.h"
+#include "qkv/ops/shape.h"
+
+#include <map>
+#include <set>
+
+namespace qkv {
+namespace {
+
+// "h.*.attn.bias" matches "h.3.attn.bias".
+bool matches(std::string_view pattern, std::string_view name) {
+  const size_t star = pattern.find('*');
+  if (star == std::string_view::npos) return pattern == name;
+  const std::string_view head = pattern.substr(0, star);
+  const std::string_view tail = pattern.substr(star + 1);
+  if (name.size() <= head.size() + tail.size() || !name.starts_with(head) || !name.ends_with(tail)) return false;
+  const std::string_view middle = name.substr(head.size(), name.size() - head.size() - tail.size());
+  return middle.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// A checkpoint's tensors by the names that the family's rules use: checkpoints of the bare model lack the prefix, and
+// TensorFlow's names for a norm's parameters survive in old files.
+std::map<std::string, std::string> canonical_names(const Checkpoint& checkpoint, const Family& family) {
+  const std::vector<std::string> names = checkpoint.names();
+  const std::string prefix(family.base_prefix);
+  const bool prefixed =
+      std::any_of(names.begin(), names.end(), [&](const std::string& name) { return name.starts_with(prefix); });
+  std::map<std::string, std::string> found;
+  for (const std::string& name : names) {
+    std::string canonical = prefixed ? name : prefix + name;
+    if (canonical.ends_with("LayerNorm.gamma")) canonical.replace(canonical.size() - 5, 5, "weight");
+    if (canonical.ends_with("LayerNorm.beta")) canonical.replace(canonical.size() - 4, 4, "bias");
+    found[canonical] = name;
+  }
+  return found;
+}
+
+Shape stored_shape(const Tensor& value, WeightRule::Layout layout) {
+  return layout == WeightRule::Layout::transposed ? Shape{value.size(1), value.size(0)} : value.shape();
+}
+
+// What went wrong in a checkpoint, told all at once.
+struct Problems {
+  std::vector<std::string> missing, shapes, left;
+
+  void list(std::string& text, const char* title, const std::vector<std::string>& lines) const {
+    constexpr size_t shown = 20;
+    if (lines.empty()) return;
+    text += fmt::format("\n  {} ({}):", title, lines.size());
+    for (size_t i = 0; i < std::min(shown, lines.size()); ++i) text += "\n    " + lines[i];
+    if (lines.size() > shown) text += fmt::format("\n    ... and {} more", lines.size() - shown);
+  }
+  void raise(const fs::path& directory, const Family& family) const {
+    if (missing.empty() && shapes.empty() && left.empty()) return;
+    std::string text = fmt::format("the weights do not fit the {} that config.json describes:", family.name);
+    list(text, "missing", missing);
+    list(text, "wrong shape", shapes);
+    list(text, "left over", left);
+    throw Error(directory.string(), text, "check that config.json and the weights belong together");
+  }
+};
+
+// Reads one parameter: its pieces joined, laid out our way, as f32 (or bf16 for halves of big models).
+Tensor read_parameter(const Checkpoint& checkpoint, const std::vector<std::string>& stored, WeightRule::Layout layout,
+                      DType dtype, bool in_place) {
+  std::vector<Tensor> pieces;
+  for (const std::string& name : stored) {
+    Tensor piece = checkpoint.get(name);
+    if (layout == WeightRule::Layout::transposed) piece = piece.transpose(0, 1);
+    pieces.push_back(piece.dtype() == dtype && piece.contiguous() ? piece : cast(piece, dtype));
+  }
+  if (pieces.size() > 1) return concat(pieces, 0);
+  return in_place ? pieces[0] : clone(pieces[0]);
+}
+
+std::map<std::string, WeightRule> rules_by_name(const Family& family, const Spec& spec) {
+  std::map<std::string, WeightRule> rules;
+  for (WeightRule& rule : expanded_weights(family, spec)) rules[rule.ours] = std::move(rule);
+  return rules;
+}
+
+const WeightRule& rule_for(const std::map<std::string, WeightRule>& rules, const std::string& name,
+                           const Family& family) {
+  const auto found = rules.find(name);
+  if (found == rules.end())
+    throw Error(family.type, fmt::format("the family has no rule for parameter '{}'", name), "", Error::Kind::internal);
+  return found->second;
+}
+
+bool is_matrix(Role role) { return role == Role::matrix || role == Role::residual_matrix || role == Role::embedding; }
+
+}  // namespace
+
+LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
+  const NoGrad no_grad;
+  Config config = Config::read(directory);
+  const Spec spec = spec_of(config);
+  const Family& family = family_named(spec.family, config.where());
+  const Checkpoint checkpoint(directory);
+  const std::map<std::string, std::string> stored = canonical_names(checkpoint, family);
+  LoadedModel loaded{std::move(config), std::make_unique<Model>(spec), {}};
+  const std::map<std::string, WeightRule> rules = rules_by_name(family, spec);
+
+  Problems problems;
+  std::set<std::string> used;
+  uint64_t index = 0;
+  loaded.model->visit([&](const std::string& name, Tensor& value, Role role) {
+    ++index;
+    const WeightRule& rule = rule_for(rules, name, family);
+    std::vector<std::string> pieces;
+    for (const std::string& theirs : rule.theirs) {
+      const auto found = stored.find(theirs);
+      if (found == stored.end()) {
+        if (options.new_head && name.starts_with("heads.")) continue;
+        problems.missing.push_back(fmt::format("{} {}", theirs, to_string(stored_shape(value, rule.layout))));
+        continue;
+      }
+      pieces.push_back(found->second);
+      used.insert(theirs);
+    }
+    if (pieces.size() < rule.theirs.size()) {
+      initialise_parameter(value, role, spec.init_std, options.key.child(index));
+      loaded.fresh.push_back(name);
+      return;
+    }
+    Shape total;
+    bool fits = true;
+    int64_t rows = 0;
+    for (const std::string& piece : pieces) {
+      Shape shape = checkpoint.get(piece).shape();
+      if (rule.layout == WeightRule::Layout::transposed && shape.rank() == 2) shape = {shape[1], shape[0]};
+      fits = fits && shape.rank() == value.rank() && shape.rank() > 0;
+      for (int i = 1; fits && i < shape.rank(); ++i) fits = shape[i] == value.size(i);
+      rows += shape.rank() > 0 ? shape[0] : 0;
+      total = shape;
+    }
+    if (!fits || rows != value.size(0)) {
+      for (size_t i = 0; i < pieces.size(); ++i)
+        problems.shapes.push_back(fmt::format(
+            "{}: the file has {}, {} would be {}", rule.theirs[i], to_string(checkpoint.get(pieces[i]).shape()),
+            pieces.size() > 1 ? "together they" : "config.json", to_string(stored_shape(value, rule.layout))));
+      return;
+    }
+    value = read_parameter(checkpoint, pieces, rule.layout, options.half && is_matrix(role) ? DType::bf16 : DType::f32,
+                           options.in_place);
+  });
+  for (const auto& [canonical, name] : stored) {
+    const bool known = used.count(canonical) > 0 ||
+                       std::any_of(family.unused.begin(), family.unused.end(),
+                                   [&](const std::string& pattern) { return matches(pattern, canonical); });
+    if (!known && !options.new_head)
+      problems.left.push_back(fmt::format("{} {}", name, to_string(checkpoint.get(name).shape())));
+  }
+  problems.raise(directory, family);
+  return loaded;
+}
+
+std::vector<NamedTensor> checkpoint_tensors(Model& model,
+                                            const std::function<Tensor(const Tensor& parameter)>& value_of) {
+  const NoGrad no_grad;
+  const Family& family = family_named(model.spec().family, "model");
+  const std::map<std::string, WeightRule> rules = rules_by_name(family, model.spec());
+  const AttentionSpec& attention = model.spec().stack.block.attention;
+  std::vector<NamedTensor> tensors;
+  model.visit([&](const std::string& name, Tensor& parameter, Role) {
+    const Tensor value = value_of(parameter);
+    if (!value) return;
+    const WeightRule& rule = rule_for(rules, name, family);
+    // Joined parameters are queries, keys and values, or equal parts.
+    std::vector<int64_t> lengths(rule.theirs.size(), value.size(0) / static_cast<int64_t>(rule.theirs.size()));
+    if (rule.theirs.size() == 3)
+      lengths = {attention.heads * attention.head_dim, attention.kv_heads * attention.head_dim,
+                 attention.kv_heads * attention.head_dim};
+    int64_t begin = 0;
+    for (size_t i = 0; i < rule.theirs.size(); ++i) {
+      Tensor piece = value.detach().narrow(0, begin, lengths[i]);
+      begin += lengths[i];
+      if (rule.layout == WeightRule::Layout::transposed) piece = piece.transpose(0, 1);
+      tensors.push_back({rule.theirs[i], piece});
+    }
+  });
+  return tensors;
+}
+
+void save_model(const fs::path& directory, const Config& config, Model& model) {
+  Json json = config.json();
+  json.erase("torch_dtype");
+  json["dtype"] = "float32";
+  write_checkpoint(directory, checkpoint_tensors(model, [](const Tensor& parameter) { return parameter; }));
+  write_file(directory / "config.json", json.dump(2) + "\n");
+}
+
+}  // namespace qkv

@@ -1,0 +1,39 @@
+// Models from and to Hugging Face directories: config.json and safetensors, read in place.
+#pragma once
+
+#include "qkv/core/files.h"
+#include "qkv/io/safetensors.h"
+#include "qkv/models/config.h"
+#include "qkv/models/family.h"
+#include "qkv/models/model.h"
+
+#include <memory>
+
+namespace qkv {
+
+// A model with what its directory says of it.
+struct LoadedModel {
+  Config config;
+  std::unique_ptr<Model> model;
+  std::vector<std::string> fresh;  // our names of parameters that the checkpoint does not hold (with new_head only)
+};
+
+struct LoadOptions {
+  bool in_place = false;  // parameters may stay on the file's pages: for inference, they must not be written
+  bool half = false;      // matrices and embeddings to bf16
+  bool new_head = false;  // a missing head is initialised, tensors left over are ignored: for fine-tuning
+  RandomKey key;          // for a new head
+};
+
+// Reads config.json and the weights. Every tensor missing, left over or mis-shaped is listed in one Error, with both
+// shapes. Weights are f32 in memory, whatever the file holds, or bf16 when asked.
+LoadedModel load_model(const fs::path& directory, const LoadOptions& options = {});
+
+// The parameters under the checkpoint's names and in its layout; the inverse of loading. `value` picks what is written
+// of each (itself, its gradient); undefined results are left out.
+std::vector<NamedTensor> checkpoint_tensors(Model& model, const std::function<Tensor(const Tensor& parameter)>& value);
+
+// Writes config.json (as given, with "dtype") and the weights into an existing directory.
+void save_model(const fs::path& directory, const Config& config, Model& model);
+
+}  // namespace qkv

@@ -1,0 +1,23 @@
+// Reads a safetensors header as it streams by: no JSON document is built, so that a hostile header costs no more
+// than its own length.
+#pragma once
+
+#include "qkv/io/safetensors.h"
+
+#include <functional>
+#include <string_view>
+
+namespace qkv {
+
+// Calls `tensor` for each entry in the header's order, `metadata` for each pair of "__metadata__". Checks syntax,
+// types, dtypes and ranges of the numbers; repeated keys within one entry. Throws Error naming `where`.
+void read_safetensors_header(std::string_view text, const std::string& where,
+                             const std::function<void(Safetensors::Entry&&)>& tensor,
+                             const std::function<void(const std::string& key, std::string&& value)>& metadata);
+
+// "file: tensor" for messages; an absurdly long name is cut.
+std::string tensor_place(const std::string& where, std::string_view name);
+
+inline constexpr std::string_view damaged_hint = "the file is damaged or incomplete: fetch it again";
+
+}  // namespace qkv

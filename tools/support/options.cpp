@@ -1,0 +1,92 @@
+#include "qkv/core/error.h"
+#include "qkv/core/files.h"
+#include "qkv/core/threads.h"
+#include "tools/commands.h"
+
+#include <vector>
+
+namespace qkv {
+namespace {
+
+std::vector<std::string> option_names(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back(name);
+  return names;
+}
+
+// Fills in what the file says for options that the command line left open.
+void read_config(CLI::App& command, const std::string& path) {
+  if (!fs::exists(path))
+    throw Error(path, "there is no such file", "give the path of a TOML file with one `option = value` a line");
+  std::vector<CLI::ConfigItem> items;
+  try {
+    items = CLI::ConfigTOML().from_file(path);
+  } catch (const CLI::Error& error) {
+    throw Error(path, fmt::format("is not TOML that can be read: {}", error.what()));
+  }
+  const std::vector<std::string> names = option_names(command);
+  for (const CLI::ConfigItem& item : items) {
+    if (item.name == "++" || item.name == "--") continue;  // how the parser marks sections
+    std::string name = item.name;
+    std::replace(name.begin(), name.end(), '_', '-');
+    CLI::Option* option = command.get_option_no_throw("--" + name);
+    if (option == nullptr || name == "config") {
+      const std::string close = nearest(name, names);
+      throw Error(path, fmt::format("'{}' is not an option of qkv {}", item.fullname(), command.get_name()),
+                  close.empty() ? fmt::format("see qkv {} --help", command.get_name())
+                                : fmt::format("did you mean '{}'?", close));
+    }
+    if (option->count() > 0) continue;  // the command line wins
+    try {
+      for (const std::string& value : item.inputs) option->add_result(value);
+      option->run_callback();
+    } catch (const CLI::Error& error) {
+      throw Error(path, fmt::format("{}: {}", item.name, error.what()));
+    }
+  }
+}
+
+}  // namespace
+
+void allow_config(CLI::App& command) {
+  command.add_option("--config", "read options from this TOML file; the command line wins")
+      ->type_name("FILE")
+      ->each([&command](const std::string& path) {
+        command.parse_complete_callback([&command, path] { read_config(command, path); });
+      });
+}
+
+std::string effective_config(const CLI::App& command) {
+  std::string text = fmt::format("# The effective options of: qkv {}\n", command.get_name());
+  for (const CLI::Option* option : command.get_options()) {
+    const std::vector<std::string>& names = option->get_lnames();
+    if (names.empty() || names[0] == "help" || names[0] == "config") continue;
+    const bool flag = option->get_items_expected_max() == 0;
+    std::vector<std::string> values =
+        option->count() > 0 ? option->reduced_results() : std::vector<std::string>{option->get_default_str()};
+    if (option->count() == 0 && (values[0].empty() || values[0] == "{}")) {
+      if (!flag) continue;
+      values = {"false"};
+    }
+    const auto literal = [](const std::string& value) {
+      const bool bare = value == "true" || value == "false" ||
+                        (!value.empty() && value.find_first_not_of("0123456789+-.eE") == std::string::npos &&
+                         value.find_first_of("0123456789") != std::string::npos);
+      return bare ? value : fmt::format("{:?}", value);
+    };
+    std::string list;
+    for (const std::string& value : values) list += (list.empty() ? "" : ", ") + literal(value);
+    text += values.size() > 1 ? fmt::format("{} = [{}]\n", names[0], list) : fmt::format("{} = {}\n", names[0], list);
+  }
+  return text;
+}
+
+void add_threads_option(CLI::App& command) {
+  command.add_option("--threads", "threads to compute with (default: all processors)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 4096))
+      ->each([](const std::string& count) { set_threads(std::stoi(count)); });
+}
+
+}  // namespace qkv
