@@ -4,14 +4,32 @@ namespace qkv::kernels {
 namespace {
 
 KernelSet make_cpu() {
+  namespace c = cpu_set;
   KernelSet set = reference();
   set.name = "cpu";
-  set.inherited = {"gemm",       "sum_rows",          "gather",             "scatter_add", "norm",
-                   "norm_backward", "activate",       "activate_backward",  "gated",       "gated_backward",
-                   "attention",  "attention_backward", "attention_pattern", "rotary",      "cross_entropy",
-                   "softmax",    "softmax_backward",  "binary",             "scale",       "dropout",
-                   "copy",       "fill",              "sum_squares",        "adamw",       "lion",
-                   "sgd"};
+  set.gemm = c::gemm;
+  set.sum_rows = c::sum_rows;
+  set.gather = c::gather;
+  set.scatter_add = c::scatter_add;
+  set.norm = c::norm;
+  set.norm_backward = c::norm_backward;
+  set.activate = c::activate;
+  set.activate_backward = c::activate_backward;
+  set.gated = c::gated;
+  set.gated_backward = c::gated_backward;
+  set.cross_entropy = c::cross_entropy;
+  set.softmax = c::softmax;
+  set.softmax_backward = c::softmax_backward;
+  set.binary = c::binary;
+  set.scale = c::scale;
+  set.dropout = c::dropout;
+  set.copy = c::copy;
+  set.fill = c::fill;
+  set.sum_squares = c::sum_squares;
+  set.adamw = c::adamw;
+  set.lion = c::lion;
+  set.sgd = c::sgd;
+  set.inherited = {"attention", "attention_backward", "attention_pattern", "rotary"};
   return set;
 }
 

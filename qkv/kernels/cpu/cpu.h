@@ -3,4 +3,29 @@
 
 #include "qkv/kernels/kernels.h"
 
-namespace qkv::kernels::cpu_set {}  // namespace qkv::kernels::cpu_set
+namespace qkv::kernels::cpu_set {
+
+void gemm(const Gemm& a);
+void sum_rows(const SumRows& a);
+void gather(const Gather& a);
+void scatter_add(const ScatterAdd& a);
+void norm(const Norm& a);
+void norm_backward(const NormBackward& a);
+void activate(const Activate& a);
+void activate_backward(const ActivateBackward& a);
+void gated(const Gated& a);
+void gated_backward(const GatedBackward& a);
+void cross_entropy(const CrossEntropy& a);
+void softmax(const Softmax& a);
+void softmax_backward(const SoftmaxBackward& a);
+void binary(const Binary& a);
+void scale(const Scale& a);
+void dropout(const Dropout& a);
+void copy(const Copy& a);
+void fill(void* y, DType type, int64_t count, float value);
+double sum_squares(const void* x, DType type, int64_t count);
+void adamw(std::span<const OptimizerTensor> tensors, const AdamW& a);
+void lion(std::span<const OptimizerTensor> tensors, const Lion& a);
+void sgd(std::span<const OptimizerTensor> tensors, const Sgd& a);
+
+}  // namespace qkv::kernels::cpu_set

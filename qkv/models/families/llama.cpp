@@ -26,6 +26,7 @@ Spec spec(const Config& c) {
                                      .bias = c.flag("mlp_bias", false)};
   return {.task = task_of(c),
           .vocab = c.size("vocab_size"),
+          .embeddings = {.padding_id = c.integer("pad_token_id", -1, -1, c.size("vocab_size") - 1)},
           .stack = {.width = width,
                     .layers = c.size("num_hidden_layers"),
                     .max_positions = positions,

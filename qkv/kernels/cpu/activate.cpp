@@ -1,0 +1,179 @@
+#include "qkv/kernels/cpu/targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "qkv/kernels/cpu/activate.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+#include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/dispatch.h"
+#include "qkv/kernels/cpu/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace qkv::kernels::cpu_set {
+namespace HWY_NAMESPACE {
+
+// Each activation gives f(x) and f'(x).
+struct Relu {
+  static V value(V x) { return hn::Max(x, hn::Zero(F())); }
+  static V slope(V x) { return hn::IfThenElseZero(hn::Gt(x, hn::Zero(F())), splat(1)); }
+};
+struct ReluSquared {
+  static V value(V x) { return hn::Mul(Relu::value(x), x); }
+  static V slope(V x) { return hn::Add(Relu::value(x), Relu::value(x)); }
+};
+struct Gelu {
+  static HWY_INLINE V value(V x) {
+    const V u = hn::Mul(x, splat(0.70710678F));
+    const V half = hn::Mul(splat(0.5F), x);
+    return hn::MulAdd(half, erf(u, exp(hn::Neg(hn::Mul(u, u)))), half);
+  }
+  static HWY_INLINE V slope(V x) {
+    const V u = hn::Mul(x, splat(0.70710678F));
+    const V e = exp(hn::Neg(hn::Mul(u, u)));
+    const V cdf = hn::MulAdd(splat(0.5F), erf(u, e), splat(0.5F));
+    return hn::MulAdd(hn::Mul(x, e), splat(0.39894228F), cdf);
+  }
+};
+struct GeluTanh {
+  // x/2 (1 + tanh(a)) = x sigmoid(2 a).
+  static HWY_INLINE V inner(V x) {
+    const V square = hn::Mul(x, x);
+    return hn::Mul(hn::Mul(x, splat(1.5957691216F)), hn::MulAdd(square, splat(0.044715F), splat(1)));
+  }
+  static HWY_INLINE V value(V x) { return hn::Mul(x, sigmoid(inner(x))); }
+  static HWY_INLINE V slope(V x) {
+    const V s = sigmoid(inner(x));
+    const V inner_slope = hn::Mul(splat(1.5957691216F), hn::MulAdd(hn::Mul(x, x), splat(0.134145F), splat(1)));
+    return hn::MulAdd(hn::Mul(x, inner_slope), hn::NegMulAdd(s, s, s), s);
+  }
+};
+template <int thousandths>
+struct Swish {
+  static HWY_INLINE V value(V x) { return hn::Mul(x, sigmoid(hn::Mul(splat(thousandths / 1000.0F), x))); }
+  static HWY_INLINE V slope(V x) {
+    const V kx = hn::Mul(splat(thousandths / 1000.0F), x);
+    const V s = sigmoid(kx);
+    return hn::MulAdd(kx, hn::NegMulAdd(s, s, s), s);
+  }
+};
+struct Tanh {
+  static HWY_INLINE V value(V x) { return tanh(x); }
+  static HWY_INLINE V slope(V x) {
+    const V y = tanh(x);
+    return hn::NegMulAdd(y, y, splat(1));
+  }
+};
+struct Sigmoid {
+  static HWY_INLINE V value(V x) { return sigmoid(x); }
+  static HWY_INLINE V slope(V x) {
+    const V y = sigmoid(x);
+    return hn::NegMulAdd(y, y, y);
+  }
+};
+struct Identity {
+  static HWY_INLINE V value(V x) { return x; }
+  static HWY_INLINE V slope(V) { return splat(1); }
+};
+
+template <typename Body>
+void with_activation(Activation kind, const Body& body) {
+  switch (kind) {
+    case Activation::none:
+      return body(Identity());
+    case Activation::relu:
+      return body(Relu());
+    case Activation::gelu:
+      return body(Gelu());
+    case Activation::gelu_tanh:
+      return body(GeluTanh());
+    case Activation::gelu_quick:
+      return body(Swish<1702>());
+    case Activation::silu:
+      return body(Swish<1000>());
+    case Activation::tanh:
+      return body(Tanh());
+    case Activation::sigmoid:
+      return body(Sigmoid());
+    case Activation::relu_squared:
+      return body(ReluSquared());
+  }
+}
+
+constexpr int64_t activation_grain = 2048;
+
+template <typename T, typename Function>
+void activate_as(const Activate& a) {
+  parallel_for(a.count, activation_grain, [&](int64_t begin, int64_t end) HWY_ATTR {
+    map(static_cast<const T*>(a.x) + begin, static_cast<T*>(a.y) + begin, end - begin,
+        [](V x) HWY_ATTR { return Function::value(x); });
+  });
+}
+
+template <typename T, typename Function>
+void activate_backward_as(const ActivateBackward& a) {
+  parallel_for(a.count, activation_grain, [&](int64_t begin, int64_t end) HWY_ATTR {
+    map(static_cast<const T*>(a.x) + begin, static_cast<const T*>(a.dy) + begin, static_cast<T*>(a.dx) + begin,
+        end - begin, [](V x, V dy) HWY_ATTR { return hn::Mul(Function::slope(x), dy); });
+  });
+}
+
+template <typename T, typename Function>
+void gated_as(const Gated& a) {
+  parallel_for(a.rows, std::max<int64_t>(1, activation_grain / a.width), [&](int64_t begin, int64_t end) HWY_ATTR {
+    for (int64_t i = begin; i < end; ++i) {
+      const T* gate = static_cast<const T*>(a.x) + 2 * i * a.width;
+      map(gate, gate + a.width, static_cast<T*>(a.y) + i * a.width, a.width,
+          [](V g, V u) HWY_ATTR { return hn::Mul(Function::value(g), u); });
+    }
+  });
+}
+
+template <typename T, typename Function>
+void gated_backward_as(const GatedBackward& a) {
+  parallel_for(a.rows, std::max<int64_t>(1, activation_grain / a.width), [&](int64_t begin, int64_t end) HWY_ATTR {
+    for (int64_t i = begin; i < end; ++i) {
+      const T* gate = static_cast<const T*>(a.x) + 2 * i * a.width;
+      const T* up = gate + a.width;
+      const T* dy = static_cast<const T*>(a.dy) + i * a.width;
+      T* dgate = static_cast<T*>(a.dx) + 2 * i * a.width;
+      map(gate, dy, dgate + a.width, a.width, [](V g, V d) HWY_ATTR { return hn::Mul(Function::value(g), d); });
+      map(gate, dy, dgate, a.width, [](V g, V d) HWY_ATTR { return hn::Mul(Function::slope(g), d); });
+      map(dgate, up, dgate, a.width, [](V s, V u) HWY_ATTR { return hn::Mul(s, u); });
+    }
+  });
+}
+
+void activate_on_target(const Activate& a) {
+  with_activation(a.kind,
+                  [&](auto f) { with_type(a.type, [&](auto t) { activate_as<decltype(t), decltype(f)>(a); }); });
+}
+void activate_backward_on_target(const ActivateBackward& a) {
+  with_activation(
+      a.kind, [&](auto f) { with_type(a.type, [&](auto t) { activate_backward_as<decltype(t), decltype(f)>(a); }); });
+}
+void gated_on_target(const Gated& a) {
+  if (a.width == 0) return;
+  with_activation(a.kind, [&](auto f) { with_type(a.type, [&](auto t) { gated_as<decltype(t), decltype(f)>(a); }); });
+}
+void gated_backward_on_target(const GatedBackward& a) {
+  if (a.width == 0) return;
+  with_activation(a.kind,
+                  [&](auto f) { with_type(a.type, [&](auto t) { gated_backward_as<decltype(t), decltype(f)>(a); }); });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace qkv::kernels::cpu_set
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace qkv::kernels::cpu_set {
+HWY_EXPORT(activate_on_target);
+HWY_EXPORT(activate_backward_on_target);
+HWY_EXPORT(gated_on_target);
+HWY_EXPORT(gated_backward_on_target);
+void activate(const Activate& a) { HWY_DYNAMIC_DISPATCH(activate_on_target)(a); }
+void activate_backward(const ActivateBackward& a) { HWY_DYNAMIC_DISPATCH(activate_backward_on_target)(a); }
+void gated(const Gated& a) { HWY_DYNAMIC_DISPATCH(gated_on_target)(a); }
+void gated_backward(const GatedBackward& a) { HWY_DYNAMIC_DISPATCH(gated_backward_on_target)(a); }
+}  // namespace qkv::kernels::cpu_set
+#endif
