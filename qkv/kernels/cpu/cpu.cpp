@@ -17,6 +17,9 @@ KernelSet make_cpu() {
   set.activate_backward = c::activate_backward;
   set.gated = c::gated;
   set.gated_backward = c::gated_backward;
+  set.attention = c::attention;
+  set.attention_backward = c::attention_backward;
+  set.rotary = c::rotary;
   set.cross_entropy = c::cross_entropy;
   set.softmax = c::softmax;
   set.softmax_backward = c::softmax_backward;
@@ -29,7 +32,7 @@ KernelSet make_cpu() {
   set.adamw = c::adamw;
   set.lion = c::lion;
   set.sgd = c::sgd;
-  set.inherited = {"attention", "attention_backward", "attention_pattern", "rotary"};
+  set.inherited = {"attention_pattern"};
   return set;
 }
 

@@ -4,7 +4,6 @@
 #define HWY_TARGET_INCLUDE "qkv/kernels/cpu/elementwise.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
-#include "qkv/core/random.h"
 #include "qkv/kernels/cpu/cpu.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/vector-inl.h"
@@ -57,16 +56,6 @@ void scale_on_target(const Scale& a) {
   });
 }
 
-// dropout_hash of consecutive indices, lane by lane.
-HWY_INLINE hn::Vec<U> hash(hn::Vec<U> index, uint32_t key) {
-  auto x = hn::Xor(index, hn::Set(U(), key));
-  x = hn::Xor(x, hn::ShiftRight<16>(x));
-  x = hn::Mul(x, hn::Set(U(), 0x7feb352dU));
-  x = hn::Xor(x, hn::ShiftRight<15>(x));
-  x = hn::Mul(x, hn::Set(U(), 0x846ca68bU));
-  return hn::Xor(x, hn::ShiftRight<16>(x));
-}
-
 void dropout_on_target(const Dropout& a) {
   const uint32_t threshold = static_cast<uint32_t>(static_cast<double>(a.p) * 0x1p32);
   with_type(a.type, [&](auto t) HWY_ATTR {
@@ -75,11 +64,9 @@ void dropout_on_target(const Dropout& a) {
     parallel_for(a.count, elementwise_grain, [&](int64_t begin, int64_t end) HWY_ATTR {
       uint32_t index = static_cast<uint32_t>(begin);
       map(static_cast<const T*>(a.x) + begin, static_cast<T*>(a.y) + begin, end - begin, [&](V x) HWY_ATTR {
-        const auto drawn = hash(hn::Iota(U(), index), a.key);
+        const auto kept = keeps(hn::Iota(U(), index), a.key, threshold);
         index += static_cast<uint32_t>(lanes());
-        // Unsigned comparison: kept when drawn >= threshold, that is when max(drawn, threshold) == drawn.
-        const auto kept = hn::Eq(hn::Max(drawn, hn::Set(U(), threshold)), drawn);
-        return hn::IfThenElseZero(hn::RebindMask(F(), kept), hn::Mul(x, factor));
+        return hn::IfThenElseZero(kept, hn::Mul(x, factor));
       });
     });
   });

@@ -112,6 +112,21 @@ HWY_INLINE void map(const A* a, const B* b, Y* y, int64_t n, Function&& f) {
   if (i < n) store_part(f(load_part(a + i, n - i), load_part(b + i, n - i)), y + i, n - i);
 }
 
+// dropout_hash (core/random.h) lane by lane, and whether the element stays.
+HWY_INLINE hn::Vec<U> hash(hn::Vec<U> index, uint32_t key) {
+  auto x = hn::Xor(index, hn::Set(U(), key));
+  x = hn::Xor(x, hn::ShiftRight<16>(x));
+  x = hn::Mul(x, hn::Set(U(), 0x7feb352dU));
+  x = hn::Xor(x, hn::ShiftRight<15>(x));
+  x = hn::Mul(x, hn::Set(U(), 0x846ca68bU));
+  return hn::Xor(x, hn::ShiftRight<16>(x));
+}
+HWY_INLINE hn::Mask<F> keeps(hn::Vec<U> index, uint32_t key, uint32_t threshold) {
+  const auto drawn = hash(index, key);
+  // Unsigned drawn >= threshold, said with what every instruction set has.
+  return hn::RebindMask(F(), hn::Eq(hn::Max(drawn, hn::Set(U(), threshold)), drawn));
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace qkv::kernels::cpu_set
 HWY_AFTER_NAMESPACE();
