@@ -1,0 +1,158 @@
+#include "qkv/train/optimizer.h"
+
+#include "qkv/core/error.h"
+#include "qkv/ops/autograd.h"
+#include "qkv/ops/check.h"
+#include "qkv/train/orthogonalise.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace qkv {
+
+OptimizerOptions::Kind optimizer_named(std::string_view name) {
+  if (name == "adamw") return OptimizerOptions::Kind::adamw;
+  if (name == "sgd") return OptimizerOptions::Kind::sgd;
+  if (name == "lion") return OptimizerOptions::Kind::lion;
+  if (name == "muon") return OptimizerOptions::Kind::muon;
+  throw Error("optimizer", fmt::format("there is no optimizer '{}'", name), "adamw, sgd, lion or muon");
+}
+
+Optimizer::Optimizer(Model& model, const OptimizerOptions& options) : options_(options) {
+  using Kind = OptimizerOptions::Kind;
+  model.visit([&](const std::string& name, Tensor& value, Role role) {
+    const bool matrix = role == Role::matrix || role == Role::residual_matrix;
+    Slot slot{name, value, {}, {}, matrix || role == Role::embedding, options.kind == Kind::muon && matrix};
+    if (options.kind != Kind::sgd || options.momentum > 0) slot.first = Tensor::zeros(value.shape());
+    if (options.kind == Kind::adamw || (options.kind == Kind::muon && !matrix))
+      slot.second = Tensor::zeros(value.shape());
+    slots_.push_back(std::move(slot));
+  });
+}
+
+double Optimizer::gradient_norm() const {
+  double total = 0;
+  for (const Slot& slot : slots_)
+    if (const Tensor g = gradient(slot.parameter)) total += kernels_of(g).sum_squares(g.raw(), g.dtype(), g.numel());
+  return std::sqrt(total);
+}
+
+std::vector<kernels::OptimizerTensor> Optimizer::gather(bool decays) const {
+  std::vector<kernels::OptimizerTensor> tensors;
+  for (const Slot& slot : slots_) {
+    const Tensor g = gradient(slot.parameter);
+    if (!g || slot.decays != decays || slot.muon) continue;
+    tensors.push_back({.count = slot.parameter.numel(),
+                       .parameter = slot.parameter.data<float>(),
+                       .gradient = g.data<float>(),
+                       .first = slot.first ? slot.first.data<float>() : nullptr,
+                       .second = slot.second ? slot.second.data<float>() : nullptr,
+                       .half = has_half(slot.parameter) ? half_of(slot.parameter).data<bf16>() : nullptr});
+  }
+  return tensors;
+}
+
+void Optimizer::step(float lr, float gradient_scale) {
+  using Kind = OptimizerOptions::Kind;
+  const kernels::KernelSet& kernel = kernels::kernels_for({});
+  ++steps_;
+  for (const bool decays : {true, false}) {
+    const std::vector<kernels::OptimizerTensor> tensors = gather(decays);
+    const float decay = decays ? options_.weight_decay : 0;
+    switch (options_.kind) {
+      case Kind::adamw:
+      case Kind::muon:
+        kernel.adamw(tensors, {.lr = lr,
+                               .beta1 = options_.beta1,
+                               .beta2 = options_.beta2,
+                               .eps = options_.eps,
+                               .weight_decay = decay,
+                               .gradient_scale = gradient_scale,
+                               .step = steps_});
+        break;
+      case Kind::lion:
+        kernel.lion(tensors, {.lr = lr,
+                              .beta1 = options_.beta1,
+                              .beta2 = options_.beta2,
+                              .weight_decay = decay,
+                              .gradient_scale = gradient_scale});
+        break;
+      case Kind::sgd:
+        kernel.sgd(tensors, {.lr = lr,
+                             .momentum = options_.momentum,
+                             .weight_decay = decay,
+                             .gradient_scale = gradient_scale,
+                             .nesterov = true});
+        break;
+    }
+  }
+  for (Slot& slot : slots_)
+    if (slot.muon && gradient(slot.parameter)) muon_step(slot, lr, gradient_scale);
+  clear_gradients();
+}
+
+void Optimizer::muon_step(Slot& slot, float lr, float gradient_scale) {
+  const NoGrad no_grad;
+  const kernels::KernelSet& kernel = kernels::kernels_for({});
+  const Tensor g = gradient(slot.parameter);
+  const int64_t count = g.numel();
+  // m = momentum m + g; the direction looks ahead as Nesterov does: g + momentum m.
+  kernel.binary({.count = count,
+                 .b_count = count,
+                 .a = slot.first.raw(),
+                 .b = g.raw(),
+                 .y = slot.first.raw(),
+                 .alpha = options_.momentum,
+                 .beta = gradient_scale});
+  Tensor direction = Tensor::empty(g.shape());
+  kernel.binary({.count = count,
+                 .b_count = count,
+                 .a = g.raw(),
+                 .b = slot.first.raw(),
+                 .y = direction.raw(),
+                 .alpha = gradient_scale,
+                 .beta = options_.momentum});
+  direction = orthogonalise(direction);
+  // Scaled so that an entry moves about as far as under AdamW, and the learning rate serves both (Liu et al. 2025).
+  const float rate = lr * 0.2F * std::sqrt(static_cast<float>(std::max(g.size(0), g.size(1))));
+  kernel.binary({.count = count,
+                 .b_count = count,
+                 .a = slot.parameter.raw(),
+                 .b = direction.raw(),
+                 .y = slot.parameter.raw(),
+                 .alpha = 1 - lr * options_.weight_decay,
+                 .beta = -rate});
+  forget_half(slot.parameter);
+}
+
+void Optimizer::clear_gradients() {
+  for (const Slot& slot : slots_) clear_gradient(slot.parameter);
+}
+
+std::vector<NamedTensor> Optimizer::state() const {
+  std::vector<NamedTensor> tensors = {{"optimizer.steps", Tensor::from<int64_t>({1}, {steps_})}};
+  for (const Slot& slot : slots_) {
+    if (slot.first) tensors.push_back({"optimizer." + slot.name + ".first", slot.first});
+    if (slot.second) tensors.push_back({"optimizer." + slot.name + ".second", slot.second});
+  }
+  return tensors;
+}
+
+void Optimizer::load_state(const Safetensors& file) {
+  const auto fill = [&](const std::string& name, const Tensor& to) {
+    if (!to) return;
+    if (!file.contains(name) || file.shape(name) != to.shape() || file.dtype(name) != DType::f32)
+      throw Error(name, "the saved state does not fit this model and optimizer",
+                  "resume with the options that the run was started with");
+    const Tensor saved = file.get(name);
+    std::memcpy(to.raw(), saved.raw(), static_cast<size_t>(to.numel()) * sizeof(float));
+  };
+  for (const Slot& slot : slots_) {
+    fill("optimizer." + slot.name + ".first", slot.first);
+    fill("optimizer." + slot.name + ".second", slot.second);
+  }
+  steps_ = file.get("optimizer.steps").item<int64_t>();
+}
+
+}  // namespace qkv
