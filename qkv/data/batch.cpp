@@ -1,0 +1,19 @@
+#include "qkv/data/batch.h"
+
+namespace qkv {
+
+Inputs inputs_of(const Batch& batch) {
+  const auto tensor = [&]<typename T>(const std::vector<T>& values) {
+    return values.empty() ? Tensor() : Tensor::from<T>({batch.rows, batch.length}, values);
+  };
+  Inputs inputs;
+  inputs.input_ids = tensor(batch.input_ids);
+  inputs.attention_mask = tensor(batch.attention_mask);
+  inputs.token_type_ids = tensor(batch.token_type_ids);
+  inputs.position_ids = tensor(batch.position_ids);
+  inputs.labels = tensor(batch.labels);
+  if (!batch.next_sentence.empty()) inputs.next_sentence = Tensor::from<int32_t>({batch.rows}, batch.next_sentence);
+  return inputs;
+}
+
+}  // namespace qkv

@@ -1,0 +1,118 @@
+#include "qkv/data/masked_batches.h"
+
+#include "qkv/core/error.h"
+
+#include <algorithm>
+
+namespace qkv {
+
+MaskedBatches::MaskedBatches(TokenStream stream, MaskedOptions options)
+    : stream_(std::move(stream)), options_(std::move(options)) {
+  const int64_t shortest = options_.next_sentence ? 2 : 1;
+  capacity_ = options_.length - (options_.next_sentence ? 3 : 2);
+  if (options_.rows <= 0 || capacity_ < shortest)
+    throw Error("batch", fmt::format("{} rows of {} tokens", options_.rows, options_.length),
+                "a row needs room for the special tokens and a text");
+  if (options_.visit == Visit::random)
+    throw Error("batch", "masked batches are shuffled or in turn", "", Error::Kind::internal);
+  if (options_.next_sentence && stream_.documents() < 2)
+    throw Error(stream_.name(), "is one document; next-sentence pairs take their wrong halves from another",
+                "name several files, or JSON lines with a document each");
+  for (int64_t d = 0; d < stream_.documents(); ++d) {
+    const auto [begin, end] = stream_.document(d);
+    const int64_t rest = (end - begin) % capacity_;
+    segments_.push_back(segments_.back() + (end - begin) / capacity_ + (rest >= shortest ? 1 : 0));
+  }
+  const int64_t items = segments_.back();
+  if (items == 0)
+    throw Error(stream_.name(), fmt::format("has {} tokens, too few for a row", stream_.size()), "use a longer text");
+  order_ = options_.visit == Visit::shuffled ? Order::shuffled(items, options_.key.child(0))
+                                             : Order::in_turn(items, options_.limit * options_.rows);
+}
+
+int64_t MaskedBatches::count() const { return (order_.samples() + options_.rows - 1) / options_.rows; }
+
+std::vector<int32_t> MaskedBatches::tokens(int64_t begin, int64_t end) const {
+  std::vector<int32_t> ids(static_cast<size_t>(end - begin));
+  stream_.read(begin, ids);
+  return ids;
+}
+
+MaskedBatches::Row MaskedBatches::row(int64_t item, Random& random) const {
+  const int64_t document = std::upper_bound(segments_.begin(), segments_.end(), item) - segments_.begin() - 1;
+  const auto [document_begin, document_end] = stream_.document(document);
+  const int64_t begin = document_begin + (item - segments_[static_cast<size_t>(document)]) * capacity_;
+  const int64_t end = std::min(begin + capacity_, document_end);
+
+  Row result;
+  std::vector<int32_t> first = tokens(begin, end), second;
+  if (options_.next_sentence) {
+    const int64_t cut = begin + 1 + static_cast<int64_t>(random.below(static_cast<uint64_t>(end - begin - 1)));
+    first = tokens(begin, cut);
+    second = tokens(cut, end);
+    if (random.uniform() < 0.5) {
+      int64_t other = static_cast<int64_t>(random.below(static_cast<uint64_t>(stream_.documents() - 1)));
+      if (other >= document) ++other;
+      const auto [other_begin, other_end] = stream_.document(other);
+      const int64_t length = std::min(end - cut, other_end - other_begin);
+      const int64_t places = other_end - other_begin - length + 1;
+      const int64_t from = other_begin + static_cast<int64_t>(random.below(static_cast<uint64_t>(places)));
+      second = tokens(from, from + length);
+      result.next_sentence = 1;
+    }
+  }
+  result.ids.push_back(options_.cls);
+  result.ids.insert(result.ids.end(), first.begin(), first.end());
+  result.ids.push_back(options_.sep);
+  if (options_.next_sentence) {
+    result.second = result.ids.size();
+    result.ids.insert(result.ids.end(), second.begin(), second.end());
+    result.ids.push_back(options_.sep);
+  }
+  return result;
+}
+
+Batch MaskedBatches::batch(int64_t n) const {
+  Batch batch;
+  batch.rows = options_.rows;
+  if (!order_.endless()) {
+    batch.rows = std::min(batch.rows, order_.samples() - n * options_.rows);
+    if (n < 0 || batch.rows <= 0)
+      throw Error(stream_.name(), fmt::format("has {} batches, not a batch {}", count(), n), "", Error::Kind::internal);
+  }
+  const auto key = [&](int64_t r, uint64_t use) {
+    return options_.key.child(use).child(static_cast<uint64_t>(n * options_.rows + r));
+  };
+  std::vector<Row> rows;
+  size_t longest = 0, shortest = SIZE_MAX;
+  for (int64_t r = 0; r < batch.rows; ++r) {
+    Random random(key(r, 1));
+    rows.push_back(row(order_(n * options_.rows + r), random));
+    longest = std::max(longest, rows.back().ids.size());
+    shortest = std::min(shortest, rows.back().ids.size());
+  }
+  const size_t length = std::min((longest + 7) / 8 * 8, static_cast<size_t>(options_.length));
+  const size_t cells = rows.size() * length;
+  batch.length = static_cast<int64_t>(length);
+  batch.input_ids.assign(cells, options_.pad);
+  batch.labels.assign(cells, ignored_label);
+  if (shortest < length) batch.attention_mask.assign(cells, 0);
+  if (options_.next_sentence) batch.token_type_ids.assign(cells, 0);
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const Row& row = rows[r];
+    const size_t begin = r * length;
+    const std::span<int32_t> ids = std::span(batch.input_ids).subspan(begin, row.ids.size());
+    std::copy(row.ids.begin(), row.ids.end(), ids.begin());
+    batch.target_count += corrupt(ids, std::span(batch.labels).subspan(begin, row.ids.size()), options_.masking,
+                                  key(static_cast<int64_t>(r), 2));
+    if (!batch.attention_mask.empty()) std::fill_n(batch.attention_mask.begin() + begin, row.ids.size(), uint8_t{1});
+    if (options_.next_sentence) {
+      std::fill(batch.token_type_ids.begin() + begin + row.second,
+                batch.token_type_ids.begin() + begin + row.ids.size(), 1);
+      batch.next_sentence.push_back(row.next_sentence);
+    }
+  }
+  return batch;
+}
+
+}  // namespace qkv
