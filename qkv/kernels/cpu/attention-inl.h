@@ -63,7 +63,7 @@ void multiply(const float* a, int64_t lda, const float* b, int64_t ldb, float* c
   int64_t j = 0;
   for (; j + block_vectors * N <= n; j += block_vectors * N)
     multiply_columns<block_vectors, transposed>(a, lda, b + j, ldb, c + j, ldc, m, k, add);
-  for (; j < n; j += N) multiply_columns<1, transposed>(a, lda, b + j, ldb, c + j, ldc, m, k, add);
+  for (; j + N <= n; j += N) multiply_columns<1, transposed>(a, lda, b + j, ldb, c + j, ldc, m, k, add);
 }
 
 // Rows of one head as f32, times `scale`, padded with zeros to `width`; rows beyond `count` are zero up to `rows`.

@@ -76,6 +76,8 @@ void convert_on_target(const void* x, DType x_type, void* y, int64_t count) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "qkv/tensor/shape.h"
+
 #include <cstring>
 
 namespace qkv::kernels::cpu_set {
@@ -90,7 +92,7 @@ namespace {
 // Copies a block whose last dimension is dense on both sides, or whose elements go one by one.
 template <typename T>
 void copy_elements(const Copy& a, int d, const T* x, T* y) {
-  if (d == a.rank) {
+  if (d >= std::min(a.rank, Shape::max_rank)) {
     *y = *x;
     return;
   }
