@@ -7,8 +7,8 @@ namespace qkv {
 
 struct TrainingCost {
   int64_t parameters = 0;
-  double flops_per_token = 0;  // forward and backward: 6 per weight used, and 6 T D per layer for causal attention
-                               // (twice that when every position sees every other)
+  double flops_per_token = 0;   // forward and backward: 6 per weight used, and 6 T D per layer for causal attention
+                                // (twice that when every position sees every other)
   double state_bytes = 0;       // parameters, gradients, optimizer, bf16 copies
   double activation_bytes = 0;  // kept for the backward pass of one micro-batch
 };

@@ -1,0 +1,164 @@
+#include "qkv/train/trainer.h"
+
+#include "qkv/core/error.h"
+#include "qkv/ops/autograd.h"
+#include "qkv/train/report.h"
+
+#include <chrono>
+#include <cmath>
+
+namespace qkv {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+}  // namespace
+
+Trainer::Trainer(Model& model, Optimizer& optimizer, const Schedule& schedule, const Batches& train,
+                 const Batches* eval, const RunDirectory& directory, const TrainOptions& options,
+                 std::function<void()> save_model)
+    : model_(model),
+      optimizer_(optimizer),
+      schedule_(schedule),
+      train_(train),
+      eval_(eval),
+      directory_(directory),
+      options_(options),
+      save_model_(std::move(save_model)) {}
+
+Trainer::StepResult Trainer::step(int64_t index) {
+  std::vector<Batch> micro;
+  LossCounts counts;
+  for (int64_t i = 0; i < options_.accumulate; ++i) {
+    micro.push_back(train_.batch(index * options_.accumulate + i));
+    counts.tokens += micro.back().target_count;
+    counts.sentences += micro.back().rows;
+  }
+  StepResult result{0, 0, 0};
+  for (size_t i = 0; i < micro.size(); ++i) {
+    const RandomKey key = RandomKey{options_.seed}.child(static_cast<uint64_t>(index)).child(i);
+    const Context context{.compute = options_.compute,
+                          .training = true,
+                          .checkpoint = options_.checkpoint_activations,
+                          .label_smoothing = options_.label_smoothing,
+                          .key = key};
+    const Tensor loss = model_.loss(inputs_of(micro[i]), context, counts);
+    result.loss += loss.item<double>();
+    backward(loss);
+    result.tokens += micro[i].rows * micro[i].length;
+  }
+  result.norm = optimizer_.gradient_norm();
+  if (!std::isfinite(result.loss) || !std::isfinite(result.norm))
+    throw Error(
+        fmt::format("step {}", index + 1),
+        fmt::format("the loss is {} and the gradients' norm {}: training has diverged", result.loss, result.norm),
+        fmt::format("a lower --lr, more --warmup-steps, --clip 1 or --dtype f32; {} keeps the last good state",
+                    directory_.path().string()));
+  const double scale = options_.clip > 0 && result.norm > options_.clip ? options_.clip / result.norm : 1;
+  optimizer_.step(static_cast<float>(schedule_.rate(index)), static_cast<float>(scale));
+  return result;
+}
+
+double Trainer::evaluate() {
+  const NoGrad no_grad;
+  double sum = 0;
+  int64_t tokens = 0;
+  for (int64_t i = 0; i < eval_->count(); ++i) {
+    const Batch batch = eval_->batch(i);
+    const Context context{.compute = options_.compute};
+    sum += model_.loss(inputs_of(batch), context).item<double>() * static_cast<double>(batch.target_count);
+    tokens += batch.target_count;
+  }
+  return sum / static_cast<double>(std::max<int64_t>(1, tokens));
+}
+
+void Trainer::evaluate_and_save(TrainResult& result, Progress& progress) {
+  RunState& state = result.state;
+  bool best = eval_ == nullptr;
+  if (eval_ != nullptr) {
+    result.last_eval_loss = evaluate();
+    best = state.best_step < 0 || result.last_eval_loss < state.best_loss;
+    if (best) {
+      state.best_loss = result.last_eval_loss;
+      state.best_step = state.step;
+      state.evaluations_since_best = 0;
+    } else {
+      ++state.evaluations_since_best;
+    }
+    directory_.append_metrics({{"step", state.step}, {"val_loss", result.last_eval_loss}});
+    progress.message(fmt::format(
+        "step {}: train {:.4f}, validation {:.4f}{}", state.step, result.last_train_loss, result.last_eval_loss,
+        best ? "" : fmt::format(" (best {:.4f} at step {})", state.best_loss, state.best_step)));
+  }
+  if (best || !options_.keep_best) save_model_();
+  directory_.save_state(model_, optimizer_, state);
+}
+
+TrainResult Trainer::run(RunState state, const std::atomic<bool>& stop) {
+  TrainResult result{.state = state};
+  Progress progress("training", options_.steps, "steps", state.step);
+  // The cost of reading and reporting is not the model's: the rate is over whole steps since the last line.
+  Clock::time_point mark = Clock::now();
+  int64_t tokens_since = 0;
+  double loss_since = 0;
+  int64_t steps_since = 0;
+  bool saved = false;
+  while (result.state.step < options_.steps && !stop && !result.stopped_early) {
+    const StepResult step_result = step(result.state.step);
+    ++result.state.step;
+    saved = false;
+    tokens_since += step_result.tokens;
+    loss_since += step_result.loss;
+    ++steps_since;
+    const int64_t done = result.state.step;
+    const bool last = done == options_.steps;
+    if (done % options_.log_every == 0 || last) {
+      const double rate = static_cast<double>(tokens_since) / seconds_since(mark);
+      result.last_train_loss = loss_since / static_cast<double>(steps_since);
+      Json line = {{"step", done},
+                   {"train_loss", result.last_train_loss},
+                   {"lr", schedule_.rate(done - 1)},
+                   {"grad_norm", step_result.norm},
+                   {"tokens_per_second", rate}};
+      std::string note = fmt::format("loss {:.4f}", result.last_train_loss);
+      if (result.state.best_step >= 0)
+        note += fmt::format("  val {:.4f}", result.last_eval_loss > 0 ? result.last_eval_loss : result.state.best_loss);
+      note += fmt::format("  {} tok/s", short_count(rate));
+      if (options_.peak_flops > 0) {
+        line["mfu"] = rate * options_.flops_per_token / options_.peak_flops;
+        note += fmt::format("  {:.0f} % of peak", 100 * line["mfu"].get<double>());
+      }
+      directory_.append_metrics(line);
+      progress.update(done, note);
+      mark = Clock::now();
+      tokens_since = 0;
+      loss_since = 0;
+      steps_since = 0;
+    } else {
+      progress.update(done);
+    }
+    if (last || (options_.eval_every > 0 && done % options_.eval_every == 0)) {
+      evaluate_and_save(result, progress);
+      saved = true;
+      mark = Clock::now();
+      result.stopped_early = options_.patience > 0 && result.state.evaluations_since_best >= options_.patience;
+      if (result.stopped_early)
+        progress.message(fmt::format("no better validation loss in {} evaluations: stopped", options_.patience));
+    } else if (options_.save_every > 0 && done % options_.save_every == 0) {
+      directory_.save_state(model_, optimizer_, result.state);
+      saved = true;
+    }
+  }
+  result.interrupted = stop && result.state.step < options_.steps;
+  if (!saved && result.state.step > state.step) {
+    directory_.save_state(model_, optimizer_, result.state);
+    // Until the first evaluation the directory has no model yet.
+    if (!fs::exists(directory_.path() / "config.json")) save_model_();
+  }
+  progress.finish();
+  write_report(directory_);
+  return result;
+}
+
+}  // namespace qkv
