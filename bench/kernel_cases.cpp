@@ -1,0 +1,597 @@
+#include "bench/kernel_cases.h"
+
+#include "qkv/core/random.h"
+
+#include <fmt/format.h>
+
+namespace qkv {
+namespace {
+
+using namespace kernels;
+
+constexpr double f32_tolerance = 2e-5;
+constexpr double bf16_tolerance = 1e-2;
+double tolerance_of(DType type) { return type == DType::f32 ? f32_tolerance : bf16_tolerance; }
+constexpr DType both[] = {DType::f32, DType::bf16};
+
+// Random values of a fixed seed: uniform in [-spread, spread].
+Tensor random(const Shape& shape, DType type, uint64_t seed, float spread = 1) {
+  Random draw(RandomKey{seed, 77});
+  Tensor values = Tensor::empty(shape, type);
+  for (int64_t i = 0; i < values.numel(); ++i) {
+    const float value = spread * static_cast<float>(2 * draw.uniform() - 1);
+    if (type == DType::f32) values.data<float>()[i] = value;
+    if (type == DType::bf16) values.data<bf16>()[i] = bf16(value);
+  }
+  return values;
+}
+
+Tensor ids(int64_t count, int64_t limit, uint64_t seed) {
+  Random draw(RandomKey{seed, 78});
+  std::vector<int32_t> values;
+  for (int64_t i = 0; i < count; ++i) values.push_back(static_cast<int32_t>(draw.below(static_cast<uint64_t>(limit))));
+  return Tensor::from<int32_t>({count}, values);
+}
+
+Tensor copy_of(const Tensor& x) {
+  Tensor y = Tensor::empty(x.shape(), x.dtype());
+  std::copy_n(static_cast<const char*>(x.raw()), x.numel() * size_of(x.dtype()), static_cast<char*>(y.raw()));
+  return y;
+}
+
+double bytes_of(std::initializer_list<Tensor> tensors) {
+  double total = 0;
+  for (const Tensor& tensor : tensors) total += static_cast<double>(tensor.numel() * size_of(tensor.dtype()));
+  return total;
+}
+
+void gemm_case(std::vector<KernelCase>& cases, int64_t m, int64_t n, int64_t k, DType type, DType out, bool ta, bool tb,
+               bool bias, bool accumulate, Activation activation, int64_t extra = 0, bool large = false) {
+  const int64_t lda = (ta ? m : k) + extra, ldb = (tb ? k : n) + extra, ldc = n + extra;
+  const Tensor a = random({ta ? k : m, lda}, type, 1);
+  const Tensor b = random({tb ? n : k, ldb}, type, 2);
+  const Tensor c = random({m, ldc}, out, 3);
+  const Tensor bias_values = random({n}, DType::f32, 4);
+  KernelCase one{
+      fmt::format("gemm {}x{}x{} {}->{} {}{}{}{}{}", m, n, k, name_of(type), name_of(out), ta ? 't' : 'n',
+                  tb ? 't' : 'n', bias ? " bias" : "", accumulate ? " add" : "",
+                  activation == Activation::none ? "" : " act"),
+      std::max(tolerance_of(type) * (type == DType::bf16 && out == DType::f32 ? 0.01 : 1), tolerance_of(out)),
+      2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k),
+      bytes_of({a, b, c}),
+      large,
+      {}};
+  one.run = [=](const KernelSet& set) {
+    const Tensor y = copy_of(c);
+    set.gemm({.m = m,
+              .n = n,
+              .k = k,
+              .a = a.raw(),
+              .a_type = type,
+              .lda = lda,
+              .a_transposed = ta,
+              .b = b.raw(),
+              .b_type = type,
+              .ldb = ldb,
+              .b_transposed = tb,
+              .c = y.raw(),
+              .c_type = out,
+              .ldc = ldc,
+              .accumulate = accumulate,
+              .bias = bias ? bias_values.data<float>() : nullptr,
+              .activation = activation});
+    return std::vector<Tensor>{y};
+  };
+  cases.push_back(std::move(one));
+}
+
+void add_gemm(std::vector<KernelCase>& cases) {
+  const int64_t sizes[][3] = {{1, 1, 1},   {1, 65, 33}, {3, 130, 17}, {5, 64, 128}, {8, 200, 40},
+                              {33, 17, 5}, {64, 1, 7},  {0, 4, 4},    {4, 4, 0},    {70, 90, 110}};
+  for (const auto& s : sizes)
+    for (const DType type : both)
+      for (const bool ta : {false, true})
+        for (const bool tb : {false, true}) {
+          gemm_case(cases, s[0], s[1], s[2], type, type, ta, tb, false, false, Activation::none);
+          gemm_case(cases, s[0], s[1], s[2], type, DType::f32, ta, tb, false, true, Activation::none, 3);
+        }
+  for (const DType type : both)
+    for (const Activation activation : {Activation::none, Activation::relu, Activation::gelu, Activation::gelu_tanh,
+                                        Activation::silu, Activation::tanh}) {
+      gemm_case(cases, 37, 80, 64, type, type, false, true, true, false, activation);
+      gemm_case(cases, 2, 80, 64, type, type, false, true, true, false, activation);
+    }
+  for (const DType type : both) {
+    for (const int64_t rows : {1, 8})
+      gemm_case(cases, rows, 3072, 768, type, type, false, true, true, false, Activation::none, 0, true);
+    gemm_case(cases, 256, 768, 768, type, type, false, true, true, false, Activation::none, 0, true);
+    gemm_case(cases, 1024, 3072, 768, type, type, false, true, true, false, Activation::none, 0, true);
+    gemm_case(cases, 1024, 768, 3072, type, type, false, false, false, false, Activation::none, 0, true);
+    gemm_case(cases, 3072, 768, 1024, type, DType::f32, true, false, false, false, Activation::none, 0, true);
+    gemm_case(cases, 768, 128, 128, type, type, false, true, true, false, Activation::none, 0, true);
+  }
+  // Mixed operands: bf16 rows by an f32 matrix.
+  const Tensor a = random({9, 40}, DType::bf16, 1), b = random({70, 40}, DType::f32, 2);
+  for (const int64_t m : {2, 9})
+    cases.push_back({fmt::format("gemm mixed {}", m), f32_tolerance, 0, 0, false, [=](const KernelSet& set) {
+                       const Tensor y = Tensor::empty({m, 70});
+                       set.gemm({.m = m,
+                                 .n = 70,
+                                 .k = 40,
+                                 .a = a.raw(),
+                                 .a_type = DType::bf16,
+                                 .lda = 40,
+                                 .b = b.raw(),
+                                 .ldb = 40,
+                                 .b_transposed = true,
+                                 .c = y.raw(),
+                                 .ldc = 70});
+                       return std::vector<Tensor>{y};
+                     }});
+}
+
+void add_rows(std::vector<KernelCase>& cases) {
+  const int64_t sizes[][2] = {{1, 1}, {3, 7}, {65, 33}, {0, 8}, {1024, 768}};
+  for (const auto& s : sizes)
+    for (const DType type : both) {
+      const int64_t rows = s[0], width = s[1];
+      const bool large = rows * width > 100000;
+      const std::string label = fmt::format("{}x{} {}", rows, width, name_of(type));
+      const Tensor x = random({rows, width}, type, 1), residual = random({rows, width}, type, 2),
+                   dy = random({rows, width}, type, 3);
+      const Tensor weight = random({width}, DType::f32, 4), bias = random({width}, DType::f32, 5);
+      for (const bool accumulate : {false, true})
+        cases.push_back({fmt::format("sum_rows {}{}", label, accumulate ? " add" : ""), f32_tolerance, 0, bytes_of({x}),
+                         large && !accumulate, [=](const KernelSet& set) {
+                           const Tensor out = copy_of(weight);
+                           set.sum_rows({.rows = rows,
+                                         .width = width,
+                                         .x = x.raw(),
+                                         .type = type,
+                                         .out = out.data<float>(),
+                                         .accumulate = accumulate});
+                           return std::vector<Tensor>{out};
+                         }});
+      for (const NormKind kind : {NormKind::layer, NormKind::rms})
+        for (const bool fused : {false, true}) {
+          const char* name = kind == NormKind::layer ? "layer_norm" : "rms_norm";
+          cases.push_back({fmt::format("{} {}{}", name, label, fused ? " residual" : ""), tolerance_of(type), 0,
+                           bytes_of({x, x}), large, [=](const KernelSet& set) {
+                             const Tensor y = Tensor::empty(x.shape(), type), sum = Tensor::zeros(x.shape(), type);
+                             const Tensor mean = Tensor::zeros({rows}), rstd = Tensor::zeros({rows});
+                             set.norm({.kind = kind,
+                                       .rows = rows,
+                                       .width = width,
+                                       .eps = 1e-3F,
+                                       .type = type,
+                                       .x = x.raw(),
+                                       .residual = fused ? residual.raw() : nullptr,
+                                       .sum = fused ? sum.raw() : nullptr,
+                                       .weight = weight.data<float>(),
+                                       .bias = kind == NormKind::layer ? bias.data<float>() : nullptr,
+                                       .y = y.raw(),
+                                       .mean = kind == NormKind::layer ? mean.data<float>() : nullptr,
+                                       .rstd = rstd.data<float>()});
+                             return std::vector<Tensor>{y, sum, mean, rstd};
+                           }});
+          cases.push_back({fmt::format("{}_backward {}{}", name, label, fused ? " dsum" : ""), tolerance_of(type) * 2,
+                           0, bytes_of({x, x, x}), large, [=](const KernelSet& set) {
+                             const Tensor y = Tensor::empty(x.shape(), type), mean = Tensor::zeros({rows}),
+                                          rstd = Tensor::zeros({rows});
+                             const Tensor ds = Tensor::empty(x.shape(), type), dweight = copy_of(weight),
+                                          dbias = copy_of(bias);
+                             reference().norm({.kind = kind,
+                                               .rows = rows,
+                                               .width = width,
+                                               .eps = 1e-1F,
+                                               .type = type,
+                                               .x = x.raw(),
+                                               .weight = weight.data<float>(),
+                                               .y = y.raw(),
+                                               .mean = mean.data<float>(),
+                                               .rstd = rstd.data<float>()});
+                             set.norm_backward({.kind = kind,
+                                                .rows = rows,
+                                                .width = width,
+                                                .type = type,
+                                                .s = x.raw(),
+                                                .dy = dy.raw(),
+                                                .dsum = fused ? residual.raw() : nullptr,
+                                                .weight = weight.data<float>(),
+                                                .mean = mean.data<float>(),
+                                                .rstd = rstd.data<float>(),
+                                                .ds = ds.raw(),
+                                                .dweight = dweight.data<float>(),
+                                                .dbias = kind == NormKind::layer ? dbias.data<float>() : nullptr,
+                                                .accumulate = fused});
+                             return std::vector<Tensor>{ds, dweight, dbias};
+                           }});
+        }
+      for (const bool log : {false, true}) {
+        cases.push_back({fmt::format("softmax {}{}", label, log ? " log" : ""), tolerance_of(type), 0, bytes_of({x, x}),
+                         large, [=](const KernelSet& set) {
+                           const Tensor y = Tensor::empty(x.shape(), type);
+                           set.softmax(
+                               {.rows = rows, .width = width, .type = type, .log = log, .x = x.raw(), .y = y.raw()});
+                           return std::vector<Tensor>{y};
+                         }});
+        cases.push_back({fmt::format("softmax_backward {}{}", label, log ? " log" : ""), tolerance_of(type), 0,
+                         bytes_of({x, x, x}), large, [=](const KernelSet& set) {
+                           const Tensor dx = Tensor::empty(x.shape(), type);
+                           set.softmax_backward({.rows = rows,
+                                                 .width = width,
+                                                 .type = type,
+                                                 .log = log,
+                                                 .y = x.raw(),
+                                                 .dy = dy.raw(),
+                                                 .dx = dx.raw()});
+                           return std::vector<Tensor>{dx};
+                         }});
+      }
+    }
+}
+
+void add_elementwise(std::vector<KernelCase>& cases) {
+  for (const int64_t count : {int64_t{0}, int64_t{1}, int64_t{37}, int64_t{1 << 20}})
+    for (const DType type : both) {
+      const bool large = count > 100000;
+      const std::string label = fmt::format("{} {}", count, name_of(type));
+      const Tensor x = random({count}, type, 1, 6), dy = random({count}, type, 2);
+      const double traffic = bytes_of({x, x});
+      const auto add = [&](const std::string& name, double bytes,
+                           std::function<void(const KernelSet&, const Tensor&)> call) {
+        cases.push_back({name + " " + label, tolerance_of(type), 0, bytes, large, [=](const KernelSet& set) {
+                           const Tensor y = Tensor::empty({count}, type);
+                           call(set, y);
+                           return std::vector<Tensor>{y};
+                         }});
+      };
+      for (const Activation kind :
+           {Activation::none, Activation::relu, Activation::gelu, Activation::gelu_tanh, Activation::gelu_quick,
+            Activation::silu, Activation::tanh, Activation::sigmoid, Activation::relu_squared}) {
+        add(fmt::format("activate {}", name_of(kind)), traffic, [=](const KernelSet& set, const Tensor& y) {
+          set.activate({.kind = kind, .count = count, .type = type, .x = x.raw(), .y = y.raw()});
+        });
+        add(fmt::format("activate_backward {}", name_of(kind)), 1.5 * traffic,
+            [=](const KernelSet& set, const Tensor& y) {
+              set.activate_backward(
+                  {.kind = kind, .count = count, .type = type, .x = x.raw(), .dy = dy.raw(), .dx = y.raw()});
+            });
+      }
+      add("add", 1.5 * traffic, [=](const KernelSet& set, const Tensor& y) {
+        set.binary({.op = BinaryOp::add,
+                    .count = count,
+                    .b_count = count,
+                    .type = type,
+                    .a = x.raw(),
+                    .b = dy.raw(),
+                    .y = y.raw(),
+                    .alpha = 0.5F,
+                    .beta = -2});
+      });
+      add("multiply", 1.5 * traffic, [=](const KernelSet& set, const Tensor& y) {
+        set.binary({.op = BinaryOp::multiply,
+                    .count = count,
+                    .b_count = count,
+                    .type = type,
+                    .a = x.raw(),
+                    .b = dy.raw(),
+                    .y = y.raw()});
+      });
+      add("scale", traffic, [=](const KernelSet& set, const Tensor& y) {
+        set.scale({.count = count, .type = type, .x = x.raw(), .y = y.raw(), .alpha = -3});
+      });
+      add("dropout", traffic, [=](const KernelSet& set, const Tensor& y) {
+        set.dropout({.count = count, .type = type, .x = x.raw(), .y = y.raw(), .p = 0.3F, .key = 12345});
+      });
+      add("fill", traffic / 2, [=](const KernelSet& set, const Tensor& y) { set.fill(y.raw(), type, count, 1.5F); });
+      cases.push_back({"sum_squares " + label, 1e-6, 0, traffic / 2, large, [=](const KernelSet& set) {
+                         return std::vector<Tensor>{
+                             Tensor::from<float>({1}, {static_cast<float>(set.sum_squares(x.raw(), type, count))})};
+                       }});
+    }
+  const Tensor a = random({6, 35}, DType::f32, 1), b = random({35}, DType::f32, 2);
+  cases.push_back({"add repeated", f32_tolerance, 0, 0, false, [=](const KernelSet& set) {
+                     const Tensor y = copy_of(a);
+                     set.binary(
+                         {.op = BinaryOp::add, .count = 210, .b_count = 35, .a = y.raw(), .b = b.raw(), .y = y.raw()});
+                     return std::vector<Tensor>{y};
+                   }});
+  for (const int64_t width : {int64_t{1}, int64_t{19}, int64_t{1024}})
+    for (const DType type : both)
+      for (const Activation kind : {Activation::silu, Activation::gelu_tanh}) {
+        const int64_t rows = width == 1024 ? 512 : 5;
+        const Tensor x = random({rows, 2 * width}, type, 1, 3), dy = random({rows, width}, type, 2);
+        cases.push_back({fmt::format("gated {} {}x{} {}", name_of(kind), rows, width, name_of(type)),
+                         tolerance_of(type), 0, bytes_of({x, dy}), width == 1024, [=](const KernelSet& set) {
+                           const Tensor y = Tensor::empty({rows, width}, type), dx = Tensor::empty(x.shape(), type);
+                           set.gated(
+                               {.kind = kind, .rows = rows, .width = width, .type = type, .x = x.raw(), .y = y.raw()});
+                           set.gated_backward({.kind = kind,
+                                               .rows = rows,
+                                               .width = width,
+                                               .type = type,
+                                               .x = x.raw(),
+                                               .dy = dy.raw(),
+                                               .dx = dx.raw()});
+                           return std::vector<Tensor>{y, dx};
+                         }});
+      }
+}
+
+void add_tables(std::vector<KernelCase>& cases) {
+  for (const DType table_type : both)
+    for (const DType type : both)
+      for (const int64_t width : {int64_t{1}, int64_t{50}, int64_t{768}}) {
+        const int64_t rows = width == 768 ? 1024 : 11;
+        const Tensor table = random({29, width}, table_type, 1), x = random({rows, width}, type, 2),
+                     places = ids(rows, 29, 3);
+        for (const bool accumulate : {false, true})
+          cases.push_back({fmt::format("gather {}x{} {}->{}{}", rows, width, name_of(table_type), name_of(type),
+                                       accumulate ? " add" : ""),
+                           tolerance_of(type), 0, bytes_of({x, x}), width == 768 && !accumulate,
+                           [=](const KernelSet& set) {
+                             const Tensor y = copy_of(x);
+                             set.gather({.rows = rows,
+                                         .width = width,
+                                         .ids = places.data<int32_t>(),
+                                         .table = table.raw(),
+                                         .table_type = table_type,
+                                         .out = y.raw(),
+                                         .out_type = type,
+                                         .accumulate = accumulate});
+                             return std::vector<Tensor>{y};
+                           }});
+        cases.push_back({fmt::format("scatter_add {}x{} {}", rows, width, name_of(type)), f32_tolerance, 0,
+                         bytes_of({x, x}), width == 768 && table_type == type, [=](const KernelSet& set) {
+                           const Tensor y = Tensor::zeros({29, width});
+                           const Tensor some = copy_of(places);
+                           some.data<int32_t>()[0] = -1;  // skipped
+                           set.scatter_add({.rows = rows,
+                                            .width = width,
+                                            .table_rows = 29,
+                                            .ids = some.data<int32_t>(),
+                                            .x = x.raw(),
+                                            .type = type,
+                                            .out = y.data<float>()});
+                           return std::vector<Tensor>{y};
+                         }});
+      }
+  for (const DType type : both)
+    for (const int64_t vocab : {int64_t{1}, int64_t{65}, int64_t{50257}})
+      for (const float smoothing : {0.0F, 0.1F}) {
+        const int64_t rows = vocab == 50257 ? 64 : 7;
+        const Tensor logits = random({rows, vocab}, type, 1, 5), targets = ids(rows, vocab, 2);
+        targets.data<int32_t>()[0] = -100;
+        cases.push_back(
+            {fmt::format("cross_entropy {}x{} {}{}", rows, vocab, name_of(type), smoothing > 0 ? " smoothed" : ""),
+             tolerance_of(type), 0, bytes_of({logits, logits}), vocab == 50257, [=](const KernelSet& set) {
+               const Tensor loss = Tensor::empty({rows}), d = copy_of(logits);
+               set.cross_entropy({.rows = rows,
+                                  .vocab = vocab,
+                                  .type = type,
+                                  .logits = d.raw(),
+                                  .ld = vocab,
+                                  .targets = targets.data<int32_t>(),
+                                  .smoothing = smoothing,
+                                  .scale = 0.25F,
+                                  .loss = loss.data<float>(),
+                                  .dlogits = d.raw()});
+               return std::vector<Tensor>{loss, d};
+             }});
+      }
+  const DType all[] = {DType::f32, DType::bf16, DType::f16};
+  const Tensor source = random({5, 7, 9}, DType::f32, 1);
+  for (const DType from : all)
+    for (const DType to : all) {
+      Tensor x = Tensor::empty(source.shape(), from);
+      reference().copy({.rank = 1,
+                        .size = {source.numel()},
+                        .x = source.raw(),
+                        .x_stride = {1},
+                        .y = x.raw(),
+                        .y_type = from,
+                        .y_stride = {1}});
+      for (const bool turned : {false, true})
+        cases.push_back({fmt::format("copy {}->{}{}", name_of(from), name_of(to), turned ? " turned" : ""), 0, 0, 0,
+                         false, [=](const KernelSet& set) {
+                           const Tensor y = Tensor::empty(x.shape(), to);
+                           Copy copy{.rank = 3,
+                                     .size = {5, 7, 9},
+                                     .x = x.raw(),
+                                     .x_type = from,
+                                     .x_stride = {63, 9, 1},
+                                     .y = y.raw(),
+                                     .y_type = to,
+                                     .y_stride = {63, 9, 1}};
+                           if (turned)
+                             copy = {.rank = 2,
+                                     .size = {63, 5},
+                                     .x = x.raw(),
+                                     .x_type = from,
+                                     .x_stride = {1, 63},
+                                     .y = y.raw(),
+                                     .y_type = to,
+                                     .y_stride = {5, 1}};
+                           set.copy(copy);
+                           return std::vector<Tensor>{y};
+                         }});
+    }
+}
+
+struct AttentionShape {
+  int64_t batch, queries, keys, heads, kv_heads, head_dim;
+  bool causal;
+  int64_t window = 0;
+  bool mask = false;
+  bool bias = false;
+  float dropout = 0;
+  bool large = false;
+};
+
+void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DType type) {
+  // Queries, keys and values lie side by side, as a fused projection leaves them.
+  const int64_t row = (s.heads + 2 * s.kv_heads) * s.head_dim;
+  const int64_t time = std::max(s.queries, s.keys);
+  const Tensor packed = random({s.batch, time, row}, type, 1),
+               dout = random({s.batch, s.queries, s.heads, s.head_dim}, type, 2);
+  const Tensor bias = random({s.heads, s.queries, s.keys}, DType::f32, 3, 2);
+  std::vector<uint8_t> mask(static_cast<size_t>(s.batch * s.keys), 1);
+  for (size_t i = 0; i < mask.size(); ++i)
+    mask[i] = s.mask && (i % 3 == 1 || i < static_cast<size_t>(s.keys) / 2) ? 0 : 1;
+  const Tensor key_mask = Tensor::from<uint8_t>({s.batch, s.keys}, mask);
+  const double visible = s.causal && s.queries == s.keys ? 0.5 : 1;
+  const double flops = 4.0 * visible * static_cast<double>(s.batch * s.heads * s.queries * s.keys * s.head_dim);
+  const std::string label =
+      fmt::format("b{} t{} s{} h{}/{} d{} {}{}{}{}{}{}", s.batch, s.queries, s.keys, s.heads, s.kv_heads, s.head_dim,
+                  name_of(type), s.causal ? " causal" : "", s.window > 0 ? " window" : "", s.mask ? " mask" : "",
+                  s.bias ? " bias" : "", s.dropout > 0 ? " dropout" : "");
+  const auto arguments = [=](const Tensor& out, const Tensor& lse) {
+    const auto at = [&](int64_t head) {
+      return ConstHeads{static_cast<const char*>(packed.raw()) + head * s.head_dim * size_of(type), time * row, row,
+                        s.head_dim};
+    };
+    return Attention{.batch = s.batch,
+                     .queries = s.queries,
+                     .keys = s.keys,
+                     .heads = s.heads,
+                     .kv_heads = s.kv_heads,
+                     .head_dim = s.head_dim,
+                     .type = type,
+                     .q = at(0),
+                     .k = at(s.heads),
+                     .v = at(s.heads + s.kv_heads),
+                     .out = {out.raw(), s.queries * s.heads * s.head_dim, s.heads * s.head_dim, s.head_dim},
+                     .logsumexp = lse.data<float>(),
+                     .scale = 0.7F,
+                     .causal = s.causal,
+                     .window = s.window,
+                     .key_mask = s.mask ? key_mask.data<uint8_t>() : nullptr,
+                     .bias = s.bias ? bias.data<float>() : nullptr,
+                     .bias_head_stride = s.queries * s.keys,
+                     .bias_query_stride = s.keys,
+                     .bias_key_stride = 1,
+                     .dropout = s.dropout,
+                     .dropout_key = 99};
+  };
+  cases.push_back(
+      {"attention " + label, tolerance_of(type), flops, 0, s.large, [=](const KernelSet& set) {
+         const Tensor out = Tensor::empty(dout.shape(), type), lse = Tensor::empty({s.batch, s.heads, s.queries});
+         set.attention(arguments(out, lse));
+         return std::vector<Tensor>{out, lse};
+       }});
+  // The forward results come from the reference, so that only the backward pass is compared; large ones are timed on
+  // what the set itself computes, once.
+  const Tensor out = Tensor::empty(dout.shape(), type), lse = Tensor::empty({s.batch, s.heads, s.queries});
+  (s.large ? cpu() : reference()).attention(arguments(out, lse));
+  cases.push_back(
+      {"attention_backward " + label, tolerance_of(type) * 2, 2.5 * flops, 0, s.large, [=](const KernelSet& set) {
+         const Tensor dq = Tensor::empty(dout.shape(), type),
+                      dk = Tensor::empty({s.batch, s.keys, s.kv_heads, s.head_dim}, type),
+                      dv = Tensor::empty(dk.shape(), type);
+         const int64_t q_row = s.heads * s.head_dim, k_row = s.kv_heads * s.head_dim;
+         set.attention_backward({.forward = arguments(out, lse),
+                                 .dout = {dout.raw(), s.queries * q_row, q_row, s.head_dim},
+                                 .dq = {dq.raw(), s.queries * q_row, q_row, s.head_dim},
+                                 .dk = {dk.raw(), s.keys * k_row, k_row, s.head_dim},
+                                 .dv = {dv.raw(), s.keys * k_row, k_row, s.head_dim}});
+         return std::vector<Tensor>{dq, dk, dv};
+       }});
+}
+
+void add_attention(std::vector<KernelCase>& cases) {
+  for (const DType type : both) {
+    for (const int64_t head_dim : {1, 8, 20, 32, 64, 80, 128, 256})
+      attention_case(cases, {2, 9, 9, 4, 2, head_dim, true}, type);
+    for (const bool causal : {false, true}) {
+      attention_case(cases, {1, 1, 1, 1, 1, 16, causal}, type);
+      attention_case(cases, {2, 70, 70, 2, 2, 24, causal}, type);
+      attention_case(cases, {1, 130, 130, 3, 1, 32, causal}, type);
+      attention_case(cases, {2, 3, 77, 4, 2, 16, causal}, type);
+      attention_case(cases, {1, 1, 200, 4, 4, 64, causal}, type);
+      attention_case(cases, {1, 20, 150, 2, 1, 16, causal}, type);
+      attention_case(cases, {1, 140, 140, 2, 2, 16, causal, 33}, type);
+      attention_case(cases, {2, 66, 66, 2, 2, 16, causal, 0, true}, type);
+      attention_case(cases, {2, 2, 66, 2, 2, 16, causal, 5, true, true}, type);
+      attention_case(cases, {2, 66, 66, 2, 2, 16, causal, 0, false, true}, type);
+      attention_case(cases, {1, 100, 100, 2, 1, 16, causal, 0, true, true, 0.2F}, type);
+    }
+    attention_case(cases, {0, 5, 5, 2, 2, 8, true}, type);
+    attention_case(cases, {12, 64, 64, 4, 4, 32, true, 0, false, false, 0, true}, type);
+    attention_case(cases, {8, 256, 256, 6, 6, 64, true, 0, false, false, 0, true}, type);
+    attention_case(cases, {1, 512, 512, 12, 12, 64, true, 0, false, false, 0, true}, type);
+    attention_case(cases, {8, 128, 128, 12, 12, 64, false, 0, true, false, 0, true}, type);
+    attention_case(cases, {1, 1, 1024, 12, 12, 64, true, 0, false, false, 0, true}, type);
+    for (const bool interleaved : {false, true})
+      for (const int64_t rotary_dim : {4, 10, 64}) {
+        const int64_t head_dim = rotary_dim == 10 ? 16 : rotary_dim;
+        const Tensor x = random({2, 5, 3, head_dim}, type, 1), cosine = random({40, rotary_dim / 2}, DType::f32, 2),
+                     sine = random({40, rotary_dim / 2}, DType::f32, 3);
+        const Tensor positions = ids(10, 40, 4);
+        for (const bool inverse : {false, true})
+          cases.push_back({fmt::format("rotary {}/{} {}{}{}", rotary_dim, head_dim, name_of(type),
+                                       interleaved ? " interleaved" : "", inverse ? " inverse" : ""),
+                           tolerance_of(type), 0, 0, false, [=](const KernelSet& set) {
+                             const Tensor y = copy_of(x);  // in place
+                             set.rotary({.batch = 2,
+                                         .time = 5,
+                                         .heads = 3,
+                                         .head_dim = head_dim,
+                                         .rotary_dim = rotary_dim,
+                                         .type = type,
+                                         .x = {y.raw(), 15 * head_dim, 3 * head_dim, head_dim},
+                                         .out = {y.raw(), 15 * head_dim, 3 * head_dim, head_dim},
+                                         .cosine = cosine.data<float>(),
+                                         .sine = sine.data<float>(),
+                                         .positions = positions.data<int32_t>(),
+                                         .interleaved = interleaved,
+                                         .inverse = inverse});
+                             return std::vector<Tensor>{y};
+                           }});
+      }
+  }
+}
+
+void add_optimizers(std::vector<KernelCase>& cases) {
+  for (const std::string which : {"adamw", "lion", "sgd", "sgd momentum"})
+    for (const bool large : {false, true}) {
+      const std::vector<int64_t> counts =
+          large ? std::vector<int64_t>{1 << 22} : std::vector<int64_t>{1, 33, 0, 20000, 7};
+      cases.push_back(
+          {which + (large ? " 4M" : " list"), f32_tolerance, 0, large ? 28.0 * (1 << 22) : 0, large,
+           [=](const KernelSet& set) {
+             std::vector<Tensor> results;
+             std::vector<OptimizerTensor> tensors;
+             for (const int64_t count : counts) {
+               const Tensor p = random({count}, DType::f32, 1), g = random({count}, DType::f32, 2),
+                            m = random({count}, DType::f32, 3);
+               const Tensor v = Tensor::zeros({count}), half = Tensor::zeros({count}, DType::bf16);
+               tensors.push_back({count, p.data<float>(), g.data<float>(), which == "sgd" ? nullptr : m.data<float>(),
+                                  v.data<float>(), half.data<bf16>()});
+               results.insert(results.end(), {p, g, m, v});
+             }
+             if (which == "adamw")
+               set.adamw(tensors, {.lr = 0.01F, .weight_decay = 0.1F, .gradient_scale = 0.5F, .step = 3});
+             if (which == "lion") set.lion(tensors, {.lr = 0.01F, .weight_decay = 0.1F, .gradient_scale = 0.5F});
+             if (which.starts_with("sgd"))
+               set.sgd(tensors,
+                       {.lr = 0.01F, .momentum = 0.9F, .weight_decay = 0.1F, .gradient_scale = 0.5F, .nesterov = true});
+             return results;
+           }});
+    }
+}
+
+}  // namespace
+
+std::vector<KernelCase> kernel_cases() {
+  std::vector<KernelCase> cases;
+  add_gemm(cases);
+  add_rows(cases);
+  add_elementwise(cases);
+  add_tables(cases);
+  add_attention(cases);
+  add_optimizers(cases);
+  return cases;
+}
+
+}  // namespace qkv

@@ -1,0 +1,26 @@
+// One table of kernel calls for three uses: the fast kernels are checked against the reference on it, for every
+// instruction set; it is timed by `qkv bench ops`; and it says what each kernel promises to take.
+#pragma once
+
+#include "qkv/kernels/kernels.h"
+#include "qkv/tensor/tensor.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace qkv {
+
+struct KernelCase {
+  std::string name;  // "gemm 33x17x5 f32 nt bias"
+  double tolerance;  // of results, relative to the largest reference value
+  double flops = 0;  // arithmetic and memory traffic of one call, for rates
+  double bytes = 0;
+  bool large = false;  // timed; small ones are for correctness only
+  // Runs on inputs that are the same every time; returns what was computed.
+  std::function<std::vector<Tensor>(const kernels::KernelSet&)> run;
+};
+
+std::vector<KernelCase> kernel_cases();
+
+}  // namespace qkv

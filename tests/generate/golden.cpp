@@ -1,0 +1,56 @@
+// Every golden case: outputs, hidden states, attention patterns, loss, gradients and generation against the reference
+// library's numbers.
+#include "qkv/generate/golden.h"
+
+#include <gtest/gtest.h>
+
+namespace qkv {
+namespace {
+
+const fs::path golden = fs::path(QKV_SOURCE_DIR) / "tests/golden/models";
+
+std::vector<std::string> cases() {
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(golden))
+    names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+class Golden : public testing::TestWithParam<std::string> {};
+
+TEST_P(Golden, OutputsAndGradients) {
+  const std::vector<GoldenResult> results = compare_with_golden(golden / GetParam(), DType::f32);
+  EXPECT_GE(results.size(), 30U);
+  for (const GoldenResult& result : results)
+    EXPECT_TRUE(result.passed()) << result.name << " " << result.error << " " << result.note;
+}
+
+TEST_P(Golden, Generation) {
+  for (const GoldenResult& result : compare_generation(golden / GetParam()))
+    EXPECT_TRUE(result.passed()) << result.name << " " << result.note;
+}
+
+TEST_P(Golden, HalfPrecisionStaysNear) {
+  for (const GoldenResult& result : compare_with_golden(golden / GetParam(), DType::bf16)) {
+    // A key projection's bias has no gradient but rounding.
+    if (result.name.find(".key.bias") != std::string::npos || result.name.starts_with("grad.")) continue;
+    EXPECT_TRUE(result.passed()) << result.name << " " << result.error;
+  }
+}
+
+TEST_P(Golden, SavedModelsLoadBackTheSame) {
+  const fs::path copy = fs::path(testing::TempDir()) / ("qkv-saved-" + GetParam());
+  fs::remove_all(copy);
+  fs::create_directories(copy);
+  LoadedModel loaded = load_model(golden / GetParam());
+  save_model(copy, loaded.config, *loaded.model);
+  for (const char* file : {"golden.json", "golden.safetensors"}) fs::copy_file(golden / GetParam() / file, copy / file);
+  for (const GoldenResult& result : compare_with_golden(copy, DType::f32)) EXPECT_TRUE(result.passed()) << result.name;
+  fs::remove_all(copy);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Golden, testing::ValuesIn(cases()), [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace qkv

@@ -1,0 +1,104 @@
+// The fast kernels against the reference, on the whole table and for every instruction set that is compiled in.
+#include "bench/kernel_cases.h"
+
+#include "qkv/kernels/cpu/targets.h"
+
+#include <gtest/gtest.h>
+#include <hwy/highway.h>
+#include <hwy/targets.h>
+
+#include <cmath>
+#include <cstring>
+
+namespace qkv {
+namespace {
+
+void expect_same(const KernelCase& one, const std::vector<Tensor>& got, const std::vector<Tensor>& want) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    const std::vector<double> g = got[i].to_vector<double>();
+    const std::vector<double> w = want[i].to_vector<double>();
+    double largest = 1e-2;  // gradients that are zero but for rounding
+    double difference = 0;
+    for (size_t j = 0; j < w.size(); ++j) {
+      largest = std::max(largest, std::abs(w[j]));
+      difference = std::isnan(g[j]) ? INFINITY : std::max(difference, std::abs(g[j] - w[j]));
+    }
+    EXPECT_LE(difference / largest, one.tolerance) << one.name << ", result " << i;
+  }
+}
+
+TEST(Kernels, EveryInstructionSetAgreesWithTheReference) {
+  const std::vector<KernelCase> cases = kernel_cases();
+  std::vector<std::vector<Tensor>> expected;
+  for (const KernelCase& one : cases)
+    expected.push_back(one.large ? std::vector<Tensor>() : one.run(kernels::reference()));
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    SCOPED_TRACE(hwy::TargetName(target));
+    hwy::SetSupportedTargetsForTest(target);
+    for (size_t i = 0; i < cases.size(); ++i)
+      if (!cases[i].large) expect_same(cases[i], cases[i].run(kernels::cpu()), expected[i]);
+  }
+  hwy::SetSupportedTargetsForTest(0);
+}
+
+TEST(Kernels, LargeOnesAgreeToo) {
+  for (const KernelCase& one : kernel_cases()) {
+    // The reference takes minutes for the largest products; a bounded share of the table is enough.
+    if (one.large && one.flops < 3e8) expect_same(one, one.run(kernels::cpu()), one.run(kernels::reference()));
+  }
+}
+
+TEST(Kernels, RepeatedCallsGiveTheSameBits) {
+  for (const KernelCase& one : kernel_cases()) {
+    const std::vector<Tensor> first = one.run(kernels::cpu());
+    const std::vector<Tensor> second = one.run(kernels::cpu());
+    for (size_t i = 0; i < first.size(); ++i)
+      EXPECT_EQ(std::memcmp(first[i].raw(), second[i].raw(),
+                            static_cast<size_t>(first[i].numel() * size_of(first[i].dtype()))),
+                0)
+          << one.name;
+  }
+}
+
+TEST(Kernels, ReferenceOnHandComputedValues) {
+  const kernels::KernelSet& set = kernels::reference();
+  // [1 2; 3 4] [5 6; 7 8] = [19 22; 43 50]
+  const Tensor a = Tensor::from<float>({2, 2}, {1, 2, 3, 4}), b = Tensor::from<float>({2, 2}, {5, 6, 7, 8}),
+               c = Tensor::zeros({2, 2});
+  set.gemm({.m = 2, .n = 2, .k = 2, .a = a.raw(), .lda = 2, .b = b.raw(), .ldb = 2, .c = c.raw(), .ldc = 2});
+  EXPECT_EQ(c.to_vector<float>(), (std::vector<float>{19, 22, 43, 50}));
+  // Two classes with equal logits: loss ln 2, gradient -1/2 and 1/2.
+  const Tensor logits = Tensor::zeros({1, 2}), loss = Tensor::zeros({1}), target = Tensor::from<int32_t>({1}, {0});
+  set.cross_entropy({.rows = 1,
+                     .vocab = 2,
+                     .logits = logits.raw(),
+                     .ld = 2,
+                     .targets = target.data<int32_t>(),
+                     .loss = loss.data<float>(),
+                     .dlogits = logits.raw()});
+  EXPECT_NEAR(loss.item(), std::log(2.0), 1e-6);
+  EXPECT_EQ(logits.to_vector<float>(), (std::vector<float>{-0.5F, 0.5F}));
+  // Layer norm of (1, 3): mean 2, deviation 1.
+  const Tensor x = Tensor::from<float>({1, 2}, {1, 3}), ones = Tensor::from<float>({2}, {1, 1}),
+               y = Tensor::zeros({1, 2});
+  set.norm({.rows = 1, .width = 2, .x = x.raw(), .weight = ones.data<float>(), .y = y.raw()});
+  EXPECT_NEAR(y.to_vector<float>()[0], -1, 1e-6);
+  EXPECT_NEAR(y.to_vector<float>()[1], 1, 1e-6);
+  // AdamW's first step moves by lr against the gradient's sign, after decay: 1 (1 - 0.1 * 0.5) - 0.1 = 0.85.
+  Tensor p = Tensor::from<float>({1}, {1}), g = Tensor::from<float>({1}, {4}), m = Tensor::zeros({1}),
+         v = Tensor::zeros({1});
+  const kernels::OptimizerTensor one{1, p.data<float>(), g.data<float>(), m.data<float>(), v.data<float>(), nullptr};
+  set.adamw({&one, 1}, {.lr = 0.1F, .weight_decay = 0.5F});
+  EXPECT_NEAR(p.item(), 0.85, 1e-6);
+}
+
+TEST(Kernels, WhatIsInheritedIsNamed) {
+  const kernels::KernelSet& fast = kernels::cpu();
+  EXPECT_EQ(fast.attention_pattern, kernels::reference().attention_pattern);
+  EXPECT_EQ(fast.inherited, (std::vector<std::string_view>{"attention_pattern"}));
+  EXPECT_NE(fast.attention, kernels::reference().attention);
+}
+
+}  // namespace
+}  // namespace qkv

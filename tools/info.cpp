@@ -1,0 +1,86 @@
+// qkv info DIR: what a model directory holds; qkv info --families, --devices.
+#include "qkv/core/error.h"
+#include "qkv/core/progress.h"
+#include "qkv/core/threads.h"
+#include "qkv/kernels/kernels.h"
+#include "qkv/models/describe.h"
+#include "tools/commands.h"
+
+#include <fmt/format.h>
+
+namespace qkv {
+namespace {
+
+struct Options {
+  std::string directory;
+  bool families = false;
+  bool devices = false;
+  bool json = false;
+};
+
+void print_families() {
+  for (const Family* family : all_families())
+    fmt::print("{:<12} {:<12} {}\n", family->type, family->name, family->paper);
+}
+
+void print_devices() {
+  const kernels::KernelSet& set = kernels::kernels_for({});
+  fmt::print("cpu      {} threads, kernels: {}", threads(), set.name);
+  for (const std::string_view name : set.inherited)
+    fmt::print("{}{}", name == set.inherited.front() ? "; by reference: " : ", ", name);
+  fmt::print("\ncuda     not in this build\n");
+}
+
+void print_model(const Options& options) {
+  const Config config = Config::read(options.directory);
+  const Spec spec = spec_of(config);
+  const ModelDescription description = describe(spec);
+  if (options.json) {
+    Json parts = Json::object();
+    for (const auto& [name, count] : description.parts) parts[name] = count;
+    fmt::print("{}\n", Json{{"family", spec.family},
+                            {"task", name_of(spec.task)},
+                            {"parameters", description.parameters},
+                            {"parts", parts},
+                            {"layers", spec.layers()},
+                            {"width", spec.width()},
+                            {"heads", spec.stack.block.attention.heads},
+                            {"kv_heads", spec.stack.block.attention.kv_heads},
+                            {"vocabulary", spec.vocab},
+                            {"positions", spec.max_positions()}}
+                           .dump(2));
+    return;
+  }
+  const Family& family = family_named(spec.family, config.where());
+  fmt::print("{}: {} ({}), a {}\n\n", options.directory, family.name, family.paper, name_of(spec.task));
+  fmt::print("{}\n", description.drawing);
+  fmt::print("parameters {:>16}\n", short_count(static_cast<double>(description.parameters)));
+  for (const auto& [name, count] : description.parts)
+    fmt::print("  {:<12} {:>12}  {:>4.1f} %\n", name, short_count(static_cast<double>(count)),
+               100.0 * static_cast<double>(count) / static_cast<double>(description.parameters));
+  fmt::print("in memory    f32 {}B, bf16 {}B\n", short_count(4.0 * static_cast<double>(description.parameters)),
+             short_count(2.0 * static_cast<double>(description.parameters)));
+  fmt::print("key/value cache, a token: f32 {}B, bf16 {}B\n", short_count(description.cache_numbers_per_token * 4),
+             short_count(description.cache_numbers_per_token * 2));
+}
+
+}  // namespace
+
+void add_info(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("info", "show a model's architecture and size");
+  auto options = std::make_shared<Options>();
+  command->add_option("directory", options->directory, "a Hugging Face model directory");
+  command->add_flag("--families", options->families, "list the families of models");
+  command->add_flag("--devices", options->devices, "list the devices and their kernels");
+  command->add_flag("--json", options->json, "as JSON");
+  command->footer("Example:\n  qkv info runs/shakespeare");
+  command->callback([options] {
+    if (options->families) print_families();
+    if (options->devices) print_devices();
+    if (!options->directory.empty()) print_model(*options);
+    if (!options->families && !options->devices && options->directory.empty())
+      throw Error("info", "what about?", "qkv info DIRECTORY, qkv info --families or qkv info --devices");
+  });
+}
+
+}  // namespace qkv
