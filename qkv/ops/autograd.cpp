@@ -109,8 +109,9 @@ GradSlot grad_slot(const Tensor& input) {
   Tensor& grad = collected(input);
   if (grad) {
     // Somebody else may hold the same memory (an addition hands one gradient to both its inputs).
-    if (grad.storage_uses() > 1 && !is_parameter(input) && !input.grad_meta()->node->allocate)
-      grad = converted(grad, grad.dtype());
+    const GradMeta& owner = *input.grad_meta();
+    const bool view_by_design = owner.node && owner.node->allocate;
+    if (grad.storage_uses() > 1 && !view_by_design) grad = converted(grad, grad.dtype());
     return {grad, true};
   }
   const GradMeta& meta = *input.grad_meta();
