@@ -1,0 +1,62 @@
+// Byte-pair encoding (Sennrich et al., "Neural machine translation of rare words with subword units", 2016; on bytes:
+// Radford et al., "Language models are unsupervised multitask learners", 2019).
+#pragma once
+
+#include "qkv/text/token_model.h"
+
+#include <array>
+#include <optional>
+
+namespace qkv {
+
+class Bpe : public TokenModel {
+ public:
+  Bpe(const JsonCursor& json, bool pieces_are_bytes);
+
+  // Applies the merge of lowest rank, leftmost first, until none applies.
+  void tokenize(std::string_view piece, std::vector<ModelToken>& out) const override;
+  std::string_view name() const override { return "BPE"; }
+  std::string to_json() const override;
+
+  // In order of rank.
+  struct Merge {
+    int32_t left;
+    int32_t right;
+    int32_t joined;
+  };
+  const std::vector<Merge>& merges() const { return merges_; }
+
+ private:
+  // rank and result of the merge of two tokens
+  struct PairSlot {
+    uint64_t pair;
+    uint32_t rank;
+    int32_t joined;
+  };
+  static constexpr uint64_t no_pair = ~uint64_t{0};
+  static constexpr uint32_t no_rank = ~uint32_t{0};
+
+  void read_merges(const JsonCursor& json);
+  void add_merge(std::string_view left, std::string_view right, const JsonCursor& where);
+  void index_merges();
+  const PairSlot* find_pair(int32_t left, int32_t right) const;
+
+  void split_bytes(std::string_view piece, std::vector<ModelToken>& out) const;
+  void split_chars(std::string_view piece, std::vector<ModelToken>& out) const;
+  bool fall_back_to_bytes(std::string_view text, std::vector<ModelToken>& out) const;
+  void merge_short(std::vector<ModelToken>& symbols, size_t first) const;
+  void merge_long(std::vector<ModelToken>& symbols, size_t first) const;
+
+  bool bytes_ = false;        // pieces are bytes, the vocabulary is in byte-level characters
+  bool plain_bytes_ = false;  // and each byte is a symbol of its own, without decoration or unknown token
+  bool byte_fallback_ = false;
+  bool fuse_unknown_ = false;
+  bool ignore_merges_ = false;
+  std::optional<std::string> prefix_;  // before every piece's second and later characters
+  std::optional<std::string> suffix_;  // after every piece's last character
+  std::array<int32_t, 256> byte_ids_{};  // of byte-level characters, or of "<0x..>" for the fallback
+  std::vector<Merge> merges_;
+  std::vector<PairSlot> pairs_;
+};
+
+}  // namespace qkv

@@ -1,0 +1,204 @@
+#include "qkv/text/normalizer.h"
+
+#include "qkv/core/error.h"
+#include "qkv/text/byte_level.h"
+#include "qkv/text/unicode_normalization.h"
+
+#include <unicode/uchar.h>
+#include <unicode/ustring.h>
+
+namespace qkv {
+
+void lowercase(AlignedText& text) {
+  if (!text.tracked && is_ascii(text.text)) {
+    for (char& c : text.text)
+      if (c >= 'A' && c <= 'Z') c |= 0x20;
+    return;
+  }
+  for (Rewrite rewrite(text); !rewrite.done();) {
+    const char32_t c = rewrite.peek();
+    if (c < 0x80) {
+      rewrite.replace(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    } else if (c == 0x130) {  // İ is the one character whose mapping is two: i and a dot above
+      rewrite.replace(U'i');
+      rewrite.insert(0x307);
+    } else {
+      rewrite.replace(static_cast<char32_t>(u_tolower(static_cast<UChar32>(c))));
+    }
+  }
+}
+
+void drop_class(AlignedText& text, uint8_t char_class) {
+  const CharClasses classes;
+  for (Rewrite rewrite(text); !rewrite.done();) {
+    if (classes(rewrite.peek()) & char_class) {
+      rewrite.drop();
+    } else {
+      rewrite.keep();
+    }
+  }
+}
+
+void replace_matches(AlignedText& text, const Regex& regex, std::string_view content) {
+  std::vector<Regex::Match> matches;
+  regex.for_each_match(text.text, [&](Regex::Match match) { matches.push_back(match); });
+  if (matches.empty()) return;
+  const std::vector<char32_t> chars = code_points(content);
+  Rewrite rewrite(text);
+  for (const auto& match : matches) {
+    while (rewrite.position() < match.begin) rewrite.keep();
+    while (rewrite.position() < match.end) rewrite.drop();
+    for (const char32_t c : chars) rewrite.insert(c);
+  }
+  while (!rewrite.done()) rewrite.keep();
+}
+
+void prepend(AlignedText& text, std::string_view prefix) {
+  if (text.text.empty() || prefix.empty()) return;
+  text.text.insert(0, prefix);
+  if (text.tracked) text.origin.insert(text.origin.begin(), prefix.size(), text.origin[0]);
+}
+
+void BertNormalizer::normalize(AlignedText& text) const {
+  if (options_.clean_text) {
+    const CharClasses classes;
+    for (Rewrite rewrite(text); !rewrite.done();) {
+      const char32_t c = rewrite.peek();
+      if (classes(c) & control_or_null) {
+        rewrite.drop();
+      } else {
+        rewrite.replace(classes(c) & white_space ? U' ' : c);
+      }
+    }
+  }
+  const bool plain = is_ascii(text.text);
+  if (options_.handle_chinese_chars && !plain) {
+    for (Rewrite rewrite(text); !rewrite.done();) {
+      const char32_t c = rewrite.peek();
+      if (!is_cjk(c)) {
+        rewrite.keep();
+        continue;
+      }
+      rewrite.replace(U' ');
+      rewrite.insert(c);
+      rewrite.insert(U' ');
+    }
+  }
+  if (options_.strip_accents && !plain) {
+    normalize_unicode(text, NormalizationForm::nfd);
+    drop_class(text, nonspacing_mark);
+  }
+  if (options_.lowercase) lowercase(text);
+}
+
+Regex parse_pattern(const JsonCursor& json) {
+  if (json.json().is_string()) return Regex::literal(json.string());
+  if (!json["String"].is_null()) return Regex::literal(json["String"].string());
+  return Regex(json["Regex"].string(), json["Regex"].where());
+}
+
+namespace {
+
+template <typename Function>
+class SimpleNormalizer : public Normalizer {
+ public:
+  explicit SimpleNormalizer(Function function) : function_(std::move(function)) {}
+  void normalize(AlignedText& text) const override { function_(text); }
+
+ private:
+  Function function_;
+};
+
+template <typename Function>
+std::unique_ptr<Normalizer> make(Function function) {
+  return std::make_unique<SimpleNormalizer<Function>>(std::move(function));
+}
+
+void strip(AlignedText& text, bool left, bool right) {
+  const CharClasses classes;
+  const std::vector<char32_t> chars = code_points(text.text);
+  size_t begin = 0, end = chars.size();
+  while (left && begin < end && classes(chars[begin]) & white_space) ++begin;
+  while (right && end > begin && classes(chars[end - 1]) & white_space) --end;
+  size_t i = 0;
+  for (Rewrite rewrite(text); !rewrite.done(); ++i) {
+    if (i >= begin && i < end) {
+      rewrite.keep();
+    } else {
+      rewrite.drop();
+    }
+  }
+}
+
+void to_byte_chars(AlignedText& text) {
+  for (Rewrite rewrite(text); !rewrite.done();) {
+    const std::string bytes = utf8(rewrite.peek());
+    rewrite.replace(byte_to_char(static_cast<uint8_t>(bytes[0])));
+    for (size_t i = 1; i < bytes.size(); ++i) rewrite.insert(byte_to_char(static_cast<uint8_t>(bytes[i])));
+  }
+}
+
+// SentencePiece's Nmt rule: controls go, odd spaces become spaces.
+void nmt(AlignedText& text) {
+  const auto goes = [](char32_t c) {
+    return (c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
+  };
+  const auto is_space = [](char32_t c) {
+    return c == 9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 || (c >= 0x200B && c <= 0x200F) || c == 0x2028 ||
+           c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+  };
+  for (Rewrite rewrite(text); !rewrite.done();) {
+    const char32_t c = rewrite.peek();
+    if (goes(c)) {
+      rewrite.drop();
+    } else {
+      rewrite.replace(is_space(c) ? U' ' : c);
+    }
+  }
+}
+
+std::unique_ptr<Normalizer> parse_sequence(const JsonCursor& list) {
+  std::vector<std::shared_ptr<Normalizer>> parts;
+  for (size_t i = 0; i < list.array_size(); ++i)
+    if (std::shared_ptr<Normalizer> part = Normalizer::parse(list.at(i))) parts.push_back(std::move(part));
+  return make([parts](AlignedText& text) {
+    for (const auto& part : parts) part->normalize(text);
+  });
+}
+
+std::unique_ptr<Normalizer> parse_bert(const JsonCursor& json) {
+  BertNormalizer::Options options;
+  options.clean_text = json["clean_text"].boolean_or(true);
+  options.handle_chinese_chars = json["handle_chinese_chars"].boolean_or(true);
+  options.lowercase = json["lowercase"].boolean_or(true);
+  options.strip_accents = json["strip_accents"].boolean_or(options.lowercase);
+  return std::make_unique<BertNormalizer>(options);
+}
+
+}  // namespace
+
+std::unique_ptr<Normalizer> Normalizer::parse(const JsonCursor& json) {
+  if (json.is_null()) return nullptr;
+  const std::string_view type = json["type"].string();
+  if (type == "Sequence") return parse_sequence(json["normalizers"]);
+  if (type == "BertNormalizer") return parse_bert(json);
+  if (type == "Lowercase") return make(lowercase);
+  if (type == "StripAccents") return make([](AlignedText& text) { drop_class(text, mark); });
+  if (type == "Nmt") return make(nmt);
+  if (type == "ByteLevel") return make(to_byte_chars);
+  if (const auto form = normalization_form(type)) return make([f = *form](AlignedText& text) { normalize_unicode(text, f); });
+  if (type == "Strip") {
+    const bool left = json["strip_left"].boolean_or(true), right = json["strip_right"].boolean_or(true);
+    return make([left, right](AlignedText& text) { strip(text, left, right); });
+  }
+  if (type == "Prepend")
+    return make([prefix = std::string(json["prepend"].string())](AlignedText& text) { prepend(text, prefix); });
+  if (type == "Replace")
+    return make([regex = parse_pattern(json["pattern"]), content = std::string(json["content"].string())](
+                    AlignedText& text) { replace_matches(text, regex, content); });
+  json.fail(fmt::format("normalizer '{}' is not supported yet", type),
+            "supported: BertNormalizer, Lowercase, StripAccents, Strip, Prepend, Replace, NFC, NFD, NFKC, NFKD, Nmt, "
+            "ByteLevel, Sequence");
+}
+
+}  // namespace qkv

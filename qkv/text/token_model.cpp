@@ -1,0 +1,35 @@
+#include "qkv/text/token_model.h"
+
+#include "qkv/core/error.h"
+#include "qkv/text/bpe.h"
+#include "qkv/text/word_models.h"
+
+namespace qkv {
+
+std::string TokenModel::vocabulary_json() const {
+  std::string out = "\"vocab\": {";
+  bool first = true;
+  for (int64_t id = 0; id < vocabulary_.id_end(); ++id) {
+    if (!vocabulary_.has(id)) continue;
+    out += fmt::format("{}{}: {}", first ? "\n" : ",\n", Json(vocabulary_.token(id)).dump(), id);
+    first = false;
+  }
+  return out + "}";
+}
+
+std::string TokenModel::kind(const JsonCursor& json) {
+  if (!json.json().is_object()) json.fail("expected an object");
+  const std::string type = json["type"].string_or("");
+  if (!type.empty()) return type;
+  return !json["merges"].is_null() ? "BPE" : json["vocab"].json().is_array() ? "Unigram" : "WordPiece";
+}
+
+std::unique_ptr<TokenModel> TokenModel::parse(const JsonCursor& json, bool pieces_are_bytes) {
+  const std::string type = kind(json);
+  if (type == "BPE") return std::make_unique<Bpe>(json, pieces_are_bytes);
+  if (type == "WordPiece") return std::make_unique<WordPiece>(json);
+  if (type == "WordLevel") return std::make_unique<WordLevel>(json);
+  json.fail(fmt::format("{} is not supported yet", type), "supported: BPE, WordPiece, WordLevel");
+}
+
+}  // namespace qkv

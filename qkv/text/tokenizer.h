@@ -1,0 +1,109 @@
+// Text to token ids and back, as the Hugging Face library does it.
+//
+//   const Tokenizer tokenizer = Tokenizer::load("models/gpt2");
+//   std::vector<int32_t> ids = tokenizer.encode_ids("Hello, world!");
+//   std::string text = tokenizer.decode(ids);
+//
+// A tokenizer is a pipeline: added tokens are cut out, a normalizer rewrites the text, a pre-tokenizer cuts it into
+// pieces, a model cuts those into tokens, and a post-processor adds [CLS] and the like. A Tokenizer is a cheap handle
+// to an immutable pipeline: copy it freely, use it from many threads.
+#pragma once
+
+#include "qkv/core/files.h"
+#include "qkv/core/json.h"
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace qkv {
+
+struct Encoding {
+  std::vector<int32_t> ids;
+  std::vector<std::string> tokens;                   // as the vocabulary spells them
+  std::vector<std::pair<int32_t, int32_t>> offsets;  // [begin, end) in code points of the input; special tokens: 0, 0
+  std::vector<int32_t> type_ids;                     // which of the two texts, for BERT's segment embedding
+};
+
+struct EncodeOptions {
+  bool add_special_tokens = true;
+};
+
+// Ids of the tokens with a role, where the tokenizer has them.
+struct SpecialTokens {
+  std::optional<int32_t> bos, eos, unk, sep, pad, cls, mask;
+};
+
+class Tokenizer {
+ public:
+  // A directory, or a file in one: tokenizer.json; or vocab.json (or encoder.json) with merges.txt (or vocab.bpe);
+  // or vocab.txt; with tokenizer_config.json and special_tokens_map.json where they are. Throws Error when
+  // there is none, when a kind is not supported (Unigram, SentencePiece), or when the content is inconsistent.
+  static Tokenizer load(const fs::path& path);
+
+  // From the content of tokenizer.json and of tokenizer_config.json (null: none). `where` is for error messages.
+  static Tokenizer from_json(const Json& tokenizer, const Json& config, const std::string& where);
+
+  // These throw Error for text that is not valid UTF-8, naming the first invalid byte's position, and for text of 2 GiB
+  // and more.
+  Encoding encode(std::string_view text, EncodeOptions options = {}) const;
+  Encoding encode_pair(std::string_view first, std::string_view second, EncodeOptions options = {}) const;
+
+  // The ids alone, an order of magnitude faster: words seen before are looked up.
+  std::vector<int32_t> encode_ids(std::string_view text, EncodeOptions options = {}) const;
+  std::vector<std::vector<int32_t>> encode_batch(std::span<const std::string> texts, EncodeOptions options = {}) const;
+
+  // Ids without a token are left out, as are, with skip_special, the added tokens that are special. Bytes that are
+  // not valid UTF-8 come out as U+FFFD.
+  std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
+
+  // One more than the largest id: the rows that an embedding needs.
+  int64_t vocab_size() const;
+  // The token's text as the vocabulary spells it ("" for an id without one).
+  std::string token(int32_t id) const;
+  std::optional<int32_t> id(std::string_view token) const;
+  bool is_special(int32_t id) const;
+  const SpecialTokens& special() const;
+  // "BPE", "WordPiece" or "WordLevel".
+  std::string kind() const;
+  // The most tokens that tokenizer_config.json says the model takes; nothing when it does not say.
+  std::optional<int64_t> max_length() const;
+  // tokenizer_config.json as loaded (chat_template and all), or an empty object.
+  const Json& config() const;
+
+  // Writes tokenizer.json and tokenizer_config.json, which the Hugging Face libraries load.
+  void save(const fs::path& directory) const;
+
+ private:
+  struct Pipeline;
+  Encoding encode_texts(std::initializer_list<std::string_view> texts, EncodeOptions options) const;
+  explicit Tokenizer(std::shared_ptr<const Pipeline> pipeline) : pipeline_(std::move(pipeline)) {}
+
+  std::shared_ptr<const Pipeline> pipeline_;
+};
+
+// Text from ids that come one at a time, for generation. The pieces that it gives out are whole characters, and
+// together they are what decode() makes of all ids.
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(Tokenizer tokenizer, bool skip_special = true)
+      : tokenizer_(std::move(tokenizer)), skip_special_(skip_special) {}
+
+  std::string push(int32_t id);  // the text that has become certain; "" while a character is incomplete
+  std::string finish();          // what is left
+
+ private:
+  Tokenizer tokenizer_;
+  bool skip_special_;
+  std::vector<int32_t> window_;  // the ids of the last text given out, then those not yet given out
+  size_t given_ = 0;             // ids of the window whose text was given out
+  std::string given_text_;
+};
+
+}  // namespace qkv

@@ -1,0 +1,87 @@
+// Every case of tests/golden/tokenizers: what the Hugging Face library makes of tricky strings.
+#include "qkv/core/json.h"
+#include "qkv/text/tokenizer.h"
+
+#include <filesystem>
+#include <fstream>
+
+namespace qkv {
+namespace {
+
+const fs::path golden = fs::path(QKV_SOURCE_DIR) / "tests/golden/tokenizers";
+
+struct Case {
+  std::string text;
+  std::optional<std::string> pair;
+  Json expected;
+};
+
+std::vector<Case> read_cases(const std::string& name) {
+  std::ifstream file(golden / name / "cases.jsonl");
+  std::vector<Case> cases;
+  for (std::string line; std::getline(file, line);) {
+    Json json = Json::parse(line);
+    Case one{json["text"], std::nullopt, json};
+    if (json.contains("pair")) one.pair = json["pair"];
+    cases.push_back(std::move(one));
+  }
+  return cases;
+}
+
+void expect_cases(const Tokenizer& tokenizer, const std::string& name) {
+  const std::vector<Case> cases = read_cases(name);
+  ASSERT_GT(cases.size(), 300u);
+  for (const Case& one : cases) {
+    SCOPED_TRACE(name + ": " + Json(one.text).dump());
+    const Encoding got = one.pair ? tokenizer.encode_pair(one.text, *one.pair) : tokenizer.encode(one.text);
+    EXPECT_EQ(Json(got.ids), one.expected["ids"]);
+    EXPECT_EQ(Json(got.tokens), one.expected["tokens"]);
+    EXPECT_EQ(Json(got.offsets), one.expected["offsets"]);
+    if (one.pair) {
+      EXPECT_EQ(Json(got.type_ids), one.expected["type_ids"]);
+    } else {
+      EXPECT_EQ(tokenizer.encode_ids(one.text), got.ids);
+      EXPECT_EQ(tokenizer.encode_ids(one.text), got.ids) << "the second time, from the cache";
+    }
+    EXPECT_EQ(Json(tokenizer.decode(got.ids)), one.expected["decoded"]);
+    EXPECT_EQ(Json(tokenizer.decode(got.ids, true)), one.expected["decoded_clean"]);
+
+    StreamDecoder stream(tokenizer);
+    std::string streamed;
+    for (const int32_t id : got.ids) streamed += stream.push(id);
+    EXPECT_EQ(Json(streamed + stream.finish()), one.expected["decoded_clean"]);
+  }
+}
+
+class TokenizerGolden : public testing::TestWithParam<const char*> {};
+
+TEST_P(TokenizerGolden, TokenizerJson) { expect_cases(Tokenizer::load(golden / GetParam()), GetParam()); }
+
+TEST_P(TokenizerGolden, SavedAndLoadedAgain) {
+  const fs::path directory = fs::temp_directory_path() / ("qkv_saved_" + std::string(GetParam()));
+  Tokenizer::load(golden / GetParam()).save(directory);
+  expect_cases(Tokenizer::load(directory), GetParam());
+  fs::remove_all(directory);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TokenizerGolden,
+                         testing::Values("gpt2", "roberta", "bert_cased", "bert_uncased", "openai_gpt", "llama", "llama3",
+                                         "metaspace_bpe"),
+                         [](const auto& one) { return std::string(one.param); });
+
+class OlderLayout : public testing::TestWithParam<const char*> {};
+
+TEST_P(OlderLayout, VocabularyAndMerges) {
+  const fs::path directory = fs::temp_directory_path() / ("qkv_older_" + std::string(GetParam()));
+  fs::remove_all(directory);
+  fs::copy(golden / GetParam(), directory);
+  fs::remove(directory / "tokenizer.json");
+  expect_cases(Tokenizer::load(directory), GetParam());
+  fs::remove_all(directory);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OlderLayout, testing::Values("gpt2", "roberta", "bert_cased", "bert_uncased", "openai_gpt"),
+                         [](const auto& one) { return std::string(one.param); });
+
+}  // namespace
+}  // namespace qkv
