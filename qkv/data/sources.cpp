@@ -3,7 +3,7 @@
 #include "qkv/core/error.h"
 #include "qkv/core/json.h"
 #include "qkv/data/glob.h"
-#include "qkv/data/text_check.h"
+#include "qkv/text/unicode.h"
 
 #include <fmt/ranges.h>
 
@@ -26,6 +26,12 @@ const std::set<std::string>& text_endings() {
 }
 
 bool is_json_lines(const fs::path& path) { return path.extension() == ".jsonl" || path.extension() == ".ndjson"; }
+
+void check_text(std::string_view text, const std::string& where) {
+  if (const size_t zero = text.find('\0'); zero != std::string_view::npos)
+    throw Error(where, fmt::format("is binary: byte {} is NUL", zero), "name text files, in UTF-8");
+  require_utf8(text, where);
+}
 
 bool looks_binary(const fs::path& path) {
   char start[8192];

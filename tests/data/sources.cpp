@@ -76,7 +76,7 @@ TEST_F(SourcesTest, SaysWhatIsWrongAndWhere) {
   EXPECT_ERROR(find_sources({at("folder")}), "holds no text");
   EXPECT_ERROR(find_sources({at("*.xyz")}), "matches no file");
   file("latin.txt", "caf\xe9");
-  EXPECT_ERROR(read({at("latin.txt")}), "latin.txt] is not UTF-8: byte 0xe9 at offset 3");
+  EXPECT_ERROR(read({at("latin.txt")}), "latin.txt] is not valid UTF-8: byte 0xE9 at position 3");
   file("picture.txt", std::string_view("a\0b", 3));
   EXPECT_ERROR(read({at("picture.txt")}), "picture.txt] is binary: byte 1");
   file("mark.txt", "\xef\xbb\xbf");

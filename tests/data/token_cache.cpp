@@ -149,7 +149,7 @@ TEST_F(TokenCacheTest, CutsLongTextsWhereThatChangesNothing) {
 }
 
 TEST_F(TokenCacheTest, KeepsNothingOfATextThatIsWrong) {
-  EXPECT_ERROR(tokens({file("a.txt", "good").string(), file("b.txt", "caf\xe9").string()}), "not UTF-8");
+  EXPECT_ERROR(tokens({file("a.txt", "good").string(), file("b.txt", "caf\xe9").string()}), "not valid UTF-8");
   EXPECT_TRUE(fs::is_empty(folder_ / "cache"));
   Encoder encoder = byte_encoder();
   encoder.vocabulary = 100;
