@@ -1,0 +1,33 @@
+// Making tokenizers from text.
+#pragma once
+
+#include "qkv/text/tokenizer.h"
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace qkv {
+
+struct TrainOptions {
+  int64_t vocab_size = 30000;  // bpe: at most this many tokens, special ones included
+  int64_t min_frequency = 2;   // bpe: pairs seen less often are not merged
+  std::vector<std::string> special_tokens{"<|endoftext|>"};  // get the first ids; the first is the end of text
+  std::function<void(std::string_view stage, int64_t done, int64_t total)> progress;  // may be empty
+};
+
+// Byte-level BPE with GPT-2's pre-tokenizer. The merges are those of the Hugging Face `tokenizers` library's BpeTrainer
+// with its byte-level alphabet: the most frequent pair first; of equals the one with the smallest ids. Texts are
+// counted line by line, on all threads. Throws Error for invalid UTF-8 and a vocab_size without room for the bytes.
+Tokenizer train_bpe(std::span<const std::string_view> texts, const TrainOptions& options);
+
+// A token a character, in order of code point, behind the special tokens and "<unk>". Line breaks are characters too.
+// Throws Error for invalid UTF-8 and for text without characters.
+Tokenizer train_characters(std::span<const std::string_view> texts, const TrainOptions& options);
+
+// A token a byte, whose id is the byte; special tokens follow from 256.
+Tokenizer byte_tokenizer(const TrainOptions& options);
+
+}  // namespace qkv

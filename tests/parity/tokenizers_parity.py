@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Live comparison of qkv's tokenizers with the Hugging Face `tokenizers` library.
+
+    pip install tokenizers
+    python tests/parity/tokenizers_parity.py --qkv build/qkv [--strings 10000] [--text book.txt ...] [DIR ...]
+
+For every tokenizer directory (those of tests/golden/tokenizers when none is named): random Unicode strings must give the
+same ids, tokens, offsets, type ids and decoded text. Then tokenizers are trained: BPE merges must be the library's, and
+the saved tokenizer.json must load there and encode the same. Prints "N passed, N failed"; exits 1 on failure.
+"""
+import argparse
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import unicodedata
+
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "tests/golden/tokenizers"
+WORDS = """the of and a to in he she it's they'll I'm we've you're don't WHO'S 'S 'LL hello world Transformer attention
+naïve café Zürich ﬁne ﬀ Straße ΣΊΣΥΦΟΣ İstanbul привет мир 世界 你好 こんにちは ｶﾞｷﾞ 안녕하세요 हिन्दी สวัสดี שלום مرحبا
+ǅ Å Å 12 345 6789 1234567 ½ ² ①  e.g. U.S. http://a.b/c?d=e#f x=y+z (((( )))) --- ... !? ''' \"\" `` #$%^&*~|<> 👍🏽 👨‍👩‍👧 🇩🇪
+[MASK] <mask> <|endoftext|> [CLS] <s> </s> [UNK] <unk> <0x41> ▁ ▁▁ Ġ Ċ ## ##ing </w>""".split()
+SPACES = [" ", " ", " ", "  ", "   ", "\n", "\n\n", "\r\n", "\t", " \n ", "\u00a0", "\u3000", "\u2028", "\x0b", "\x85", "\u200b", ""]
+
+
+def assigned():
+    """Code points that every library's Unicode version knows, by rough kind so that rare kinds come up."""
+    kinds = {}
+    for c in range(1, 0x110000):
+        category = unicodedata.category(chr(c))
+        if category in ("Cs", "Cn", "Co"):
+            continue
+        kinds.setdefault(category, []).append(chr(c))
+    return list(kinds.values())
+
+
+def random_strings(count, seed):
+    rng = random.Random(seed)
+    kinds = assigned()
+    strings = []
+    for _ in range(count):
+        parts = []
+        for _ in range(rng.randint(1, 12)):
+            roll = rng.random()
+            if roll < 0.35:
+                parts.append(rng.choice(WORDS))
+            elif roll < 0.55:
+                parts.append(rng.choice(SPACES))
+            elif roll < 0.75:
+                parts.append("".join(chr(rng.randint(32, 126)) for _ in range(rng.randint(1, 8))))
+            elif roll < 0.85:
+                parts.append("".join(chr(rng.randint(0xA0, 0x24F)) for _ in range(rng.randint(1, 4))))
+            else:
+                parts.append("".join(rng.choice(rng.choice(kinds)) for _ in range(rng.randint(1, 4))))
+        strings.append(rng.choice(["", " "]).join(parts))
+    return strings
+
+
+class Tally:
+    passed = 0
+    failed = 0
+
+    def check(self, what, ours, theirs):
+        if ours == theirs:
+            self.passed += 1
+            return
+        self.failed += 1
+        if self.failed <= 20:
+            print(f"FAIL {what}\n  qkv  {ours}\n  theirs {theirs}", file=sys.stderr)
+
+
+def ours(qkv, directory, strings, pairs):
+    lines = [json.dumps({"text": a} if b is None else {"text": a, "pair": b}) for a, b in zip(strings, pairs)]
+    done = subprocess.run([qkv, "tokenize", str(directory), "--jsonl", "--decode"], input="\n".join(lines) + "\n",
+                          capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"qkv tokenize {directory}: {done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def theirs(tokenizer, text, pair):
+    encoding = tokenizer.encode(text, pair) if pair is not None else tokenizer.encode(text)
+    result = {"ids": encoding.ids, "tokens": encoding.tokens, "offsets": [list(o) for o in encoding.offsets],
+              "decoded": tokenizer.decode(encoding.ids, skip_special_tokens=False),
+              "decoded_clean": tokenizer.decode(encoding.ids)}
+    if pair is not None:
+        result["type_ids"] = encoding.type_ids
+    return result
+
+
+def compare(tally, qkv, directory, tokenizer, strings, name):
+    rng = random.Random(name)
+    pairs = [rng.choice(strings) if rng.random() < 0.1 else None for _ in strings]
+    results = ours(qkv, directory, strings, pairs)
+    tally.check(f"{name}: number of results", len(results), len(strings))
+    before = tally.failed
+    for text, pair, mine in zip(strings, pairs, results):
+        tally.check(f"{name} {ascii(text)} {ascii(pair)}", mine, theirs(tokenizer, text, pair))
+    print(f"{name}: {len(strings)} strings, {tally.failed - before} differ")
+
+
+def corpus(texts, directory):
+    """The given books, and the golden cases, one file."""
+    parts = [pathlib.Path(path).read_text(encoding="utf-8") for path in texts]
+    for path in sorted(GOLDEN.glob("*/cases.jsonl")):
+        with open(path, encoding="utf-8") as lines:
+            parts += [json.loads(line)["text"] for line in lines]
+    target = directory / "corpus.txt"
+    target.write_text("\n".join(parts), encoding="utf-8", newline="")
+    return target
+
+
+def train_qkv(qkv, kind, out, corpus_file, *options):
+    subprocess.run([qkv, "tokenizer", "train", "--kind", kind, "--out", str(out), *options, str(corpus_file)],
+                   check=True, capture_output=True)
+
+
+def check_training(tally, qkv, texts, strings):
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        text = corpus(texts, folder)
+        for size, frequency in [(300, 0), (1000, 2), (5000, 0), (8000, 2), (20000, 1)]:
+            out = folder / f"bpe{size}"
+            train_qkv(qkv, "bpe", out, text, "--vocab-size", str(size), "--min-frequency", str(frequency))
+            reference = Tokenizer(models.BPE())
+            reference.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+            reference.train([str(text)], trainers.BpeTrainer(
+                vocab_size=size, min_frequency=frequency, special_tokens=["<|endoftext|>"], show_progress=False,
+                initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+            expected = json.loads(reference.to_str())["model"]
+            got = json.loads((out / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+            tally.check(f"merges of BPE {size}", got["merges"], [list(merge) for merge in expected["merges"]])
+            tally.check(f"vocabulary of BPE {size}", got["vocab"], expected["vocab"])
+            print(f"BPE training to {size}: {len(expected['merges'])} merges")
+        for kind in ("bpe", "char", "byte"):
+            out = folder / kind
+            train_qkv(qkv, kind, out, text, "--vocab-size", "2000")
+            compare(tally, qkv, out, Tokenizer.from_file(str(out / "tokenizer.json")), strings, f"trained {kind}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directories", nargs="*", type=pathlib.Path)
+    parser.add_argument("--qkv", default=str(ROOT / "build/qkv"))
+    parser.add_argument("--strings", type=int, default=10000)
+    parser.add_argument("--text", action="append", default=[], help="more text to train on")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    tally = Tally()
+    strings = random_strings(options.strings, options.seed)
+    for directory in options.directories or sorted(GOLDEN.iterdir()):
+        if (directory / "tokenizer.json").exists():
+            compare(tally, options.qkv, directory, Tokenizer.from_file(str(directory / "tokenizer.json")), strings,
+                    directory.name)
+    check_training(tally, options.qkv, options.text, strings)
+    print(f"{tally.passed} passed, {tally.failed} failed")
+    sys.exit(1 if tally.failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+// qkv tokenize DIR: the ids, tokens and offsets of a text.
+#include "qkv/core/error.h"
+#include "qkv/core/json.h"
+#include "qkv/text/tokenizer.h"
+#include "tools/commands.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+
+namespace qkv {
+namespace {
+
+struct Options {
+  std::string directory;
+  std::string text;
+  std::string pair;
+  bool no_special = false;
+  bool json = false;
+  bool json_lines = false;
+  bool decode = false;
+  std::string bench_file;
+  int repeat = 5;
+};
+
+Json to_json(const Tokenizer& tokenizer, const Encoding& encoding, bool with_types, bool with_decoded) {
+  Json out = {{"ids", encoding.ids}, {"tokens", encoding.tokens}, {"offsets", encoding.offsets}};
+  if (with_types) out["type_ids"] = encoding.type_ids;
+  if (with_decoded) {
+    out["decoded"] = tokenizer.decode(encoding.ids);
+    out["decoded_clean"] = tokenizer.decode(encoding.ids, true);
+  }
+  return out;
+}
+
+std::string dump(const Json& json) { return json.dump(-1, ' ', true); }
+
+void print_table(const Encoding& encoding) {
+  fmt::print("{:>8}  {:>11}  {}\n", "id", "offsets", "token");
+  for (size_t i = 0; i < encoding.ids.size(); ++i)
+    fmt::print("{:>8}  {:>5}-{:<5}  {}\n", encoding.ids[i], encoding.offsets[i].first, encoding.offsets[i].second,
+               encoding.tokens[i]);
+  fmt::print("{} tokens\n", encoding.ids.size());
+}
+
+void tokenize_lines(const Tokenizer& tokenizer, const Options& options) {
+  const EncodeOptions encode{.add_special_tokens = !options.no_special};
+  int64_t number = 0;
+  for (std::string line; std::getline(std::cin, line);) {
+    const std::string where = fmt::format("stdin, line {}", ++number);
+    if (line.empty()) continue;
+    const Json json = parse_json(line, where);
+    const auto text = json.is_object() ? json.find("text") : json.end();
+    if (!json.is_object() || text == json.end() || !text->is_string())
+      throw Error(where, "expected {\"text\": \"...\"}");
+    const Json pair = json.value("pair", Json());
+    if (!pair.is_null() && !pair.is_string()) throw Error(where, "'pair' is not a string");
+    const bool paired = pair.is_string();
+    const Encoding encoding = paired ? tokenizer.encode_pair(text->get_ref<const std::string&>(),
+                                                             pair.get_ref<const std::string&>(), encode)
+                                     : tokenizer.encode(text->get_ref<const std::string&>(), encode);
+    std::cout << dump(to_json(tokenizer, encoding, paired, options.decode)) << '\n';
+  }
+}
+
+// Encodes the file on this one thread; the first pass, which meets every word for the first time, is apart.
+void bench(const Options& options) {
+  using Clock = std::chrono::steady_clock;
+  const auto seconds_since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  auto start = Clock::now();
+  const Tokenizer tokenizer = Tokenizer::load(options.directory);
+  const double load_seconds = seconds_since(start);
+  const std::string text = read_file(options.bench_file);
+  std::vector<double> rates;
+  size_t tokens = 0;
+  for (int i = 0; i <= options.repeat; ++i) {
+    start = Clock::now();
+    tokens = tokenizer.encode_ids(text, {.add_special_tokens = false}).size();
+    rates.push_back(static_cast<double>(text.size()) / 1e6 / seconds_since(start));
+  }
+  const double first = rates.front();
+  rates.erase(rates.begin());
+  std::sort(rates.begin(), rates.end());
+  const Json result = {{"bytes", text.size()},       {"tokens", tokens},         {"load_seconds", load_seconds},
+                       {"first_mb_per_s", first},    {"median_mb_per_s", rates[rates.size() / 2]},
+                       {"best_mb_per_s", rates.back()}, {"threads", 1}};
+  fmt::print("{}\n", result.dump(2));
+}
+
+void run(const Options& options) {
+  if (!options.bench_file.empty()) return bench(options);
+  const Tokenizer tokenizer = Tokenizer::load(options.directory);
+  if (options.json_lines) return tokenize_lines(tokenizer, options);
+  const EncodeOptions encode{.add_special_tokens = !options.no_special};
+  const bool paired = !options.pair.empty();
+  const Encoding encoding =
+      paired ? tokenizer.encode_pair(options.text, options.pair, encode) : tokenizer.encode(options.text, encode);
+  if (options.json) {
+    fmt::print("{}\n", dump(to_json(tokenizer, encoding, paired, options.decode)));
+  } else {
+    print_table(encoding);
+  }
+}
+
+}  // namespace
+
+void add_tokenize(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("tokenize", "show the tokens of a text");
+  auto options = std::make_shared<Options>();
+  command->add_option("tokenizer", options->directory, "a model directory, tokenizer.json, or vocabulary file")
+      ->required();
+  command->add_option("text", options->text, "the text");
+  command->add_option("--pair", options->pair, "a second text, for models that take two");
+  command->add_flag("--no-special", options->no_special, "without [CLS], <s> and the like");
+  command->add_flag("--json", options->json, "print ids, tokens and offsets as JSON");
+  command->add_flag("--jsonl", options->json_lines, R"(read lines {"text": ..., "pair": ...}, write one line each)");
+  command->add_flag("--decode", options->decode, "in JSON, also what the ids decode to");
+  command->add_option("--bench", options->bench_file, "measure the encoding of this file on one thread");
+  command->add_option("--repeat", options->repeat, "how often to measure")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  command->footer(
+      "Offsets count the text's characters.\n\nExample:\n  qkv tokenize models/gpt2 \"Hello, world!\"\n  qkv tokenize "
+      "models/bert --jsonl < texts.jsonl > tokens.jsonl");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace qkv
