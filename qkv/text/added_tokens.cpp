@@ -63,14 +63,11 @@ AddedTokens::AddedTokens(const JsonCursor& json, const Vocabulary& vocabulary, c
     if (in_vocabulary != Vocabulary::none && in_vocabulary != id)
       entry.fail(fmt::format("'{}' has id {}, but {} in the vocabulary", token.content, id, in_vocabulary));
     if (find(token.content) != nullptr) entry.fail(fmt::format("'{}' is there twice", token.content));
-    if (!tokens_.emplace(token.id, token).second) entry.fail(fmt::format("id {} is there twice", id));
-    if (!token.normalized) {
-      raw_.add(token.content, token.id);
-    } else {
-      AlignedText content{token.content, {}, false};
-      if (normalizer != nullptr) normalizer->normalize(content);
-      normalized_.add(content.text, token.id);
-    }
+    AlignedText decoded{token.content, {}, false};
+    if (token.normalized && normalizer != nullptr) normalizer->normalize(decoded);
+    token.decoded = decoded.text;
+    (token.normalized ? normalized_ : raw_).add(token.decoded, token.id);
+    if (!tokens_.emplace(token.id, std::move(token)).second) entry.fail(fmt::format("id {} is there twice", id));
   }
 }
 

@@ -32,7 +32,7 @@ Tokenizer::Pipeline::Lease::~Lease() {
 
 std::string_view Tokenizer::Pipeline::token(int64_t id) const {
   const AddedToken* const found = added.find(id);
-  return found ? std::string_view(found->content) : model->vocabulary().token(id);
+  return found ? std::string_view(found->decoded) : model->vocabulary().token(id);
 }
 
 Pieces Tokenizer::Pipeline::split(std::string_view text, bool tracked) const {

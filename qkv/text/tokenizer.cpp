@@ -82,8 +82,8 @@ void trim_offsets(Encoding& encoding, bool add_prefix_space) {
     auto& [begin, end] = encoding.offsets[i];
     auto leading = static_cast<int32_t>(std::find_if_not(chars.begin(), chars.end(), is_space) - chars.begin());
     const auto trailing = static_cast<int32_t>(std::find_if_not(chars.rbegin(), chars.rend(), is_space) - chars.rbegin());
-    // The first token's space may be one that the pre-tokenizer put there.
-    if ((i == 0 || begin == 0) && add_prefix_space) leading = 0;
+    // The first token's one space may be that which the pre-tokenizer put there.
+    if ((i == 0 || begin == 0) && add_prefix_space && leading == 1) leading = 0;
     begin = std::min(begin + leading, end);
     if (end >= trailing) end = std::max(end - trailing, begin);
   }

@@ -119,6 +119,12 @@ std::string lossy_utf8(std::string_view bytes) {
   return out;
 }
 
+int unicode_age(char32_t c) {
+  UVersionInfo version;
+  u_charAge(static_cast<UChar32>(c), version);
+  return version[0];
+}
+
 bool is_cjk(char32_t c) {
   return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
          (c >= 0x2A700 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) || (c >= 0xF900 && c <= 0xFAFF) ||
@@ -127,25 +133,19 @@ bool is_cjk(char32_t c) {
 
 namespace {
 
-int age(char32_t c) {
-  UVersionInfo version;
-  u_charAge(static_cast<UChar32>(c), version);
-  return version[0];
-}
-
 uint8_t classes_of(char32_t c, uint32_t category) {
   uint8_t bits = 0;
   if (category & U_GC_L_MASK) bits |= letter;
   if (category & U_GC_N_MASK) bits |= number;
-  if (category & U_GC_M_MASK) bits |= mark;
+  if (category & U_GC_M_MASK && unicode_age(c) <= 9) bits |= mark;
   const bool joins = c == 0x200C || c == 0x200D;
   if (category & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK) || joins || u_isUAlphabetic(static_cast<UChar32>(c)))
     bits |= word;
   if (u_isUWhiteSpace(static_cast<UChar32>(c))) bits |= white_space;
   const bool ascii_symbol = c < 0x80 && (category & U_GC_S_MASK);
-  if (ascii_symbol || (category & U_GC_P_MASK && age(c) <= 8)) bits |= punctuation;
-  if (category & U_GC_MN_MASK && age(c) <= 8) bits |= nonspacing_mark;
-  if (category & (U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK) && age(c) <= 8) bits |= control_or_null;
+  if (ascii_symbol || (category & U_GC_P_MASK && unicode_age(c) <= 8)) bits |= punctuation;
+  if (category & U_GC_MN_MASK && unicode_age(c) <= 8) bits |= nonspacing_mark;
+  if (category & (U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK) && unicode_age(c) <= 8) bits |= control_or_null;
   return bits;
 }
 
@@ -165,9 +165,11 @@ std::vector<uint8_t> make_table() {
   u_enumCharTypes(fill, &table);
   for (const char32_t c : {U'\t', U'\n', U'\r'}) table[c] &= ~control_or_null;
   table[replacement_character] |= control_or_null;
-  // Characters whose category changed after Unicode 8.
+  // Characters whose category changed since.
   for (const char32_t c : {U'\u166D', U'\U000111C9'}) table[c] |= punctuation;
   table[0x1734] |= nonspacing_mark;
+  for (const char32_t c : {U'\u1CF2', U'\u1CF3'}) table[c] |= mark;
+  table[0x111C9] &= ~mark;
   for (const char32_t c : {U'\u1885', U'\u1886', U'\uA9BD', U'\U000111C9'}) table[c] &= ~nonspacing_mark;
   return table;
 }

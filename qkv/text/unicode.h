@@ -49,11 +49,11 @@ enum CharClass : uint8_t {
   letter = 1,       // L
   number = 2,       // N
   white_space = 4,  // the White_Space property
-  mark = 8,         // M
-  word = 16,        // Alphabetic, M, Nd, Pc and the two joiners (Unicode Technical Standard 18)
+  word = 8,         // Alphabetic, M, Nd, Pc and the two joiners (Unicode Technical Standard 18)
 
-  // As the `unicode_categories` and `unicode_normalization` tables have them that the reference implementation of
-  // WordPiece was released with: Unicode 8 and 9. Newer characters of these classes are kept.
+  // These as the reference implementation's tables have them, which are of Unicode 8 and (mark) 9; published models
+  // were trained with them. Newer characters are in none of these classes.
+  mark = 16,              // M
   punctuation = 32,       // P, and all ASCII symbols
   nonspacing_mark = 64,   // Mn
   control_or_null = 128,  // Cc, Cf, Co, U+0000 and U+FFFD, but not tab, line feed, carriage return
@@ -73,6 +73,9 @@ class CharClasses {
  private:
   const uint8_t* table_;
 };
+
+// The major version of Unicode that brought the character; 0 for what is not assigned.
+int unicode_age(char32_t c);
 
 // Ideographs that BERT puts spaces around (the ranges of the original's _is_chinese_char, as the reference
 // implementation has them).

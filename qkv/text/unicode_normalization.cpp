@@ -32,6 +32,14 @@ const icu::Normalizer2& composer() {
   return *found;
 }
 
+// The reference implementation's tables are of this version of Unicode, and models were trained with them: newer
+// characters neither decompose nor compose nor change places.
+constexpr int tables_age = 9;
+
+bool known(UChar32 c) { return c < 0x80 || unicode_age(static_cast<char32_t>(c)) <= tables_age; }
+
+uint8_t combining_class(UChar32 c) { return c >= 0x300 && known(c) ? u_getCombiningClass(c) : 0; }
+
 // A character of the result. `taken` is how many characters of the old text it uses up: 0 for the second and later
 // characters of a decomposition.
 struct Step {
@@ -47,14 +55,14 @@ std::vector<Step> decompose(std::string_view text, bool compatibility) {
   icu::UnicodeString pieces;
   for (const char *p = text.data(), *end = p + text.size(); p < end;) {
     const auto c = static_cast<UChar32>(next_code_point(p));
-    if (c < 0x80 || !normalizer.getDecomposition(c, pieces)) {
-      steps.push_back({static_cast<char32_t>(c), 1, c < 0x80 ? uint8_t{0} : u_getCombiningClass(c)});
+    if (c < 0x80 || !known(c) || !normalizer.getDecomposition(c, pieces)) {
+      steps.push_back({static_cast<char32_t>(c), 1, combining_class(c)});
       continue;
     }
     int taken = 1;
     for (int i = 0; i < pieces.length(); i = pieces.moveIndex32(i, 1)) {
       const UChar32 piece = pieces.char32At(i);
-      steps.push_back({static_cast<char32_t>(piece), taken, u_getCombiningClass(piece)});
+      steps.push_back({static_cast<char32_t>(piece), taken, combining_class(piece)});
       taken = 0;
     }
   }
@@ -81,7 +89,7 @@ std::vector<Step> compose(const std::vector<Step>& steps) {
     const bool blocked = last_class >= 0 && last_class >= step.combining_class;
     if (starter >= 0 && !blocked) {
       const UChar32 pair = normalizer.composePair(static_cast<UChar32>(out[starter].c), static_cast<UChar32>(step.c));
-      if (pair >= 0) {
+      if (pair >= 0 && known(pair)) {
         out[starter].c = static_cast<char32_t>(pair);
         out[starter].taken += step.taken;
         continue;
