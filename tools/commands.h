@@ -8,8 +8,13 @@
 
 namespace qkv {
 
-// Lets every option of a command also stand in a TOML file: --config run.toml. Unknown keys are errors.
+// Lets every option of a command also stand in a TOML file: --config run.toml. Unknown keys are errors. The command's
+// callback calls apply_config() first: only then are the command line's own options known, which win.
 void allow_config(CLI::App& command);
+void apply_config(CLI::App& command);
+
+// Reads such a file at once: what it says for options that the command line left open.
+void read_options(CLI::App& command, const std::string& path);
 
 // The command's options as TOML, defaults included: what a run writes beside its results.
 std::string effective_config(const CLI::App& command);

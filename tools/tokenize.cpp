@@ -58,9 +58,9 @@ void tokenize_lines(const Tokenizer& tokenizer, const Options& options) {
     const Json pair = json.value("pair", Json());
     if (!pair.is_null() && !pair.is_string()) throw Error(where, "'pair' is not a string");
     const bool paired = pair.is_string();
-    const Encoding encoding = paired ? tokenizer.encode_pair(text->get_ref<const std::string&>(),
-                                                             pair.get_ref<const std::string&>(), encode)
-                                     : tokenizer.encode(text->get_ref<const std::string&>(), encode);
+    const Encoding encoding =
+        paired ? tokenizer.encode_pair(text->get_ref<const std::string&>(), pair.get_ref<const std::string&>(), encode)
+               : tokenizer.encode(text->get_ref<const std::string&>(), encode);
     std::cout << dump(to_json(tokenizer, encoding, paired, options.decode)) << '\n';
   }
 }
@@ -85,9 +85,13 @@ void bench(const Options& options) {
   const double first = rates.front();
   rates.erase(rates.begin());
   std::sort(rates.begin(), rates.end());
-  const Json result = {{"bytes", text.size()},       {"tokens", tokens},         {"load_seconds", load_seconds},
-                       {"first_mb_per_s", first},    {"median_mb_per_s", rates[rates.size() / 2]},
-                       {"best_mb_per_s", rates.back()}, {"threads", 1}};
+  const Json result = {{"bytes", text.size()},
+                       {"tokens", tokens},
+                       {"load_seconds", load_seconds},
+                       {"first_mb_per_s", first},
+                       {"median_mb_per_s", rates[rates.size() / 2]},
+                       {"best_mb_per_s", rates.back()},
+                       {"threads", 1}};
   fmt::print("{}\n", result.dump(2));
 }
 

@@ -62,7 +62,8 @@ void add_tokenizer(CLI::App& app) {
   training->add_option("--vocab-size", options->train.vocab_size, "bpe: how many tokens")->capture_default_str();
   training->add_option("--min-frequency", options->train.min_frequency, "bpe: merge only pairs seen so often")
       ->capture_default_str();
-  training->add_option("--special", options->train.special_tokens, "a special token (repeatable); the first ends a text")
+  training
+      ->add_option("--special", options->train.special_tokens, "a special token (repeatable); the first ends a text")
       ->allow_extra_args(false)
       ->capture_default_str();
   training->add_option("--out", options->out, "directory for tokenizer.json and tokenizer_config.json")->required();

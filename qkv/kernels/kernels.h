@@ -62,7 +62,8 @@ struct Gather {
   bool accumulate = false;
 };
 
-// out[ids[i],:] += x[i,:], in the order of i for each row of out (deterministic); a negative id is skipped. out is f32 [table_rows, width].
+// out[ids[i],:] += x[i,:], in the order of i for each row of out (deterministic); a negative id is skipped. out is f32
+// [table_rows, width].
 struct ScatterAdd {
   int64_t rows = 0, width = 0, table_rows = 0;
   const int32_t* ids = nullptr;

@@ -8,7 +8,7 @@
 namespace qkv {
 
 Tensor contiguous(const Tensor& x);                   // dense copy where x is strided
-Tensor clone(const Tensor& x);                     // a dense copy that shares nothing; not recorded
+Tensor clone(const Tensor& x);                        // a dense copy that shares nothing; not recorded
 Tensor cast(const Tensor& x, DType dtype);            // between float types; the gradient is cast back
 Tensor reshape(const Tensor& x, const Shape& shape);  // same elements in row-major order; x is made dense first
 

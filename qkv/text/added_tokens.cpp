@@ -59,7 +59,8 @@ AddedTokens::AddedTokens(const JsonCursor& json, const Vocabulary& vocabulary, c
     token.rstrip = entry["rstrip"].boolean_or(false);
     const int32_t in_vocabulary = vocabulary.find(token.content);
     if (vocabulary.has(id) && vocabulary.token(id) != token.content)
-      entry.fail(fmt::format("'{}' has id {}, which the vocabulary gives to '{}'", token.content, id, vocabulary.token(id)));
+      entry.fail(
+          fmt::format("'{}' has id {}, which the vocabulary gives to '{}'", token.content, id, vocabulary.token(id)));
     if (in_vocabulary != Vocabulary::none && in_vocabulary != id)
       entry.fail(fmt::format("'{}' has id {}, but {} in the vocabulary", token.content, id, in_vocabulary));
     if (find(token.content) != nullptr) entry.fail(fmt::format("'{}' is there twice", token.content));

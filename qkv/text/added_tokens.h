@@ -15,7 +15,7 @@ namespace qkv {
 struct AddedToken {
   int32_t id = 0;
   std::string content;
-  std::string decoded;  // what it decodes to: the content, normalized where `normalized` is set
+  std::string decoded;       // what it decodes to: the content, normalized where `normalized` is set
   bool single_word = false;  // only where no word character stands beside it
   bool lstrip = false;       // takes the white space before it along
   bool rstrip = false;       // and after it

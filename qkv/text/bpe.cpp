@@ -37,12 +37,13 @@ Bpe::Bpe(const JsonCursor& json, bool pieces_are_bytes)
     if (unknown_ == Vocabulary::none) json["unk_token"].fail(fmt::format("'{}' is not in the vocabulary", *name));
   }
   for (int byte = 0; byte < 256; ++byte)
-    byte_ids_[byte] = vocabulary_.find(bytes_ ? utf8(byte_to_char(static_cast<uint8_t>(byte)))
-                                              : fmt::format("<0x{:02X}>", byte));
+    byte_ids_[byte] =
+        vocabulary_.find(bytes_ ? utf8(byte_to_char(static_cast<uint8_t>(byte))) : fmt::format("<0x{:02X}>", byte));
   const bool every_byte = std::count(byte_ids_.begin(), byte_ids_.end(), Vocabulary::none) == 0;
   plain_bytes_ = bytes_ && !prefix_ && !suffix_ && (every_byte || unknown_ == Vocabulary::none);
   if (bytes_ && byte_fallback_ && !every_byte)
-    json["byte_fallback"].fail("is set beside a ByteLevel pre-tokenizer whose characters are not all in the vocabulary");
+    json["byte_fallback"].fail(
+        "is set beside a ByteLevel pre-tokenizer whose characters are not all in the vocabulary");
   read_merges(json["merges"]);
   index_merges();
 }

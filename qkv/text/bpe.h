@@ -52,8 +52,8 @@ class Bpe : public TokenModel {
   bool byte_fallback_ = false;
   bool fuse_unknown_ = false;
   bool ignore_merges_ = false;
-  std::optional<std::string> prefix_;  // before every piece's second and later characters
-  std::optional<std::string> suffix_;  // after every piece's last character
+  std::optional<std::string> prefix_;    // before every piece's second and later characters
+  std::optional<std::string> suffix_;    // after every piece's last character
   std::array<int32_t, 256> byte_ids_{};  // of byte-level characters, or of "<0x..>" for the fallback
   std::vector<Merge> merges_;
   std::vector<PairSlot> pairs_;

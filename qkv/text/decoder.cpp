@@ -48,7 +48,7 @@ Strings from_byte_level(Strings tokens) {
 // The spaces that English writes no space before.
 void clean_up(std::string& text) {
   constexpr std::pair<std::string_view, std::string_view> rules[] = {
-      {" .", "."},     {" ?", "?"},     {" !", "!"},           {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
+      {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
       {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
   for (const auto& [from, to] : rules) replace_all(text, from, to);
 }
@@ -90,7 +90,10 @@ Strings from_byte_tokens(Strings tokens) {
     bytes.clear();
   };
   const auto hex = [](char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
   };
   for (std::string& token : tokens) {
     if (token.size() == 6 && token.starts_with("<0x") && token[5] == '>' && hex(token[3]) >= 0 && hex(token[4]) >= 0) {
@@ -108,7 +111,8 @@ std::unique_ptr<Decoder> parse_strip(const JsonCursor& json) {
   const int64_t start = json["start"].integer_or(0), stop = json["stop"].integer_or(0);
   return make([content = std::string(json["content"].string()), start, stop](Strings tokens) {
     for (std::string& token : tokens) {
-      for (int64_t i = 0; i < start && !content.empty() && token.starts_with(content); ++i) token.erase(0, content.size());
+      for (int64_t i = 0; i < start && !content.empty() && token.starts_with(content); ++i)
+        token.erase(0, content.size());
       for (int64_t i = 0; i < stop && !content.empty() && token.ends_with(content); ++i)
         token.resize(token.size() - content.size());
     }
@@ -139,14 +143,15 @@ std::unique_ptr<Decoder> Decoder::parse(const JsonCursor& json) {
   if (type == "Fuse") return make([](Strings tokens) { return Strings{join(tokens)}; });
   if (type == "Strip") return parse_strip(json);
   if (type == "Replace")
-    return make([regex = parse_pattern(json["pattern"]), content = std::string(json["content"].string())](Strings tokens) {
-      for (std::string& token : tokens) {
-        AlignedText text{std::move(token), {}, false};
-        replace_matches(text, regex, content);
-        token = std::move(text.text);
-      }
-      return tokens;
-    });
+    return make(
+        [regex = parse_pattern(json["pattern"]), content = std::string(json["content"].string())](Strings tokens) {
+          for (std::string& token : tokens) {
+            AlignedText text{std::move(token), {}, false};
+            replace_matches(text, regex, content);
+            token = std::move(text.text);
+          }
+          return tokens;
+        });
   if (type == "BPEDecoder")
     return make([suffix = json["suffix"].string_or("</w>")](Strings tokens) {
       for (size_t i = 0; i < tokens.size(); ++i) replace_all(tokens[i], suffix, i + 1 == tokens.size() ? "" : " ");

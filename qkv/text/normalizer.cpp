@@ -186,7 +186,8 @@ std::unique_ptr<Normalizer> Normalizer::parse(const JsonCursor& json) {
   if (type == "StripAccents") return make([](AlignedText& text) { drop_class(text, mark); });
   if (type == "Nmt") return make(nmt);
   if (type == "ByteLevel") return make(to_byte_chars);
-  if (const auto form = normalization_form(type)) return make([f = *form](AlignedText& text) { normalize_unicode(text, f); });
+  if (const auto form = normalization_form(type))
+    return make([f = *form](AlignedText& text) { normalize_unicode(text, f); });
   if (type == "Strip") {
     const bool left = json["strip_left"].boolean_or(true), right = json["strip_right"].boolean_or(true);
     return make([left, right](AlignedText& text) { strip(text, left, right); });

@@ -47,7 +47,8 @@ Encoding Tokenizer::Pipeline::encode(std::string_view text) const {
   std::vector<int32_t> position;  // byte -> code point; not needed when they are the same
   if (!is_ascii(text)) {
     position.resize(text.size() + 1);
-    for (size_t i = 0; i < text.size(); ++i) position[i + 1] = position[i] + (i + 1 == text.size() || !utf8_continues(text[i + 1]));
+    for (size_t i = 0; i < text.size(); ++i)
+      position[i + 1] = position[i] + (i + 1 == text.size() || !utf8_continues(text[i + 1]));
   }
   const auto code_point = [&](uint32_t byte) { return position.empty() ? static_cast<int32_t>(byte) : position[byte]; };
 

@@ -66,13 +66,14 @@ class ScannerSplit : public PreTokenizer {
 
 // Every character of the class is a match of its own.
 FindMatches each_of(uint8_t char_class) {
-  return [char_class, classes = CharClasses()](std::string_view text, const std::function<void(size_t, size_t)>& found) {
-    const char* const begin = text.data();
-    for (const char *p = begin, *end = p + text.size(); p < end;) {
-      const char* const start = p;
-      if (classes(next_code_point(p)) & char_class) found(start - begin, p - begin);
-    }
-  };
+  return
+      [char_class, classes = CharClasses()](std::string_view text, const std::function<void(size_t, size_t)>& found) {
+        const char* const begin = text.data();
+        for (const char *p = begin, *end = p + text.size(); p < end;) {
+          const char* const start = p;
+          if (classes(next_code_point(p)) & char_class) found(start - begin, p - begin);
+        }
+      };
 }
 
 FindMatches each_char(char32_t wanted) {
@@ -106,9 +107,8 @@ char32_t parse_char(const JsonCursor& json) {
 }
 
 std::unique_ptr<PreTokenizer> splitter(SplitBehavior behavior, FindMatches find, bool invert = false) {
-  return make([behavior, invert, find = std::move(find)](Pieces& pieces) {
-    split_pieces(pieces, behavior, invert, find);
-  });
+  return make(
+      [behavior, invert, find = std::move(find)](Pieces& pieces) { split_pieces(pieces, behavior, invert, find); });
 }
 
 std::unique_ptr<PreTokenizer> parse_split(const JsonCursor& json) {
@@ -149,8 +149,7 @@ std::unique_ptr<PreTokenizer> parse_metaspace(const JsonCursor& json) {
       if (wanted && !text.text.starts_with(marker)) prepend(text, marker);
     });
   }));
-  if (json["split"].boolean_or(true))
-    sequence->add(splitter(SplitBehavior::merged_with_next, each_char(replacement)));
+  if (json["split"].boolean_or(true)) sequence->add(splitter(SplitBehavior::merged_with_next, each_char(replacement)));
   return sequence;
 }
 
@@ -206,9 +205,10 @@ std::unique_ptr<PreTokenizer> PreTokenizer::parse(const JsonCursor& json, bool* 
     const bool single = json["individual_digits"].boolean_or(false);
     return splitter(single ? SplitBehavior::isolated : SplitBehavior::contiguous, each_of(number));
   }
-  json.fail(fmt::format("pre-tokenizer '{}' is not supported yet", type),
-            "supported: ByteLevel, Split, BertPreTokenizer, Metaspace, Whitespace, WhitespaceSplit, CharDelimiterSplit, "
-            "Punctuation, Digits, Sequence");
+  json.fail(
+      fmt::format("pre-tokenizer '{}' is not supported yet", type),
+      "supported: ByteLevel, Split, BertPreTokenizer, Metaspace, Whitespace, WhitespaceSplit, CharDelimiterSplit, "
+      "Punctuation, Digits, Sequence");
 }
 
 }  // namespace qkv

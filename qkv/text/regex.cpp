@@ -26,15 +26,24 @@ std::string translate(std::string_view pattern, std::string_view where) {
     if (c == '\\' && i + 1 < pattern.size()) {
       const char escaped = pattern[++i];
       switch (escaped) {
-        case 's': out += "\\p{White_Space}"; break;
-        case 'S': out += "\\P{White_Space}"; break;
-        case 'w': out += in_class ? "\\p{Alphabetic}\\p{M}\\p{N}\\p{Pc}" : "[\\p{Alphabetic}\\p{M}\\p{N}\\p{Pc}]"; break;
+        case 's':
+          out += "\\p{White_Space}";
+          break;
+        case 'S':
+          out += "\\P{White_Space}";
+          break;
+        case 'w':
+          out += in_class ? "\\p{Alphabetic}\\p{M}\\p{N}\\p{Pc}" : "[\\p{Alphabetic}\\p{M}\\p{N}\\p{Pc}]";
+          break;
         case 'W':
           if (in_class) throw Error(where, "has \\W inside a character class, which is not supported");
           out += "[^\\p{Alphabetic}\\p{M}\\p{N}\\p{Pc}]";
           break;
-        case 'h': out += in_class ? "0-9a-fA-F" : "[0-9a-fA-F]"; break;
-        default: out += {'\\', escaped};
+        case 'h':
+          out += in_class ? "0-9a-fA-F" : "[0-9a-fA-F]";
+          break;
+        default:
+          out += {'\\', escaped};
       }
       continue;
     }
@@ -83,11 +92,11 @@ Regex::Regex(std::string_view pattern, std::string_view where) : pattern_(patter
   int error = 0;
   PCRE2_SIZE position = 0;
   auto compiled = std::make_shared<Compiled>();
-  compiled->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
-                                 options, &error, &position, nullptr);
+  compiled->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(), options, &error,
+                                 &position, nullptr);
   if (compiled->code == nullptr)
-    throw Error(where, fmt::format("is not a regular expression that PCRE2 knows: {} at {} in {}", message(error), position,
-                                   translated));
+    throw Error(where, fmt::format("is not a regular expression that PCRE2 knows: {} at {} in {}", message(error),
+                                   position, translated));
   // Without the JIT (an architecture it lacks) the interpreter matches the same.
   pcre2_jit_compile(compiled->code, PCRE2_JIT_COMPLETE);
   compiled_ = compiled;
@@ -110,7 +119,8 @@ bool Regex::find(std::string_view text, size_t from, Match& match) const {
   if (code == PCRE2_ERROR_NOMATCH) return false;
   if (code < 0) throw Error(pattern_, "failed to match: " + message(code), "use a simpler pattern, or shorter texts");
   const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(scratch.data);
-  if (ends[0] < from || ends[1] < ends[0]) throw Error(pattern_, "moves the match's start with \\K, which is not supported");
+  if (ends[0] < from || ends[1] < ends[0])
+    throw Error(pattern_, "moves the match's start with \\K, which is not supported");
   match = {ends[0], ends[1]};
   return true;
 }

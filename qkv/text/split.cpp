@@ -80,7 +80,8 @@ void rewrite_pieces(Pieces& pieces, const std::function<void(AlignedText&, bool)
       out.text.append(part, 0, part.text.size());
     }
     if (out.text.text.size() == begin) continue;
-    out.pieces.push_back({static_cast<uint32_t>(begin), static_cast<uint32_t>(out.text.text.size()), piece.added_token});
+    out.pieces.push_back(
+        {static_cast<uint32_t>(begin), static_cast<uint32_t>(out.text.text.size()), piece.added_token});
   }
   pieces = std::move(out);
 }

@@ -33,15 +33,16 @@ Tokenizer::Pipeline::Pipeline(const Json& tokenizer, const Json& configuration, 
 
   scanner = pre_tokenizer ? pre_tokenizer->scanner() : Pattern::other;
   if (normalizer == nullptr && bytes_at_end && scanner != Pattern::other) shortcut = Shortcut::scanner;
-  const bool bert_pieces = !root["pre_tokenizer"].is_null() && root["pre_tokenizer"]["type"].string() == "BertPreTokenizer";
+  const bool bert_pieces =
+      !root["pre_tokenizer"].is_null() && root["pre_tokenizer"]["type"].string() == "BertPreTokenizer";
   if (dynamic_cast<const BertNormalizer*>(normalizer.get()) && bert_pieces && !added.any_normalized())
     shortcut = Shortcut::bert;
 }
 
 void Tokenizer::Pipeline::read_special_tokens(const std::string& where) {
   const std::pair<const char*, std::optional<int32_t> SpecialTokens::*> roles[] = {
-      {"bos_token", &SpecialTokens::bos}, {"eos_token", &SpecialTokens::eos}, {"unk_token", &SpecialTokens::unk},
-      {"sep_token", &SpecialTokens::sep}, {"pad_token", &SpecialTokens::pad}, {"cls_token", &SpecialTokens::cls},
+      {"bos_token", &SpecialTokens::bos},  {"eos_token", &SpecialTokens::eos}, {"unk_token", &SpecialTokens::unk},
+      {"sep_token", &SpecialTokens::sep},  {"pad_token", &SpecialTokens::pad}, {"cls_token", &SpecialTokens::cls},
       {"mask_token", &SpecialTokens::mask}};
   for (const auto& [name, member] : roles) {
     const Json value = config.value(name, Json());
@@ -81,7 +82,8 @@ void trim_offsets(Encoding& encoding, bool add_prefix_space) {
     const std::vector<char32_t> chars = code_points(encoding.tokens[i]);
     auto& [begin, end] = encoding.offsets[i];
     auto leading = static_cast<int32_t>(std::find_if_not(chars.begin(), chars.end(), is_space) - chars.begin());
-    const auto trailing = static_cast<int32_t>(std::find_if_not(chars.rbegin(), chars.rend(), is_space) - chars.rbegin());
+    const auto trailing =
+        static_cast<int32_t>(std::find_if_not(chars.rbegin(), chars.rend(), is_space) - chars.rbegin());
     // The first token's one space may be that which the pre-tokenizer put there.
     if ((i == 0 || begin == 0) && add_prefix_space && leading == 1) leading = 0;
     begin = std::min(begin + leading, end);
@@ -91,9 +93,7 @@ void trim_offsets(Encoding& encoding, bool add_prefix_space) {
 
 }  // namespace
 
-Encoding Tokenizer::encode(std::string_view text, EncodeOptions options) const {
-  return encode_texts({text}, options);
-}
+Encoding Tokenizer::encode(std::string_view text, EncodeOptions options) const { return encode_texts({text}, options); }
 
 Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second, EncodeOptions options) const {
   return encode_texts({first, second}, options);

@@ -59,7 +59,8 @@ struct Draft {
       if (entry["content"] == content) return;
     const Json id = has(content) ? vocab[content] : Json(at.value_or(next_id));
     if (id.is_number_integer()) next_id = std::max(next_id, id.get<int64_t>() + 1);
-    added.push_back({{"id", id}, {"content", content}, {"special", special}, {"normalized", !special}, {"lstrip", lstrip}});
+    added.push_back(
+        {{"id", id}, {"content", content}, {"special", special}, {"normalized", !special}, {"lstrip", lstrip}});
   }
 
   Json id_of(const std::string& content) const {
@@ -69,30 +70,39 @@ struct Draft {
   }
 };
 
-constexpr const char* roles[] = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+constexpr const char* roles[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                 "pad_token", "cls_token", "mask_token"};
 
 std::string content_of(const Json& token) {
   if (token.is_string()) return token.get<std::string>();
-  return token.is_object() && token.contains("content") && token["content"].is_string() ? token["content"].get<std::string>() : "";
+  return token.is_object() && token.contains("content") && token["content"].is_string()
+             ? token["content"].get<std::string>()
+             : "";
 }
 
 // The special tokens that the configuration names, and the files' own added tokens.
 void add_tokens(Draft& draft, const Json& config, const fs::path& directory) {
   const Json added_decoder = config.value("added_tokens_decoder", Json::object());
   for (const auto& [id, token] : added_decoder.items()) {
-    if (content_of(token).empty() || id.empty() || id.size() > 8 || id.find_first_not_of("0123456789") != std::string::npos)
-      throw Error((directory / "tokenizer_config.json").string(), "added_tokens_decoder expects ids and tokens, got " + id);
+    if (content_of(token).empty() || id.empty() || id.size() > 8 ||
+        id.find_first_not_of("0123456789") != std::string::npos)
+      throw Error((directory / "tokenizer_config.json").string(),
+                  "added_tokens_decoder expects ids and tokens, got " + id);
     draft.add(content_of(token), token.is_object() && token.value("special", Json()) == true,
               token.is_object() && token.value("lstrip", Json()) == true, std::stoll(id));
   }
-  for (const auto& [token, id] : read_optional(directory / "added_tokens.json").items()) {
-    if (!id.is_number_integer()) throw Error((directory / "added_tokens.json").string(), "expected ids, got " + id.dump());
+  const Json added = read_optional(directory / "added_tokens.json");
+  for (const auto& [token, id] : added.items()) {
+    if (!id.is_number_integer())
+      throw Error((directory / "added_tokens.json").string(), "expected ids, got " + id.dump());
     draft.add(token, false, false, id.get<int64_t>());
   }
   for (const char* role : roles) {
     const Json token = config.value(role, Json());
     if (!content_of(token).empty())
-      draft.add(content_of(token), true, std::string_view(role) == "mask_token" && (token.is_string() ? draft.has("<s>") : token.value("lstrip", Json()) == true));
+      draft.add(content_of(token), true,
+                std::string_view(role) == "mask_token" &&
+                    (token.is_string() ? draft.has("<s>") : token.value("lstrip", Json()) == true));
   }
 }
 
@@ -115,7 +125,8 @@ std::string tokenizer_class(const Json& config) {
 }
 
 bool any_token_ends_a_word(const Json& vocab) {
-  return std::any_of(vocab.items().begin(), vocab.items().end(), [](const auto& item) { return item.key().ends_with("</w>"); });
+  return std::any_of(vocab.items().begin(), vocab.items().end(),
+                     [](const auto& item) { return item.key().ends_with("</w>"); });
 }
 
 // GPT (1): lowercased words, with "</w>" at their ends.
@@ -133,7 +144,8 @@ Json gpt1(const Draft& draft, const Json& merges) {
 
 Json gpt2(const Draft& draft, const Json& merges, const Json& config) {
   const bool prefix = config.value("add_prefix_space", Json()) == true;
-  const Json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", prefix}, {"trim_offsets", true}, {"use_regex", true}};
+  const Json byte_level = {
+      {"type", "ByteLevel"}, {"add_prefix_space", prefix}, {"trim_offsets", true}, {"use_regex", true}};
   Json post = byte_level;
   post["trim_offsets"] = false;
   return {{"pre_tokenizer", byte_level},
@@ -183,33 +195,38 @@ Json load_word_piece(const fs::path& path, Json& config) {
   Json vocab = Json::object();
   int64_t id = 0;
   for (std::string& line : read_lines(path)) {
-    if (vocab.contains(line)) throw Error(path.string(), fmt::format("line {}: token '{}' is there twice", id + 1, line));
+    if (vocab.contains(line))
+      throw Error(path.string(), fmt::format("line {}: token '{}' is there twice", id + 1, line));
     vocab[std::move(line)] = id++;
   }
   Draft draft(std::move(vocab), path.string());
-  const std::pair<const char*, const char*> defaults[] = {
-      {"unk_token", "[UNK]"}, {"cls_token", "[CLS]"}, {"sep_token", "[SEP]"}, {"pad_token", "[PAD]"}, {"mask_token", "[MASK]"}};
+  const std::pair<const char*, const char*> defaults[] = {{"unk_token", "[UNK]"},
+                                                          {"cls_token", "[CLS]"},
+                                                          {"sep_token", "[SEP]"},
+                                                          {"pad_token", "[PAD]"},
+                                                          {"mask_token", "[MASK]"}};
   for (const auto& [role, token] : defaults) default_role(config, draft, role, token);
   add_tokens(draft, config, path.parent_path());
-  Json tokenizer = {
-      {"added_tokens", draft.added},
-      {"normalizer",
-       {{"type", "BertNormalizer"},
-        {"clean_text", true},
-        {"handle_chinese_chars", config.value("tokenize_chinese_chars", Json(true))},
-        {"strip_accents", config.value("strip_accents", Json())},
-        {"lowercase", config.value("do_lower_case", Json(true))}}},
-      {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
-      {"decoder", {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}}},
-      {"model",
-       {{"type", "WordPiece"},
-        {"unk_token", content_of(config.value("unk_token", Json("[UNK]")))},
-        {"continuing_subword_prefix", "##"},
-        {"max_input_chars_per_word", 100},
-        {"vocab", draft.vocab}}}};
-  const std::string cls = content_of(config.value("cls_token", Json())), sep = content_of(config.value("sep_token", Json()));
+  Json tokenizer = {{"added_tokens", draft.added},
+                    {"normalizer",
+                     {{"type", "BertNormalizer"},
+                      {"clean_text", true},
+                      {"handle_chinese_chars", config.value("tokenize_chinese_chars", Json(true))},
+                      {"strip_accents", config.value("strip_accents", Json())},
+                      {"lowercase", config.value("do_lower_case", Json(true))}}},
+                    {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
+                    {"decoder", {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}}},
+                    {"model",
+                     {{"type", "WordPiece"},
+                      {"unk_token", content_of(config.value("unk_token", Json("[UNK]")))},
+                      {"continuing_subword_prefix", "##"},
+                      {"max_input_chars_per_word", 100},
+                      {"vocab", draft.vocab}}}};
+  const std::string cls = content_of(config.value("cls_token", Json())),
+                    sep = content_of(config.value("sep_token", Json()));
   if (!cls.empty() && !sep.empty())
-    tokenizer["post_processor"] = {{"type", "BertProcessing"}, {"cls", {cls, draft.id_of(cls)}}, {"sep", {sep, draft.id_of(sep)}}};
+    tokenizer["post_processor"] = {
+        {"type", "BertProcessing"}, {"cls", {cls, draft.id_of(cls)}}, {"sep", {sep, draft.id_of(sep)}}};
   return tokenizer;
 }
 
@@ -230,7 +247,8 @@ Tokenizer Tokenizer::load(const fs::path& path) {
     return is_directory ? fs::exists(directory / name) : path.filename() == name;
   };
   Json config = read_config(directory);
-  if (present("tokenizer.json") || (!is_directory && path.extension() == ".json" && !present("vocab.json") && !present("encoder.json"))) {
+  if (present("tokenizer.json") ||
+      (!is_directory && path.extension() == ".json" && !present("vocab.json") && !present("encoder.json"))) {
     const fs::path file = is_directory ? directory / "tokenizer.json" : path;
     return from_json(read_json(file), config, file.string());
   }

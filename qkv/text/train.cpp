@@ -39,9 +39,9 @@ Tokenizer assemble(const Json& model, const Json& pre_tokenizer, const Json& dec
   if (!unknown.empty()) names.push_back(unknown);
   for (const std::string& name : names)
     added.push_back({{"id", model["vocab"][name]}, {"content", name}, {"special", true}, {"normalized", false}});
-  const Json tokenizer = {{"version", "1.0"},    {"added_tokens", added}, {"normalizer", nullptr},
-                          {"pre_tokenizer", pre_tokenizer}, {"post_processor", nullptr}, {"decoder", decoder},
-                          {"model", model}};
+  const Json tokenizer = {
+      {"version", "1.0"},          {"added_tokens", added}, {"normalizer", nullptr}, {"pre_tokenizer", pre_tokenizer},
+      {"post_processor", nullptr}, {"decoder", decoder},    {"model", model}};
   Json config = Json::object();
   if (!options.special_tokens.empty())
     config["bos_token"] = config["eos_token"] = config["pad_token"] = options.special_tokens[0];
@@ -54,8 +54,10 @@ Tokenizer assemble(const Json& model, const Json& pre_tokenizer, const Json& dec
 Tokenizer train_bpe(std::span<const std::string_view> texts, const TrainOptions& options) {
   const auto least = static_cast<int64_t>(options.special_tokens.size()) + 256;
   if (options.vocab_size < least || options.vocab_size > Vocabulary::largest_id)
-    throw Error(where, fmt::format("a byte-level vocabulary has from {} (256 bytes and the special tokens) to {} tokens, not {}",
-                                   least, Vocabulary::largest_id, options.vocab_size));
+    throw Error(
+        where,
+        fmt::format("a byte-level vocabulary has from {} (256 bytes and the special tokens) to {} tokens, not {}",
+                    least, Vocabulary::largest_id, options.vocab_size));
   check_texts(texts);
   Vocabulary vocabulary;
   for (const std::string& token : options.special_tokens) vocabulary.add(token, vocabulary.size(), where);
@@ -68,7 +70,8 @@ Tokenizer train_bpe(std::span<const std::string_view> texts, const TrainOptions&
   const WordCounts words = count_words(texts);
   report(options, "counting words", 1, 1);
   const auto progress = [&](int64_t tokens) { report(options, "merging", tokens, options.vocab_size); };
-  const BpeMerges found = find_merges(words, std::move(vocabulary), options.vocab_size, options.min_frequency, progress);
+  const BpeMerges found =
+      find_merges(words, std::move(vocabulary), options.vocab_size, options.min_frequency, progress);
 
   Json merges = Json::array();
   for (const auto& [left, right] : found.merges)
@@ -90,8 +93,10 @@ Tokenizer train_characters(std::span<const std::string_view> texts, const TrainO
   for (char32_t c = 0; c < code_point_end; ++c)
     if (seen[c] && vocabulary.find(utf8(c)) == Vocabulary::none) vocabulary.add(utf8(c), vocabulary.size(), where);
   const Json model = {{"type", "WordLevel"}, {"vocab", to_json(vocabulary)}, {"unk_token", unknown}};
-  const Json every_character = {{"type", "Split"}, {"pattern", {{"Regex", "[\\s\\S]"}}}, {"behavior", "Isolated"}, {"invert", false}};
-  const bool given = std::find(options.special_tokens.begin(), options.special_tokens.end(), unknown) != options.special_tokens.end();
+  const Json every_character = {
+      {"type", "Split"}, {"pattern", {{"Regex", "[\\s\\S]"}}}, {"behavior", "Isolated"}, {"invert", false}};
+  const bool given =
+      std::find(options.special_tokens.begin(), options.special_tokens.end(), unknown) != options.special_tokens.end();
   return assemble(model, every_character, {{"type", "Fuse"}}, options, given ? "" : unknown);
 }
 

@@ -99,8 +99,9 @@ size_t invalid_utf8(std::string_view bytes) {
 void require_utf8(std::string_view bytes, std::string_view where) {
   const size_t position = invalid_utf8(bytes);
   if (position == std::string_view::npos) return;
-  throw Error(where, fmt::format("is not valid UTF-8: byte 0x{:02X} at position {}",
-                                 static_cast<unsigned char>(bytes[position]), position),
+  throw Error(where,
+              fmt::format("is not valid UTF-8: byte 0x{:02X} at position {}",
+                          static_cast<unsigned char>(bytes[position]), position),
               "convert the text to UTF-8 (iconv -f latin1 -t utf-8), or replace the bytes");
 }
 

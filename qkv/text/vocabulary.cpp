@@ -53,7 +53,8 @@ std::string_view Vocabulary::token(int64_t id) const {
 Vocabulary Vocabulary::parse(const JsonCursor& json) {
   if (!json.json().is_object()) json.fail("expected an object from tokens to ids");
   Vocabulary vocabulary;
-  for (const auto& [token, id] : json.json().items()) vocabulary.add(token, JsonCursor(id, json.where()).integer(), json.where());
+  for (const auto& [token, id] : json.json().items())
+    vocabulary.add(token, JsonCursor(id, json.where()).integer(), json.where());
   if (vocabulary.size() == 0) json.fail("is empty", "a tokenizer needs at least one token");
   return vocabulary;
 }

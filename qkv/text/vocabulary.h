@@ -24,9 +24,9 @@ class Vocabulary {
   std::string_view token(int64_t id) const;
   bool has(int64_t id) const { return id >= 0 && id < id_end() && present_[id]; }
 
-  int64_t size() const { return count_; }          // tokens
+  int64_t size() const { return count_; }                                  // tokens
   int64_t id_end() const { return static_cast<int64_t>(tokens_.size()); }  // one more than the largest id
-  size_t longest_token() const { return longest_; }  // bytes
+  size_t longest_token() const { return longest_; }                        // bytes
 
   // {"token": id, ...}. Ids may leave gaps, as some published vocabularies do.
   static Vocabulary parse(const JsonCursor& json);

@@ -40,7 +40,7 @@ class WordCache {
 
   struct ShortEntry {
     uint64_t low = 0;
-    uint64_t high = 0;         // 0: empty
+    uint64_t high = 0;          // 0: empty
     int32_t ids[inline_ids]{};  // or, for more, the first is where they are in the arena
     uint32_t count = 0;
   };

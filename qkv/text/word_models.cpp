@@ -64,7 +64,8 @@ void WordLevel::tokenize(std::string_view piece, std::vector<ModelToken>& out) c
 }
 
 std::string WordLevel::to_json() const {
-  return fmt::format("{{\"type\": \"WordLevel\",\n{},\n\"unk_token\": {}}}", vocabulary_json(), Json(unknown_name_).dump());
+  return fmt::format("{{\"type\": \"WordLevel\",\n{},\n\"unk_token\": {}}}", vocabulary_json(),
+                     Json(unknown_name_).dump());
 }
 
 }  // namespace qkv

@@ -16,7 +16,7 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 }  // namespace
 
 Trainer::Trainer(Model& model, Optimizer& optimizer, const Schedule& schedule, const Batches& train,
-                 const Batches* eval, const RunDirectory& directory, const TrainOptions& options,
+                 const Batches* eval, const RunDirectory& directory, const TrainerOptions& options,
                  std::function<void()> save_model)
     : model_(model),
       optimizer_(optimizer),

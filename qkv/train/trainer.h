@@ -12,7 +12,7 @@
 
 namespace qkv {
 
-struct TrainOptions {
+struct TrainerOptions {
   int64_t steps = 1000;
   int64_t accumulate = 1;  // micro-batches a step; the loss is normalised by the tokens of the whole step
   double clip = 1;         // the gradients' norm is cut to this; 0: never
@@ -41,7 +41,7 @@ class Trainer {
  public:
   // `save_model` writes the model into the run directory; `eval` may be null.
   Trainer(Model& model, Optimizer& optimizer, const Schedule& schedule, const Batches& train, const Batches* eval,
-          const RunDirectory& directory, const TrainOptions& options, std::function<void()> save_model);
+          const RunDirectory& directory, const TrainerOptions& options, std::function<void()> save_model);
 
   // Trains from `state.step` to the last step. A set `stop` (Ctrl-C) ends it after the step at hand, saved. Throws
   // Error when the loss is not finite: the last good state stays on disk.
@@ -65,7 +65,7 @@ class Trainer {
   const Batches& train_;
   const Batches* eval_;
   const RunDirectory& directory_;
-  TrainOptions options_;
+  TrainerOptions options_;
   std::function<void()> save_model_;
 };
 

@@ -15,8 +15,15 @@ std::vector<std::string> option_names(const CLI::App& command) {
   return names;
 }
 
-// Fills in what the file says for options that the command line left open.
-void read_config(CLI::App& command, const std::string& path) {
+// TOML's two kinds of string; the basic one knows escapes that our reader does not, so quotes decide.
+std::string quoted(const std::string& value) {
+  const char quote = value.find('"') == std::string::npos && value.find('\\') == std::string::npos ? '"' : '\'';
+  return quote + value + quote;
+}
+
+}  // namespace
+
+void read_options(CLI::App& command, const std::string& path) {
   if (!fs::exists(path))
     throw Error(path, "there is no such file", "give the path of a TOML file with one `option = value` a line");
   std::vector<CLI::ConfigItem> items;
@@ -39,6 +46,7 @@ void read_config(CLI::App& command, const std::string& path) {
     }
     if (option->count() > 0) continue;  // the command line wins
     try {
+      if (item.inputs.size() == 1 && item.inputs[0] == "false" && option->get_items_expected_max() == 0) continue;
       for (const std::string& value : item.inputs) option->add_result(value);
       option->run_callback();
     } catch (const CLI::Error& error) {
@@ -47,21 +55,19 @@ void read_config(CLI::App& command, const std::string& path) {
   }
 }
 
-}  // namespace
-
 void allow_config(CLI::App& command) {
-  command.add_option("--config", "read options from this TOML file; the command line wins")
-      ->type_name("FILE")
-      ->each([&command](const std::string& path) {
-        command.parse_complete_callback([&command, path] { read_config(command, path); });
-      });
+  command.add_option("--config", "read options from this TOML file; the command line wins")->type_name("FILE");
+}
+
+void apply_config(CLI::App& command) {
+  if (command.count("--config") > 0) read_options(command, command.get_option("--config")->as<std::string>());
 }
 
 std::string effective_config(const CLI::App& command) {
   std::string text = fmt::format("# The effective options of: qkv {}\n", command.get_name());
   for (const CLI::Option* option : command.get_options()) {
     const std::vector<std::string>& names = option->get_lnames();
-    if (names.empty() || names[0] == "help" || names[0] == "config") continue;
+    if (names.empty() || names[0] == "help" || names[0] == "config" || names[0] == "resume") continue;
     const bool flag = option->get_items_expected_max() == 0;
     std::vector<std::string> values =
         option->count() > 0 ? option->reduced_results() : std::vector<std::string>{option->get_default_str()};
@@ -73,7 +79,7 @@ std::string effective_config(const CLI::App& command) {
       const bool bare = value == "true" || value == "false" ||
                         (!value.empty() && value.find_first_not_of("0123456789+-.eE") == std::string::npos &&
                          value.find_first_of("0123456789") != std::string::npos);
-      return bare ? value : fmt::format("{:?}", value);
+      return bare ? value : quoted(value);
     };
     std::string list;
     for (const std::string& value : values) list += (list.empty() ? "" : ", ") + literal(value);

@@ -65,8 +65,8 @@ TEST_P(TokenizerGolden, SavedAndLoadedAgain) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, TokenizerGolden,
-                         testing::Values("gpt2", "roberta", "bert_cased", "bert_uncased", "openai_gpt", "llama", "llama3",
-                                         "metaspace_bpe"),
+                         testing::Values("gpt2", "roberta", "bert_cased", "bert_uncased", "openai_gpt", "llama",
+                                         "llama3", "metaspace_bpe"),
                          [](const auto& one) { return std::string(one.param); });
 
 class OlderLayout : public testing::TestWithParam<const char*> {};
@@ -80,7 +80,8 @@ TEST_P(OlderLayout, VocabularyAndMerges) {
   fs::remove_all(directory);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, OlderLayout, testing::Values("gpt2", "roberta", "bert_cased", "bert_uncased", "openai_gpt"),
+INSTANTIATE_TEST_SUITE_P(All, OlderLayout,
+                         testing::Values("gpt2", "roberta", "bert_cased", "bert_uncased", "openai_gpt"),
                          [](const auto& one) { return std::string(one.param); });
 
 }  // namespace

@@ -1,0 +1,210 @@
+#include "qkv/text/tokenizer.h"
+
+#include "qkv/core/error.h"
+#include "qkv/core/threads.h"
+#include "qkv/text/regex.h"
+#include "qkv/text/scanner.h"
+#include "qkv/text/train.h"
+#include "qkv/text/unicode.h"
+#include "qkv/text/unicode_normalization.h"
+
+#include <random>
+
+namespace qkv {
+namespace {
+
+const fs::path golden = fs::path(QKV_SOURCE_DIR) / "tests/golden/tokenizers";
+
+// Text of the characters that the scanners tell apart.
+std::string random_text(std::mt19937& random, size_t characters) {
+  static const std::vector<char32_t> alphabet = code_points("aabbstmdreverllSTLLMDREé好ſ𝒜 0123²Ⅷ٣  \t\n\r\n\u00A0\u3000''''.,!?-()👍\u0301\u200D_");
+  std::string text;
+  for (size_t i = 0; i < characters; ++i) append_utf8(text, alphabet[random() % alphabet.size()]);
+  return text;
+}
+
+TEST(Scanner, FindsWhatThePatternFinds) {
+  const std::string_view llama3 =
+      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  const std::string_view qwen2 =
+      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  std::mt19937 random(1);
+  for (const std::string_view pattern : {gpt2_pattern, llama3, qwen2}) {
+    const Scanner scanner(known_pattern(pattern));
+    const Regex regex(pattern, "test");
+    for (int round = 0; round < 2000; ++round) {
+      const std::string text = random_text(random, 1 + random() % 30);
+      std::vector<std::string> expected, got;
+      regex.for_each_match(text, [&](Regex::Match m) { expected.push_back(text.substr(m.begin, m.end - m.begin)); });
+      for (const char *p = text.data(), *end = p + text.size(); p < end;) {
+        const char* const next = scanner.next(p, end);
+        got.emplace_back(p, next);
+        p = next;
+      }
+      ASSERT_EQ(got, expected) << Json(text).dump() << " with " << pattern;
+    }
+  }
+}
+
+TEST(Tokenizer, LongWordsMergeAsShortOnesDo) {
+  // A run of letters far longer than the array of the short merge, cut where no merge crosses.
+  const Tokenizer tokenizer = Tokenizer::load(golden / "gpt2");
+  std::string text;
+  for (int i = 0; i < 500; ++i) text += "thethandinger";
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode_ids(text)), text);
+  EXPECT_EQ(tokenizer.encode_ids(text), tokenizer.encode(text).ids);
+}
+
+TEST(Tokenizer, CacheDoesNotChangeTheResult) {
+  const Tokenizer tokenizer = Tokenizer::load(golden / "gpt2");
+  std::mt19937 random(2);
+  for (int round = 0; round < 300; ++round) {
+    const std::string text = random_text(random, 400);
+    ASSERT_EQ(tokenizer.encode_ids(text), tokenizer.encode(text).ids);
+    ASSERT_EQ(tokenizer.decode(tokenizer.encode_ids(text)), text);
+  }
+}
+
+TEST(Tokenizer, BertShortcutEqualsTheSteps) {
+  for (const char* name : {"bert_cased", "bert_uncased"}) {
+    const Tokenizer tokenizer = Tokenizer::load(golden / name);
+    std::mt19937 random(3);
+    for (int round = 0; round < 500; ++round) {
+      std::string text = random_text(random, 100);
+      for (int i = 0; i < 5; ++i) text[random() % text.size()] &= 0x7F;  // controls and odd ASCII
+      if (invalid_utf8(text) != std::string::npos) continue;
+      ASSERT_EQ(tokenizer.encode_ids(text), tokenizer.encode(text).ids) << Json(text).dump();
+    }
+  }
+}
+
+TEST(Tokenizer, BatchEqualsSingles) {
+  const Tokenizer tokenizer = Tokenizer::load(golden / "roberta");
+  std::mt19937 random(4);
+  std::vector<std::string> texts;
+  for (int i = 0; i < 50; ++i) texts.push_back(random_text(random, 80));
+  const auto batch = tokenizer.encode_batch(texts);
+  for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(batch[i], tokenizer.encode_ids(texts[i]));
+}
+
+TEST(Tokenizer, SpecialTokens) {
+  const Tokenizer bert = Tokenizer::load(golden / "bert_uncased");
+  EXPECT_EQ(bert.special().cls, bert.id("[CLS]"));
+  EXPECT_EQ(bert.special().sep, bert.id("[SEP]"));
+  EXPECT_EQ(bert.special().mask, bert.id("[MASK]"));
+  EXPECT_EQ(bert.special().pad, 0);
+  EXPECT_EQ(bert.special().bos, std::nullopt);
+  EXPECT_TRUE(bert.is_special(0));
+  EXPECT_FALSE(bert.is_special(100));
+  EXPECT_EQ(bert.max_length(), 512);
+  EXPECT_EQ(bert.kind(), "WordPiece");
+  const Tokenizer roberta = Tokenizer::load(golden / "roberta");
+  EXPECT_EQ(roberta.vocab_size(), 801);  // <mask> stands behind the model's vocabulary
+  EXPECT_EQ(roberta.special().mask, 800);
+  EXPECT_EQ(roberta.encode_ids("a", {.add_special_tokens = false}).size(), 1u);
+}
+
+TEST(StreamDecoder, HoldsIncompleteCharacters) {
+  const Tokenizer bytes = byte_tokenizer({});
+  StreamDecoder stream(bytes);
+  const std::string text = "é👍";
+  std::string out;
+  for (const char c : text) {
+    const std::string piece = stream.push(static_cast<uint8_t>(c));
+    EXPECT_EQ(invalid_utf8(piece), std::string::npos);
+    EXPECT_EQ(piece.find("\xEF\xBF\xBD"), std::string::npos);
+    out += piece;
+  }
+  EXPECT_EQ(out, text);
+  EXPECT_EQ(stream.push(0xE4), "");
+  EXPECT_EQ(stream.finish(), "\xEF\xBF\xBD");
+}
+
+TEST(StreamDecoder, BrokenBytesDoNotPileUp) {
+  StreamDecoder stream(byte_tokenizer({}));
+  std::string out;
+  for (int i = 0; i < 1000; ++i) out += stream.push(0xFF);
+  EXPECT_GT(out.size(), 900u);
+  out += stream.finish();
+  EXPECT_EQ(count_code_points(out), 1000);
+}
+
+TEST(Unicode, LossyTextReplacesMaximalParts) {
+  EXPECT_EQ(lossy_utf8("a\xF0\x9F\x91z"), "a\xEF\xBF\xBDz");
+  EXPECT_EQ(lossy_utf8("\xE2\x28\xA1"), "\xEF\xBF\xBD(\xEF\xBF\xBD");
+  EXPECT_EQ(count_code_points(lossy_utf8("\xED\xA0\x80")), 3);
+}
+
+TEST(Unicode, NormalizationForms) {
+  const auto normalized = [](std::string text, NormalizationForm form) {
+    AlignedText aligned{std::move(text), {}, false};
+    normalize_unicode(aligned, form);
+    return aligned.text;
+  };
+  EXPECT_EQ(normalized("\u00E9\uAC01", NormalizationForm::nfd), "e\u0301\u1100\u1161\u11A8");
+  EXPECT_EQ(normalized("e\u0301\u1100\u1161\u11A8", NormalizationForm::nfc), "\u00E9\uAC01");
+  EXPECT_EQ(normalized("a\u0301\u0323", NormalizationForm::nfd), "a\u0323\u0301");
+  EXPECT_EQ(normalized("\uFB01\u00B2", NormalizationForm::nfkc), "fi2");
+  EXPECT_EQ(normalized("\uFB01\u00B2", NormalizationForm::nfc), "\uFB01\u00B2");
+}
+
+// The merges of a text that can be checked by hand, with the library's rule for ties: the smaller ids first.
+TEST(Training, BpeByHand) {
+  const std::string_view text = "ab ab ab cd cd cd ab";
+  TrainOptions options;
+  options.vocab_size = 257 + 4;
+  options.min_frequency = 2;
+  const Tokenizer tokenizer = train_bpe(std::span(&text, 1), options);
+  // a b (4), then c d, Ġ ab (3 each; the ids of c and d are smaller than that of Ġ), then Ġ cd.
+  EXPECT_EQ(tokenizer.token(257), "ab");
+  EXPECT_EQ(tokenizer.token(258), "cd");
+  EXPECT_EQ(tokenizer.token(259), "Ġab");
+  EXPECT_EQ(tokenizer.token(260), "Ġcd");
+  EXPECT_EQ(tokenizer.special().eos, 0);
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode_ids(text)), text);
+}
+
+TEST(Training, ThreadsDoNotChangeTheMerges) {
+  std::mt19937 random(5);
+  std::string text;
+  for (int i = 0; i < 40000; ++i) text += random_text(random, 1 + random() % 20) + "\n";
+  const std::string_view view = text;
+  TrainOptions options;
+  options.vocab_size = 1000;
+  const int before = threads();
+  std::vector<std::string> first, second;
+  for (const int count : {1, 2}) {
+    set_threads(count);
+    const Tokenizer tokenizer = train_bpe(std::span(&view, 1), options);
+    for (int id = 0; id < tokenizer.vocab_size(); ++id) (count == 1 ? first : second).push_back(tokenizer.token(id));
+  }
+  set_threads(before);
+  EXPECT_EQ(first, second);
+}
+
+TEST(Training, CharactersAndBytes) {
+  const std::string_view text = "to be\nör not";
+  const Tokenizer characters = train_characters(std::span(&text, 1), {});
+  EXPECT_EQ(characters.decode(characters.encode_ids(text)), text);
+  EXPECT_EQ(characters.encode_ids(text).size(), 12u);
+  EXPECT_EQ(characters.encode_ids("x"), std::vector<int32_t>{*characters.special().unk});
+  const Tokenizer bytes = byte_tokenizer({});
+  EXPECT_EQ(bytes.vocab_size(), 257);
+  EXPECT_EQ(bytes.encode_ids("a\n"), (std::vector<int32_t>{'a', '\n'}));
+  EXPECT_EQ(bytes.encode_ids("a<|endoftext|>"), (std::vector<int32_t>{'a', 256}));
+}
+
+TEST(Training, BadOptions) {
+  const std::string_view text = "text", broken = "\xFF";
+  TrainOptions options;
+  options.vocab_size = 100;
+  EXPECT_THROW(train_bpe(std::span(&text, 1), options), Error);
+  options.vocab_size = 300;
+  EXPECT_THROW(train_bpe(std::span(&broken, 1), options), Error);
+  options.special_tokens = {"<s>", "<s>"};
+  EXPECT_THROW(train_bpe(std::span(&text, 1), options), Error);
+  EXPECT_THROW(train_characters({}, {}), Error);
+}
+
+}  // namespace
+}  // namespace qkv

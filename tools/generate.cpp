@@ -1,0 +1,206 @@
+// qkv generate MODEL: text from prompts.
+#include "qkv/core/error.h"
+#include "qkv/generate/generator.h"
+#include "qkv/generate/stop_strings.h"
+#include "qkv/io/hugging_face.h"
+#include "qkv/text/tokenizer.h"
+#include "tools/commands.h"
+#include "tools/support/signals.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <iostream>
+
+namespace qkv {
+namespace {
+
+struct Options {
+  std::string directory;
+  std::vector<std::string> prompts;
+  std::string prompt_file;
+  std::string dtype = "f32";
+  GenerationOptions generation;
+  std::string early_stopping = "no";
+  bool greedy = false;
+  bool ignore_end = false;
+  bool json = false;
+  bool quiet = false;
+};
+
+std::vector<std::string> prompts_of(const Options& options) {
+  std::vector<std::string> prompts = options.prompts;
+  if (!options.prompt_file.empty()) {
+    std::string text = options.prompt_file == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {})
+                                                  : read_file(options.prompt_file);
+    if (!text.empty() && text.back() == '\n') text.pop_back();
+    prompts.push_back(text);
+  }
+  if (prompts.empty()) prompts.emplace_back();
+  return prompts;
+}
+
+std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, const std::string& prompt) {
+  std::vector<int32_t> ids = tokenizer.encode_ids(prompt);
+  const SpecialTokens& special = tokenizer.special();
+  const std::optional<int32_t> start = special.bos ? special.bos : special.eos;
+  // Without words the model starts where a text starts.
+  if (ids.empty() && start) ids.push_back(*start);
+  if (ids.empty())
+    throw Error("--prompt", "is empty, and the tokenizer has no token for the beginning of a text", "give a prompt");
+  return ids;
+}
+
+// Prints one continuation as it grows; true while it may go on.
+class Writer {
+ public:
+  Writer(const Tokenizer& tokenizer, const std::vector<std::string>& stop, bool echo)
+      : decoder_(tokenizer), stop_(stop), echo_(echo) {}
+  bool push(int32_t id) {
+    write(stop_.push(decoder_.push(id)));
+    return !stop_.stopped();
+  }
+  void finish() {
+    if (!stop_.stopped()) write(stop_.push(decoder_.finish()));
+    write(stop_.finish());
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  void write(const std::string& piece) {
+    text_ += piece;
+    if (!echo_) return;
+    std::fwrite(piece.data(), 1, piece.size(), stdout);
+    std::fflush(stdout);
+  }
+  StreamDecoder decoder_;
+  StopStrings stop_;
+  bool echo_;
+  std::string text_;
+};
+
+void print_times(const GenerationTimes& times) {
+  const auto rate = [](int64_t tokens, double seconds) {
+    return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
+  };
+  fmt::print(stderr, "prompt {} tokens, {:.1f} tokens/s; generated {} tokens, {:.1f} tokens/s\n", times.prompt_tokens,
+             rate(times.prompt_tokens, times.prompt_seconds), times.new_tokens,
+             rate(times.new_tokens, times.decode_seconds));
+}
+
+void generate(const Options& options) {
+  LoadedModel loaded = load_model(options.directory, {.in_place = true, .half = options.dtype == "bf16"});
+  const Tokenizer tokenizer = Tokenizer::load(options.directory);
+  GenerationOptions settings = options.generation;
+  if (tokenizer.vocab_size() > loaded.model->spec().vocab)
+    throw Error(options.directory, fmt::format("the tokenizer has {} tokens, the model {}", tokenizer.vocab_size(),
+                                               loaded.model->spec().vocab));
+  if (fs::exists(fs::path(options.directory) / "generation_config.json")) {
+    GenerationOptions from_file;
+    apply_generation_config(
+        Config(read_json(fs::path(options.directory) / "generation_config.json"), "generation_config.json"), from_file);
+    settings.end_ids = from_file.end_ids;
+  } else {
+    for (const int64_t id : loaded.config.ids("eos_token_id")) settings.end_ids.push_back(static_cast<int32_t>(id));
+  }
+  if (tokenizer.special().eos) settings.end_ids.push_back(*tokenizer.special().eos);
+  if (options.ignore_end) settings.end_ids.clear();
+  settings.sample = settings.num_beams == 1 && !options.greedy;
+  settings.early_stopping = options.early_stopping == "yes"     ? EarlyStopping::yes
+                            : options.early_stopping == "never" ? EarlyStopping::never
+                                                                : EarlyStopping::no;
+
+  const std::vector<std::string> prompts = prompts_of(options);
+  std::vector<std::vector<int32_t>> ids;
+  for (const std::string& prompt : prompts) ids.push_back(encode_prompt(tokenizer, prompt));
+  const size_t per_prompt = static_cast<size_t>(settings.num_return_sequences);
+  const bool stream = !options.json && settings.num_beams == 1 && prompts.size() * per_prompt == 1;
+  std::vector<Writer> writers(prompts.size() * per_prompt, Writer(tokenizer, settings.stop, stream));
+  if (stream) {
+    std::fwrite(prompts[0].data(), 1, prompts[0].size(), stdout);
+    std::fflush(stdout);
+  }
+  Generator generator(*loaded.model, dtype_named(options.dtype));
+  const std::atomic<bool>& stop = stop_requested();
+  const auto results =
+      generator.generate(ids, settings, [&](size_t row, int32_t token) { return writers[row].push(token) && !stop; });
+
+  for (size_t p = 0; p < results.size(); ++p)
+    for (size_t r = 0; r < results[p].size(); ++r) {
+      const Continuation& c = results[p][r];
+      Writer& writer = writers[p * per_prompt + r];
+      if (settings.num_beams > 1)
+        for (const int32_t id : c.ids)
+          if (!writer.push(id)) break;
+      writer.finish();
+      if (options.json) {
+        Json line = {{"prompt", prompts[p]},
+                     {"text", writer.text()},
+                     {"prompt_ids", ids[p]},
+                     {"ids", c.ids},
+                     {"finish", c.ended ? "end" : "length"}};
+        if (settings.num_beams > 1) {
+          line["score"] = c.score;
+        } else {
+          line["log_probabilities"] = c.log_probabilities;
+        }
+        fmt::print("{}\n", line.dump());
+      } else if (stream) {
+        fmt::print("\n");
+      } else {
+        fmt::print("{}{}{}\n", p + r > 0 ? "---\n" : "", prompts[p], writer.text());
+      }
+    }
+  if (!options.quiet) print_times(generator.times());
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("generate", "let a language model write");
+  auto o = std::make_shared<Options>();
+  GenerationOptions& g = o->generation;
+  g.temperature = 0.8F;
+  g.top_k = 200;
+  command->add_option("model", o->directory, "a model directory")->required()->type_name("DIR");
+  command->add_option("-p,--prompt", o->prompts, "what the text begins with; several prompts make a batch")
+      ->type_name("TEXT")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_option("--prompt-file", o->prompt_file, "read the prompt from this file (-: standard input)");
+  const auto number = [&](const char* name, auto& value, const char* help) {
+    return command->add_option(name, value, help)->capture_default_str();
+  };
+  number("-n,--max-new-tokens", g.max_new_tokens, "tokens at most");
+  number("--min-new-tokens", g.min_new_tokens, "no end before so many");
+  command->add_flag("--greedy", o->greedy, "always the likeliest token");
+  number("--temperature", g.temperature, "above 1 wilder, below 1 tamer");
+  number("--top-k", g.top_k, "only the k likeliest tokens (0: all)");
+  number("--top-p", g.top_p, "only the likeliest tokens up to this probability");
+  number("--min-p", g.min_p, "only tokens at least this share as likely as the likeliest");
+  number("--typical-p", g.typical_p, "only the most typical tokens up to this probability");
+  number("--repetition-penalty", g.repetition_penalty, "above 1 makes seen tokens less likely");
+  number("--frequency-penalty", g.frequency_penalty, "for each time a token was generated");
+  number("--presence-penalty", g.presence_penalty, "once for a generated token");
+  number("--no-repeat-ngram", g.no_repeat_ngram_size, "never the same n tokens twice");
+  number("--beams", g.num_beams, "beam search with so many beams");
+  number("--length-penalty", g.length_penalty, "beam search: above 0 favours long texts");
+  number("--early-stopping", o->early_stopping, "beam search: when to stop")
+      ->check(CLI::IsMember({"no", "yes", "never"}));
+  number("--return-sequences", g.num_return_sequences, "continuations a prompt");
+  command->add_option("--stop", g.stop, "end before this string")
+      ->type_name("TEXT")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  number("--seed", g.seed, "of the sampling");
+  command->add_flag("--ignore-end", o->ignore_end, "go on after end-of-text tokens");
+  number("--dtype", o->dtype, "weights and activations")->check(CLI::IsMember({"f32", "bf16"}));
+  command->add_flag("--json", o->json, "one JSON object a continuation: text, ids, log probabilities");
+  command->add_flag("-q,--quiet", o->quiet, "no times");
+  add_threads_option(*command);
+  command->footer(
+      "Example:\n  qkv generate runs/shakespeare --prompt \"ROMEO:\" --max-new-tokens 200 --temperature 0.8");
+  command->callback([o] { generate(*o); });
+}
+
+}  // namespace qkv

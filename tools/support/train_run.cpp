@@ -1,0 +1,216 @@
+#include "tools/support/train_run.h"
+
+#include "qkv/core/error.h"
+#include "qkv/core/threads.h"
+#include "qkv/data/causal_batches.h"
+#include "qkv/data/fingerprint.h"
+#include "qkv/data/masked_batches.h"
+#include "qkv/data/sources.h"
+#include "qkv/data/token_cache.h"
+#include "qkv/ops/autograd.h"
+#include "qkv/text/tokenizer.h"
+#include "qkv/train/cost.h"
+#include "tools/support/new_tokenizer.h"
+#include "tools/support/signals.h"
+
+#include <cstdio>
+#include <optional>
+
+namespace qkv {
+namespace {
+
+void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
+
+bool is_kind(const std::string& tokenizer) { return tokenizer == "bpe" || tokenizer == "char" || tokenizer == "byte"; }
+
+// The tokenizer of the run: its directory's when it goes on, the one named, the checkpoint's, or a new one made from
+// the text.
+Tokenizer tokenizer_for(const TrainRun& run, const Sources& sources, bool masked) {
+  if (run.resume) return Tokenizer::load(run.out);
+  if (!is_kind(run.tokenizer)) return Tokenizer::load(run.tokenizer);
+  if (!run.from.empty()) return Tokenizer::load(run.from);
+  say(fmt::format("tokenizer: {} from {}B of text",
+                  run.tokenizer == "bpe" ? fmt::format("a BPE of {} tokens", run.vocab_size) : run.tokenizer,
+                  short_count(static_cast<double>(sources.bytes()))));
+  return new_tokenizer(run.tokenizer, run.vocab_size, sources, masked);
+}
+
+struct Streams {
+  TokenStream train;
+  std::optional<TokenStream> validation;
+};
+
+Streams read_streams(const TrainRun& run, const Sources& sources, const Tokenizer& tokenizer) {
+  const SpecialTokens& special = tokenizer.special();
+  const std::optional<int32_t> end = special.eos ? special.eos : special.sep;
+  const std::string saved = read_file(fs::path(run.out) / "tokenizer.json");
+  const Encoder encoder{
+      .encode = [&](std::string_view text) { return tokenizer.encode_ids(text, {.add_special_tokens = false}); },
+      .vocabulary = tokenizer.vocab_size(),
+      .end_of_text = end.value_or(-1),
+      .fingerprint = Fingerprint().add(saved).value(),
+      .cut_at_lines = tokenizer.kind() != "WordLevel"};
+  std::optional<Progress> progress;
+  const CacheReport report{.note = [](std::string_view line) { say(std::string(line)); },
+                           .progress =
+                               [&](uint64_t bytes, uint64_t total) {
+                                 if (!progress) progress.emplace("tokenizing", static_cast<int64_t>(total), "bytes");
+                                 progress->update(static_cast<int64_t>(bytes));
+                               }};
+  const fs::path state = fs::path(run.out) / "state";
+  const TokenStream all = cached_tokens(state / "train.tokens", sources, encoder, report);
+  progress.reset();
+  if (!run.validation.empty())
+    return {all, cached_tokens(state / "validation.tokens", find_sources(run.validation, run.field), encoder, report)};
+  if (run.val_fraction <= 0) return {all, {}};
+  const auto [train, validation] = all.split(run.val_fraction);
+  return {train, validation};
+}
+
+int32_t needed(const std::optional<int32_t>& id, const char* name) {
+  if (!id)
+    throw Error("tokenizer", fmt::format("has no {} token, which masked language modelling needs", name),
+                "use the checkpoint's own tokenizer, or --tokenizer bpe to make one");
+  return *id;
+}
+
+std::unique_ptr<Batches> batches_for(const TrainRun& run, const TokenStream& stream, const Tokenizer& tokenizer,
+                                     bool masked, int64_t length, bool evaluation) {
+  const RandomKey key = RandomKey{run.options.seed}.child(evaluation ? 2 : 1);
+  const int64_t limit = evaluation ? run.eval_batches : 0;
+  if (!masked) {
+    const Visit visit = evaluation ? Visit::in_turn : run.sampling == "random" ? Visit::random : Visit::shuffled;
+    return std::make_unique<CausalBatches>(
+        stream, CausalOptions{.rows = run.batch, .context = length, .visit = visit, .limit = limit, .key = key});
+  }
+  const SpecialTokens& special = tokenizer.special();
+  Masking masking{.mask_id = needed(special.mask, "[MASK]"), .vocabulary = tokenizer.vocab_size()};
+  for (int64_t id = 0; id < masking.vocabulary; ++id)
+    masking.special.push_back(tokenizer.is_special(static_cast<int32_t>(id)) ? 1 : 0);
+  return std::make_unique<MaskedBatches>(stream, MaskedOptions{.rows = run.batch,
+                                                               .length = length,
+                                                               .cls = needed(special.cls, "[CLS]"),
+                                                               .sep = needed(special.sep, "[SEP]"),
+                                                               .pad = needed(special.pad, "[PAD]"),
+                                                               .visit = evaluation ? Visit::in_turn : Visit::shuffled,
+                                                               .limit = limit,
+                                                               .masking = masking,
+                                                               .key = key});
+}
+
+Config new_config(const TrainRun& run, const Tokenizer& tokenizer) {
+  const Family& family = family_named(run.family, "--family");
+  if (family.config == nullptr)
+    throw Error("--family", fmt::format("{} cannot be trained from scratch yet", family.name));
+  Sizes sizes = run.sizes;
+  sizes.vocab = tokenizer.vocab_size();
+  sizes.tied = !run.untied;
+  Json config = family.config(sizes);
+  const SpecialTokens& special = tokenizer.special();
+  const auto id = [](const std::optional<int32_t>& token) { return token ? Json(*token) : Json(nullptr); };
+  config["bos_token_id"] = id(special.bos ? special.bos : special.eos);
+  config["eos_token_id"] = id(special.eos);
+  if (special.pad) config["pad_token_id"] = *special.pad;
+  return {config, "new model"};
+}
+
+// bf16 halves traffic and doubles arithmetic where the processor has instructions for it.
+DType compute_type(const std::string& name) {
+  if (name != "auto") return dtype_named(name);
+  return measured_peak(DType::bf16) > 1.3 * measured_peak(DType::f32) ? DType::bf16 : DType::f32;
+}
+
+void print_plan(const TrainRun& run, const TrainingCost& cost, const Spec& spec, const TokenStream& stream,
+                int64_t length, DType compute) {
+  const int64_t per_step = run.batch * length * run.options.accumulate;
+  const double tokens = static_cast<double>(per_step) * static_cast<double>(run.options.steps);
+  say(fmt::format("model: {}, {} parameters ({} layers, width {}, {} heads), {}", spec.family,
+                  short_count(static_cast<double>(cost.parameters)), spec.layers(), spec.width(),
+                  spec.stack.block.attention.heads, name_of(compute)));
+  say(fmt::format("data: {} tokens for training", short_count(static_cast<double>(stream.size()))));
+  say(fmt::format(
+      "step: {} tokens ({} rows of {}{}), {} steps = {} tokens, {:.1f} passes over the data", per_step, run.batch,
+      length, run.options.accumulate > 1 ? fmt::format(", {} times", run.options.accumulate) : "", run.options.steps,
+      short_count(tokens), tokens / static_cast<double>(std::max<int64_t>(1, stream.size()))));
+  say(fmt::format(
+      "cost: {}FLOP a token, about {}B of memory ({}B parameters and optimizer, {}B activations), {} threads",
+      short_count(cost.flops_per_token), short_count(cost.state_bytes + cost.activation_bytes),
+      short_count(cost.state_bytes), short_count(cost.activation_bytes), threads()));
+  const double chance = std::log(static_cast<double>(spec.vocab));
+  say(fmt::format("loss: begins near {:.2f}, the guess among {} tokens; the machine reaches {}FLOP/s", chance,
+                  spec.vocab, short_count(run.options.peak_flops)));
+}
+
+}  // namespace
+
+TrainResult run_training(TrainRun run, const std::string& effective_config) {
+  if (run.out.empty())
+    throw Error("--out", "is needed: the directory for the run's results", "qkv train TEXT --out runs/mine");
+  if (run.text.empty())
+    throw Error("text", "is needed: files, folders or patterns to learn from", "qkv train book.txt --out runs/book");
+  const RunDirectory directory(run.out);
+  if (directory.has_state() && !run.resume)
+    throw Error(run.out, "already holds a run",
+                fmt::format("continue it with qkv train --resume {}, or choose another --out", run.out));
+  if (run.resume && !directory.has_state() && !fs::exists(fs::path(run.out) / "tokenizer.json"))
+    throw Error(run.out, "holds no run to resume", "start one with --out");
+
+  const Sources sources = find_sources(run.text, run.field);
+  const Family& family = run.from.empty() ? family_named(run.family, "--family")
+                                          : family_named(spec_of(Config::read(run.from)).family, run.from);
+  const bool masked = run.objective == "masked" ||
+                      (run.objective == "auto" && !spec_of(Config(family.config(Sizes{.vocab = 8}), "probe")).causal());
+  const Tokenizer tokenizer = tokenizer_for(run, sources, masked);
+  if (!run.resume) tokenizer.save(run.out);
+  if (!effective_config.empty() && !run.resume) write_file(fs::path(run.out) / "run.toml", effective_config);
+
+  LoadedModel loaded = run.from.empty() ? [&] {
+    const Config config = new_config(run, tokenizer);
+    LoadedModel fresh{config, std::make_unique<Model>(spec_of(config)), {}};
+    fresh.model->initialise(RandomKey{run.options.seed}.child(0));
+    return fresh;
+  }()
+                                        : load_model(run.from);
+  Model& model = *loaded.model;
+  if (tokenizer.vocab_size() > model.spec().vocab)
+    throw Error("tokenizer", fmt::format("has {} tokens, the model {}", tokenizer.vocab_size(), model.spec().vocab),
+                "use the tokenizer that belongs to the model");
+  const int64_t length = std::min(run.sizes.context, model.spec().max_positions());
+  model.require_grad();
+
+  run.options.compute = compute_type(run.dtype);
+  run.options.keep_best = run.keep == "best";
+  run.optimizer_options.kind = optimizer_named(run.optimizer);
+  run.rates.kind = schedule_named(run.schedule);
+  run.rates.steps = run.options.steps;
+  Optimizer optimizer(model, run.optimizer_options);
+  const Streams streams = read_streams(run, sources, tokenizer);
+  const std::unique_ptr<Batches> train = batches_for(run, streams.train, tokenizer, masked, length, false);
+  const std::unique_ptr<Batches> validation =
+      streams.validation ? batches_for(run, *streams.validation, tokenizer, masked, length, true) : nullptr;
+
+  RunState state;
+  if (directory.has_state()) {
+    state = directory.load_state(model, optimizer);
+    directory.metrics_until(state.step);
+    say(fmt::format("resuming {} at step {}", run.out, state.step));
+  }
+  const int moments = run.optimizer_options.kind == OptimizerOptions::Kind::adamw ? 2 : 1;
+  const TrainingCost cost =
+      training_cost(model, run.batch, length, run.options.compute, moments, run.options.checkpoint_activations);
+  run.options.flops_per_token = cost.flops_per_token;
+  run.options.peak_flops = measured_peak(run.options.compute);
+  print_plan(run, cost, model.spec(), streams.train, length, run.options.compute);
+
+  const auto save = [&] {
+    save_model(run.out, loaded.config, model);
+    const Json& config = loaded.config.json();
+    Json generation = {{"bos_token_id", config.value("bos_token_id", Json())},
+                       {"eos_token_id", config.value("eos_token_id", Json())}};
+    if (model.spec().causal()) write_file(fs::path(run.out) / "generation_config.json", generation.dump(2) + "\n");
+  };
+  Trainer trainer(model, optimizer, run.rates, *train, validation.get(), directory, run.options, save);
+  return trainer.run(state, stop_requested());
+}
+
+}  // namespace qkv
