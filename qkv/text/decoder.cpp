@@ -89,15 +89,9 @@ Strings from_byte_tokens(Strings tokens) {
     for (size_t i = 0; !valid && i < bytes.size(); ++i) out.push_back(utf8(replacement_character));
     bytes.clear();
   };
-  const auto hex = [](char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
-  };
   for (std::string& token : tokens) {
-    if (token.size() == 6 && token.starts_with("<0x") && token[5] == '>' && hex(token[3]) >= 0 && hex(token[4]) >= 0) {
-      bytes += static_cast<char>(hex(token[3]) * 16 + hex(token[4]));
+    if (const int byte = byte_of_token(token); byte >= 0) {
+      bytes += static_cast<char>(byte);
       continue;
     }
     flush();

@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/text/byte_level.h"
+#include "qkv/text/precompiled.h"
 #include "qkv/text/unicode_normalization.h"
 
 #include <unicode/uchar.h>
@@ -175,6 +176,15 @@ std::unique_ptr<Normalizer> parse_bert(const JsonCursor& json) {
   return std::make_unique<BertNormalizer>(options);
 }
 
+std::unique_ptr<Normalizer> parse_precompiled(const JsonCursor& json) {
+  const JsonCursor encoded = json["precompiled_charsmap"];
+  std::string blob;
+  if (!decode_base64(encoded.string(), blob)) encoded.fail("is not base64");
+  return make([map = std::make_shared<const Charsmap>(blob, encoded.where())](AlignedText& text) {
+    apply_by_grapheme(*map, text);
+  });
+}
+
 }  // namespace
 
 std::unique_ptr<Normalizer> Normalizer::parse(const JsonCursor& json) {
@@ -186,6 +196,7 @@ std::unique_ptr<Normalizer> Normalizer::parse(const JsonCursor& json) {
   if (type == "StripAccents") return make([](AlignedText& text) { drop_class(text, mark); });
   if (type == "Nmt") return make(nmt);
   if (type == "ByteLevel") return make(to_byte_chars);
+  if (type == "Precompiled") return parse_precompiled(json);
   if (const auto form = normalization_form(type))
     return make([f = *form](AlignedText& text) { normalize_unicode(text, f); });
   if (type == "Strip") {
@@ -199,7 +210,7 @@ std::unique_ptr<Normalizer> Normalizer::parse(const JsonCursor& json) {
                     AlignedText& text) { replace_matches(text, regex, content); });
   json.fail(fmt::format("normalizer '{}' is not supported yet", type),
             "supported: BertNormalizer, Lowercase, StripAccents, Strip, Prepend, Replace, NFC, NFD, NFKC, NFKD, Nmt, "
-            "ByteLevel, Sequence");
+            "ByteLevel, Precompiled, Sequence");
 }
 
 }  // namespace qkv

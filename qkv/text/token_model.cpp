@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/text/bpe.h"
+#include "qkv/text/unigram.h"
 #include "qkv/text/word_models.h"
 
 namespace qkv {
@@ -29,7 +30,8 @@ std::unique_ptr<TokenModel> TokenModel::parse(const JsonCursor& json, bool piece
   if (type == "BPE") return std::make_unique<Bpe>(json, pieces_are_bytes);
   if (type == "WordPiece") return std::make_unique<WordPiece>(json);
   if (type == "WordLevel") return std::make_unique<WordLevel>(json);
-  json.fail(fmt::format("{} is not supported yet", type), "supported: BPE, WordPiece, WordLevel");
+  if (type == "Unigram") return std::make_unique<Unigram>(json);
+  json.fail(fmt::format("model '{}' is not supported", type), "supported: BPE, WordPiece, WordLevel, Unigram");
 }
 
 }  // namespace qkv

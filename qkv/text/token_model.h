@@ -9,10 +9,12 @@
 
 namespace qkv {
 
-// A token and how many bytes of the piece it covers.
+// A token and the bytes [begin, end) of the piece that it covers. Tokens may overlap or cover nothing: those that stand
+// for the bytes of one character do.
 struct ModelToken {
   int32_t id;
-  uint32_t bytes;
+  uint32_t begin;
+  uint32_t end;
 };
 
 class TokenModel {
@@ -24,13 +26,19 @@ class TokenModel {
 
   virtual std::string_view name() const = 0;  // "BPE", ...
 
-  // "model" of a tokenizer.json.
-  virtual std::string to_json() const = 0;
+  // "model" of a tokenizer.json; empty for a model that is saved as files of its own.
+  virtual std::string to_json() const { return {}; }
 
   const Vocabulary& vocabulary() const { return vocabulary_; }
 
   // The token for unknown text, or Vocabulary::none.
   int32_t unknown() const { return unknown_; }
+
+  // Whether an Encoding spells unknown text as the text itself, not as the unknown token.
+  virtual bool unknown_keeps_text() const { return false; }
+
+  // Whether the token marks something, such as a text's end, and stands for no text.
+  virtual bool is_control(int32_t) const { return false; }
 
   // The "type" of such a model, also where an early version of the format left it out.
   static std::string kind(const JsonCursor& json);

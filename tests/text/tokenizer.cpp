@@ -17,7 +17,8 @@ const fs::path golden = fs::path(QKV_SOURCE_DIR) / "tests/golden/tokenizers";
 
 // Text of the characters that the scanners tell apart.
 std::string random_text(std::mt19937& random, size_t characters) {
-  static const std::vector<char32_t> alphabet = code_points("aabbstmdreverllSTLLMDREé好ſ𝒜 0123²Ⅷ٣  \t\n\r\n\u00A0\u3000''''.,!?-()👍\u0301\u200D_");
+  static const std::vector<char32_t> alphabet =
+      code_points("aabbstmdreverllSTLLMDREé好ſ𝒜 0123²Ⅷ٣  \t\n\r\n\u00A0\u3000''''.,!?-()👍\u0301\u200D_");
   std::string text;
   for (size_t i = 0; i < characters; ++i) append_utf8(text, alphabet[random() % alphabet.size()]);
   return text;
