@@ -114,6 +114,21 @@ std::unique_ptr<Decoder> parse_strip(const JsonCursor& json) {
   });
 }
 
+// Connectionist temporal classification: repeated tokens count once, blanks not at all.
+std::unique_ptr<Decoder> parse_ctc(const JsonCursor& json) {
+  return make([blank = json["pad_token"].string_or("<pad>"), delimiter = json["word_delimiter_token"].string_or("|"),
+               cleanup = json["cleanup"].boolean_or(true)](Strings tokens) {
+    tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+    for (std::string& token : tokens) {
+      replace_all(token, blank, "");
+      if (!cleanup) continue;
+      clean_up(token);
+      replace_all(token, delimiter, " ");
+    }
+    return tokens;
+  });
+}
+
 std::unique_ptr<Decoder> parse_sequence(const JsonCursor& list) {
   std::vector<std::shared_ptr<Decoder>> parts;
   for (size_t i = 0; i < list.array_size(); ++i)
@@ -135,6 +150,7 @@ std::unique_ptr<Decoder> Decoder::parse(const JsonCursor& json) {
   if (type == "Metaspace") return parse_metaspace(json);
   if (type == "ByteFallback") return make(from_byte_tokens);
   if (type == "Fuse") return make([](Strings tokens) { return Strings{join(tokens)}; });
+  if (type == "CTC") return parse_ctc(json);
   if (type == "Strip") return parse_strip(json);
   if (type == "Replace")
     return make(
@@ -151,8 +167,9 @@ std::unique_ptr<Decoder> Decoder::parse(const JsonCursor& json) {
       for (size_t i = 0; i < tokens.size(); ++i) replace_all(tokens[i], suffix, i + 1 == tokens.size() ? "" : " ");
       return tokens;
     });
-  json.fail(fmt::format("decoder '{}' is not supported yet", type),
-            "supported: ByteLevel, WordPiece, BPEDecoder, Metaspace, ByteFallback, Fuse, Strip, Replace, Sequence");
+  json.fail(
+      fmt::format("decoder '{}' is not supported", type),
+      "supported: ByteLevel, WordPiece, BPEDecoder, Metaspace, ByteFallback, Fuse, Strip, Replace, CTC, Sequence");
 }
 
 }  // namespace qkv

@@ -208,7 +208,7 @@ std::unique_ptr<Normalizer> Normalizer::parse(const JsonCursor& json) {
   if (type == "Replace")
     return make([regex = parse_pattern(json["pattern"]), content = std::string(json["content"].string())](
                     AlignedText& text) { replace_matches(text, regex, content); });
-  json.fail(fmt::format("normalizer '{}' is not supported yet", type),
+  json.fail(fmt::format("normalizer '{}' is not supported", type),
             "supported: BertNormalizer, Lowercase, StripAccents, Strip, Prepend, Replace, NFC, NFD, NFKC, NFKD, Nmt, "
             "ByteLevel, Precompiled, Sequence");
 }

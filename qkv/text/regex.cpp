@@ -33,11 +33,11 @@ std::string translate(std::string_view pattern, std::string_view where) {
           out += "\\P{White_Space}";
           break;
         case 'w':
-          out += in_class ? "\\p{Alphabetic}\\p{M}\\p{N}\\p{Pc}" : "[\\p{Alphabetic}\\p{M}\\p{N}\\p{Pc}]";
+          out += in_class ? "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}" : "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]";
           break;
         case 'W':
           if (in_class) throw Error(where, "has \\W inside a character class, which is not supported");
-          out += "[^\\p{Alphabetic}\\p{M}\\p{N}\\p{Pc}]";
+          out += "[^\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]";
           break;
         case 'h':
           out += in_class ? "0-9a-fA-F" : "[0-9a-fA-F]";

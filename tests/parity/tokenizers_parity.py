@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Live comparison of qkv's tokenizers with the Hugging Face `tokenizers` library.
+"""Live comparison of qkv's tokenizers with the Hugging Face `tokenizers` library and with SentencePiece.
 
-    pip install tokenizers
+    pip install tokenizers sentencepiece
     python tests/parity/tokenizers_parity.py --qkv build/qkv [--strings 10000] [--text book.txt ...] [DIR ...]
 
 For every tokenizer directory (those of tests/golden/tokenizers when none is named): random Unicode strings must give the
-same ids, tokens, offsets, type ids and decoded text. Then tokenizers are trained: BPE merges must be the library's, and
+same ids, tokens, offsets, type ids and decoded text. So must small pipelines made of every normalizer, pre-tokenizer,
+model, post-processor and decoder there is. Then tokenizers are trained: BPE merges must be the library's, and
 the saved tokenizer.json must load there and encode the same. Prints "N passed, N failed"; exits 1 on failure.
 """
 import argparse
@@ -17,7 +18,10 @@ import sys
 import tempfile
 import unicodedata
 
+import sentencepiece
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+import tokenizer_pipelines
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/golden/tokenizers"
@@ -104,6 +108,37 @@ def compare(tally, qkv, directory, tokenizer, strings, name):
     print(f"{name}: {len(strings)} strings, {tally.failed - before} differ")
 
 
+def sentencepiece_theirs(processor, text):
+    """SentencePiece counts bytes of UTF-8; we count characters."""
+    at, place = {0: 0}, 0
+    for i, c in enumerate(text):
+        place += len(c.encode())
+        at[place] = i + 1
+    pieces = processor.encode(text, return_type="proto").pieces
+    ids = [piece.id for piece in pieces]
+    return {"ids": ids, "tokens": [piece.piece for piece in pieces],
+            "offsets": [[at[piece.begin], at[piece.end]] for piece in pieces], "decoded": processor.decode(ids)}
+
+
+def compare_sentencepiece(tally, qkv, path, strings):
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    before = tally.failed
+    for text, mine in zip(strings, ours(qkv, path, strings, [None] * len(strings))):
+        del mine["decoded_clean"]
+        tally.check(f"{path.parent.name}/{path.name} {ascii(text)}", mine, sentencepiece_theirs(processor, text))
+    print(f"{path.parent.name}/{path.name}: {len(strings)} strings, {tally.failed - before} differ")
+
+
+def compare_pipelines(tally, qkv, strings):
+    """Every component of the pipeline, in small tokenizers of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, tokenizer in tokenizer_pipelines.pipelines(GOLDEN):
+            directory = pathlib.Path(folder) / name
+            directory.mkdir()
+            (directory / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+            compare(tally, qkv, directory, Tokenizer.from_file(str(directory / "tokenizer.json")), strings, name)
+
+
 def corpus(texts, directory):
     """The given books, and the golden cases, one file."""
     parts = [pathlib.Path(path).read_text(encoding="utf-8") for path in texts]
@@ -157,6 +192,12 @@ def main():
         if (directory / "tokenizer.json").exists():
             compare(tally, options.qkv, directory, Tokenizer.from_file(str(directory / "tokenizer.json")), strings,
                     directory.name)
+        elif directory.name.startswith("sp_"):
+            compare_sentencepiece(tally, options.qkv, next(directory.glob("*.model")), strings)
+        elif directory.suffix == ".model":
+            compare_sentencepiece(tally, options.qkv, directory, strings)
+    if not options.directories:
+        compare_pipelines(tally, options.qkv, strings)
     check_training(tally, options.qkv, options.text, strings)
     print(f"{tally.passed} passed, {tally.failed} failed")
     sys.exit(1 if tally.failed else 0)
