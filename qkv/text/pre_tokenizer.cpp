@@ -136,11 +136,13 @@ std::unique_ptr<PreTokenizer> bert() {
   return sequence;
 }
 
-// A cut wherever the script changes; kana count as ideographs, and spaces have no script. Spaces at the start go.
+// A cut wherever the script changes; kana count as ideographs. Spaces, and what is newer than the reference library's
+// table of Unicode 9, have no script; at a piece's start they go.
 std::unique_ptr<PreTokenizer> unicode_scripts() {
   constexpr int32_t any = -1;
   const auto script_of = [](char32_t c) -> int32_t {
-    if (c == U' ') return any;
+    constexpr int table_age = 9;
+    if (c == U' ' || unicode_age(c) > table_age) return any;
     UErrorCode status = U_ZERO_ERROR;
     const UScriptCode script = uscript_getScript(static_cast<UChar32>(c), &status);
     if (U_FAILURE(status) || script == USCRIPT_UNKNOWN) return any;
