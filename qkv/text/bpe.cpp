@@ -143,6 +143,11 @@ void Bpe::split_chars(std::string_view piece, std::vector<ModelToken>& out) cons
   flush();
 }
 
+bool Bpe::splits_before_marker() const {
+  return !bytes_ && !ignore_merges_ && !prefix_ && !suffix_ && vocabulary_.find(space_marker) != Vocabulary::none &&
+         no_token_crosses_marker(vocabulary_);
+}
+
 std::string Bpe::to_json() const {
   const auto text = [](const std::optional<std::string>& value) { return value ? Json(*value).dump() : "null"; };
   std::string out = fmt::format(

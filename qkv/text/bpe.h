@@ -18,6 +18,7 @@ class Bpe : public TokenModel {
   void tokenize(std::string_view piece, std::vector<ModelToken>& out) const override;
   std::string_view name() const override { return "BPE"; }
   std::string to_json() const override;
+  bool splits_before_marker() const override;
 
   // In order of rank.
   struct Merge {

@@ -158,6 +158,41 @@ void nmt(AlignedText& text) {
   }
 }
 
+// A literal that is replaced without tracking needs no regular expression.
+class ReplaceNormalizer : public Normalizer {
+ public:
+  explicit ReplaceNormalizer(const JsonCursor& json)
+      : regex_(parse_pattern(json["pattern"])), content_(json["content"].string()) {
+    const JsonCursor pattern = json["pattern"];
+    if (pattern.json().is_string()) {
+      literal_ = pattern.string();
+    } else if (!pattern["String"].is_null()) {
+      literal_ = pattern["String"].string();
+    }
+  }
+
+  void normalize(AlignedText& text) const override {
+    if (text.tracked || literal_.empty()) return replace_matches(text, regex_, content_);
+    size_t at = text.text.find(literal_);
+    if (at == std::string::npos) return;
+    std::string fresh;
+    fresh.reserve(text.text.size() + text.text.size() / 2);
+    size_t done = 0;
+    for (; at != std::string::npos; at = text.text.find(literal_, done)) {
+      fresh.append(text.text, done, at - done);
+      fresh += content_;
+      done = at + literal_.size();
+    }
+    fresh.append(text.text, done);
+    text.text = std::move(fresh);
+  }
+
+ private:
+  Regex regex_;
+  std::string content_;
+  std::string literal_;
+};
+
 std::unique_ptr<Normalizer> parse_sequence(const JsonCursor& list) {
   std::vector<std::shared_ptr<Normalizer>> parts;
   for (size_t i = 0; i < list.array_size(); ++i)
@@ -205,9 +240,7 @@ std::unique_ptr<Normalizer> Normalizer::parse(const JsonCursor& json) {
   }
   if (type == "Prepend")
     return make([prefix = std::string(json["prepend"].string())](AlignedText& text) { prepend(text, prefix); });
-  if (type == "Replace")
-    return make([regex = parse_pattern(json["pattern"]), content = std::string(json["content"].string())](
-                    AlignedText& text) { replace_matches(text, regex, content); });
+  if (type == "Replace") return std::make_unique<ReplaceNormalizer>(json);
   json.fail(fmt::format("normalizer '{}' is not supported", type),
             "supported: BertNormalizer, Lowercase, StripAccents, Strip, Prepend, Replace, NFC, NFD, NFKC, NFKD, Nmt, "
             "ByteLevel, Precompiled, Sequence");

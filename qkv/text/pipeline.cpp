@@ -38,6 +38,7 @@ std::string_view Tokenizer::Pipeline::token(int64_t id) const {
 Pieces Tokenizer::Pipeline::split(std::string_view text, bool tracked) const {
   Pieces pieces = added.extract(text, normalizer.get(), tracked);
   if (pre_tokenizer) pre_tokenizer->split(pieces);
+  if (marker_cuts) split_before_markers(pieces);
   return pieces;
 }
 

@@ -72,6 +72,7 @@ struct Tokenizer::Pipeline {
   // The ways to encode ids that need no pieces, and whether one applies.
   enum class Shortcut { none, scanner, bert } shortcut = Shortcut::none;
   Pattern scanner = Pattern::other;
+  bool marker_cuts = false;  // the model lets pieces be cut before space markers
 
   // Lends workspaces, so that the words stay known from call to call.
   class Lease {

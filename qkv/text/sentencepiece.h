@@ -18,9 +18,6 @@
 
 namespace qkv {
 
-// What text spaces become in a vocabulary of pieces: U+2581.
-inline constexpr std::string_view space_marker = "\xE2\x96\x81";
-
 // Character map, white space and dummy prefix. A byte of the result stands for the input from where it was made to
 // where the next one was, so that white space that goes belongs to the character before it.
 class SentencePieceNormalizer : public Normalizer {
@@ -48,6 +45,7 @@ class SentencePieceModel : public TokenModel {
   std::string_view name() const override { return file_->algorithm == SentencePieceFile::bpe ? "BPE" : "Unigram"; }
   bool unknown_keeps_text() const override { return true; }
   bool is_control(int32_t id) const override;
+  bool splits_before_marker() const override;
 
  private:
   void prepare();

@@ -187,10 +187,11 @@ void SentencePieceModel::tokenize(std::string_view text, std::vector<ModelToken>
   if (file_->algorithm == SentencePieceFile::bpe) {
     segment_bpe(text, found);
   } else {
-    const auto score = [&](int32_t id, uint32_t bytes) -> double {
+    const auto score = [&](int32_t id, uint32_t bytes) -> float {
       const auto& piece = file_->pieces[id];
       // A user-defined piece always wins.
-      if (piece.type == SentencePieceFile::user_defined) return static_cast<float>(bytes) * largest_score_ - 0.1;
+      if (piece.type == SentencePieceFile::user_defined)
+        return static_cast<float>(static_cast<float>(bytes) * largest_score_ - 0.1);
       return piece.score;
     };
     best_segmentation<float>(text, pieces_, score, unknown, unknown_score_, found);
@@ -221,6 +222,13 @@ void SentencePieceModel::tokenize(std::string_view text, std::vector<ModelToken>
     const int32_t outer = vocabulary_.find(text.substr(out[i].begin, out[i].end - out[i].begin));
     out[i].id = outer == Vocabulary::none ? unknown_ : outer;
   }
+}
+
+bool SentencePieceModel::splits_before_marker() const {
+  if (file_->algorithm != SentencePieceFile::bpe || !outer_ids_.empty()) return false;
+  const int32_t marker = vocabulary_.find(space_marker);
+  return marker != Vocabulary::none && file_->pieces[marker].type == SentencePieceFile::normal &&
+         no_token_crosses_marker(vocabulary_);
 }
 
 bool SentencePieceModel::is_control(int32_t id) const { return control_ids_.contains(id); }

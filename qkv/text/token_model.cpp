@@ -7,6 +7,15 @@
 
 namespace qkv {
 
+bool no_token_crosses_marker(const Vocabulary& vocabulary) {
+  for (int64_t id = 0; id < vocabulary.id_end(); ++id) {
+    std::string_view token = vocabulary.token(id);
+    while (token.starts_with(space_marker)) token.remove_prefix(space_marker.size());
+    if (token.find(space_marker) != std::string_view::npos) return false;
+  }
+  return true;
+}
+
 std::string TokenModel::vocabulary_json() const {
   std::string out = "\"vocab\": {";
   bool first = true;

@@ -17,6 +17,12 @@ struct ModelToken {
   uint32_t end;
 };
 
+// What text spaces become in many vocabularies: U+2581.
+inline constexpr std::string_view space_marker = "\xE2\x96\x81";
+
+// Whether no token has a space marker behind another character.
+bool no_token_crosses_marker(const Vocabulary& vocabulary);
+
 class TokenModel {
  public:
   virtual ~TokenModel() = default;
@@ -36,6 +42,10 @@ class TokenModel {
 
   // Whether an Encoding spells unknown text as the text itself, not as the unknown token.
   virtual bool unknown_keeps_text() const { return false; }
+
+  // Whether a text may be cut before every space marker that follows another character, without a change of its
+  // tokens. The words are then known from before, mostly.
+  virtual bool splits_before_marker() const { return false; }
 
   // Whether the token marks something, such as a text's end, and stands for no text.
   virtual bool is_control(int32_t) const { return false; }

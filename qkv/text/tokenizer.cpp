@@ -45,6 +45,7 @@ Tokenizer::Pipeline::Pipeline(Parts parts, const std::string& where)
   read_special_tokens(parts.roles, where);
   read_special_tokens(config, where);
 
+  marker_cuts = model->splits_before_marker();
   scanner = pre_tokenizer ? pre_tokenizer->scanner() : Pattern::other;
   if (normalizer == nullptr && parts.pieces_are_bytes && scanner != Pattern::other) shortcut = Shortcut::scanner;
   const bool bert_pieces =

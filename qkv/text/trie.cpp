@@ -51,11 +51,10 @@ Trie::Trie(std::vector<std::pair<std::string_view, int32_t>> keys) {
 // The lowest base for which all children fall on free nodes. Nodes before first_free_ are taken, or were passed over
 // so often that looking there again would not pay.
 int32_t Trie::find_base(const std::vector<uint8_t>& labels) {
-  constexpr int32_t patience = 64;
+  constexpr int32_t patience = 512;  // nodes looked at
   const auto grow = [&](int32_t base) {
     if (static_cast<size_t>(base) + 256 > nodes_.size()) nodes_.resize(std::max(nodes_.size() * 2, size_t(base) + 256));
   };
-  int32_t tried = 0;
   const int32_t begin = std::max(first_free_, int32_t{labels[0]} + 1);
   for (int32_t at = begin;; ++at) {
     grow(at);
@@ -65,11 +64,10 @@ int32_t Trie::find_base(const std::vector<uint8_t>& labels) {
     const bool fits =
         std::all_of(labels.begin(), labels.end(), [&](uint8_t l) { return nodes_[base + l].parent == -1; });
     if (fits) {
-      if (tried >= patience) first_free_ = std::max(first_free_, at);
+      if (at - begin >= patience) first_free_ = std::max(first_free_, at);
       while (static_cast<size_t>(first_free_) < nodes_.size() && nodes_[first_free_].parent != -1) ++first_free_;
       return base;
     }
-    ++tried;
   }
 }
 
