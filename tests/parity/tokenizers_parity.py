@@ -19,7 +19,7 @@ import tempfile
 import unicodedata
 
 import sentencepiece
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 import tokenizer_pipelines
 
@@ -155,6 +155,39 @@ def train_qkv(qkv, kind, out, corpus_file, *options):
                    check=True, capture_output=True)
 
 
+def check_wordpiece(tally, qkv, text, folder):
+    """The library orders equal merges by chance, so all but a few tokens must be the same."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    train_qkv(qkv, "wordpiece", folder / "wp", text, "--vocab-size", "4000")
+    reference = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    reference.normalizer = normalizers.BertNormalizer(lowercase=True)
+    reference.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    reference.train([str(text)], trainers.WordPieceTrainer(vocab_size=4000, min_frequency=2, special_tokens=special,
+                                                           show_progress=False))
+    mine, other = (set(t.get_vocab()) for t in (Tokenizer.from_file(str(folder / "wp/tokenizer.json")), reference))
+    print(f"WordPiece training to 4000: {len(mine & other)} of {len(other)} tokens in common")
+    tally.check("WordPiece vocabulary", len(mine) == len(other) and len(mine & other) >= 0.97 * len(other), True)
+
+
+def log_likelihood(tokenizer, lines):
+    scores = dict(json.loads(tokenizer.to_str())["model"]["vocab"])
+    return sum(scores.get(token, -20.0) for line in lines for token in tokenizer.encode(line, add_special_tokens=False).tokens)
+
+
+def check_unigram(tally, qkv, text, folder):
+    """The text must be as likely under our pieces as under the library's, within 1 %."""
+    train_qkv(qkv, "unigram", folder / "uni", text, "--vocab-size", "4000")
+    mine = Tokenizer.from_file(str(folder / "uni/tokenizer.json"))
+    reference = Tokenizer(models.Unigram())
+    reference.normalizer, reference.pre_tokenizer = mine.normalizer, mine.pre_tokenizer
+    reference.train([str(text)], trainers.UnigramTrainer(vocab_size=4000, special_tokens=["<|endoftext|>", "<unk>"],
+                                                         unk_token="<unk>", show_progress=False))
+    lines = text.read_text(encoding="utf-8").split("\n")
+    ours_, theirs_ = log_likelihood(mine, lines), log_likelihood(reference, lines)
+    print(f"Unigram training to 4000: log-likelihood {ours_:.0f}, the library's {theirs_:.0f}")
+    tally.check("likelihood under the unigram model", ours_ >= 1.01 * theirs_, True)
+
+
 def check_training(tally, qkv, texts, strings):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -172,7 +205,9 @@ def check_training(tally, qkv, texts, strings):
             tally.check(f"merges of BPE {size}", got["merges"], [list(merge) for merge in expected["merges"]])
             tally.check(f"vocabulary of BPE {size}", got["vocab"], expected["vocab"])
             print(f"BPE training to {size}: {len(expected['merges'])} merges")
-        for kind in ("bpe", "char", "byte"):
+        check_wordpiece(tally, qkv, text, folder)
+        check_unigram(tally, qkv, text, folder)
+        for kind in ("bpe", "wordpiece", "unigram", "char", "byte"):
             out = folder / kind
             train_qkv(qkv, kind, out, text, "--vocab-size", "2000")
             compare(tally, qkv, out, Tokenizer.from_file(str(out / "tokenizer.json")), strings, f"trained {kind}")
