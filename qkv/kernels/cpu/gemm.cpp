@@ -51,6 +51,24 @@ memory::desc matrix(int64_t rows, int64_t columns, DType type, int64_t ld, bool 
 // Activations that oneDNN's epilogue computes as accurately as our own kernels.
 bool fusable(Activation activation) { return activation == Activation::none || activation == Activation::relu; }
 
+// oneDNN 3 describes a product in one step where oneDNN 2 (Debian 12) takes two.
+dnnl::matmul::primitive_desc described(const Product& p, bool bias, const dnnl::primitive_attr& attributes) {
+#if DNNL_VERSION_MAJOR >= 3
+  return bias ? dnnl::matmul::primitive_desc(engine(), p.a, p.b, p.bias, p.c, attributes)
+              : dnnl::matmul::primitive_desc(engine(), p.a, p.b, p.c, attributes);
+#else
+  return {bias ? dnnl::matmul::desc(p.a, p.b, p.bias, p.c) : dnnl::matmul::desc(p.a, p.b, p.c), attributes, engine()};
+#endif
+}
+
+void append_relu(dnnl::post_ops& after) {
+#if DNNL_VERSION_MAJOR >= 3
+  after.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);
+#else
+  after.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0, 0);
+#endif
+}
+
 Product prepare(const Gemm& g) {
   Product product;
   product.a = matrix(g.m, g.k, g.a_type, g.lda, g.a_transposed);
@@ -60,13 +78,10 @@ Product prepare(const Gemm& g) {
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   dnnl::post_ops after;
   if (g.accumulate) after.append_sum(1.0F);
-  if (g.activation == Activation::relu) after.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0, 0);
+  if (g.activation == Activation::relu) append_relu(after);
   attributes.set_post_ops(after);
   if (g.bias != nullptr) product.bias = {{1, g.n}, memory::data_type::f32, memory::format_tag::ab};
-  const dnnl::matmul::desc description = g.bias != nullptr
-                                             ? dnnl::matmul::desc(product.a, product.b, product.bias, product.c)
-                                             : dnnl::matmul::desc(product.a, product.b, product.c);
-  const dnnl::matmul::primitive_desc chosen(description, attributes, engine());
+  const dnnl::matmul::primitive_desc chosen = described(product, g.bias != nullptr, attributes);
   product.scratchpad = chosen.scratchpad_desc();
   product.primitive = dnnl::matmul(chosen);
   return product;
