@@ -4,7 +4,8 @@
 #include <iostream>
 
 int main(int argc, char** argv) try {
-  if (argc != 3) throw qkv::Error("classify", "needs a model directory and a text", "classify models/mood \"I like it\"");
+  if (argc != 3)
+    throw qkv::Error("classify", "needs a model directory and a text", "classify models/mood \"I like it\"");
   const qkv::NoGrad no_grad;  // nothing is trained here, so nothing is recorded
   const qkv::LoadedModel loaded = qkv::load_model(argv[1], {.in_place = true});
   const qkv::Tokenizer tokenizer = qkv::Tokenizer::load(argv[1]);

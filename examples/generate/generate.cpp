@@ -4,7 +4,8 @@
 #include <iostream>
 
 int main(int argc, char** argv) try {
-  if (argc != 3) throw qkv::Error("generate", "needs a model directory and a text", "generate runs/demo \"The tensor\"");
+  if (argc != 3)
+    throw qkv::Error("generate", "needs a model directory and a text", "generate runs/demo \"The tensor\"");
   const std::string directory = argv[1];
   const std::string text = argv[2];
   const qkv::LoadedModel loaded = qkv::load_model(directory, {.in_place = true});
