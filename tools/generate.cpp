@@ -151,6 +151,7 @@ void generate(const Options& options) {
         fmt::print("{}{}{}\n", p + r > 0 ? "---\n" : "", prompts[p], writer.text());
       }
     }
+  std::fflush(stdout);
   if (!options.quiet) print_times(generator.times());
 }
 
