@@ -41,7 +41,7 @@ double mark_step(double range) {
 
 std::string mark(double value, double step) {
   if (std::abs(value) < step / 1e6) return "0";
-  return std::abs(value) >= 1000 ? short_count(value) : fmt::format("{:.4g}", value);
+  return std::abs(value) >= 1e5 ? short_count(value) : fmt::format("{:.5g}", value);
 }
 
 // The frame of a chart: from values to places.

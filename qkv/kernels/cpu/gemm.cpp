@@ -191,12 +191,34 @@ bool convert_and_multiply(const Gemm& g) {
   return true;
 }
 
+// C += the product, by way of a product of its own.
+void multiply_apart(const Gemm& g) {
+  const Tensor product = Tensor::empty({g.m, g.n}, g.c_type);
+  Gemm apart = g;
+  apart.c = product.raw();
+  apart.ldc = g.n;
+  apart.accumulate = false;
+  gemm(apart);
+  const auto row = [&](const void* data, int64_t i, int64_t ld) {
+    return static_cast<char*>(const_cast<void*>(data)) + i * ld * size_of(g.c_type);
+  };
+  for (int64_t i = 0; i < g.m; ++i)
+    binary({.count = g.n,
+            .b_count = g.n,
+            .type = g.c_type,
+            .a = row(g.c, i, g.ldc),
+            .b = row(product.raw(), i, g.n),
+            .y = row(g.c, i, g.ldc)});
+}
+
 }  // namespace
 
 void gemm(const Gemm& g) {
   if (g.m == 0 || g.n == 0) return;
   if (g.k == 0) return reference().gemm(g);
   if (gemv_fits(g)) return gemv(g);
+  // oneDNN 3.7 forgets what was in C in some products of one row or one column.
+  if (DNNL_VERSION_MAJOR >= 3 && g.accumulate && (g.m == 1 || g.n == 1)) return multiply_apart(g);
   if (!fusable(g.activation) || (g.accumulate && g.activation != Activation::none)) {
     Gemm plain = g;
     plain.activation = Activation::none;
