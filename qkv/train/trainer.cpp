@@ -15,6 +15,7 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 // What stands behind the progress bar.
 std::string note_of(const TrainResult& result, const Json& line) {
+  if (line.empty()) return "";  // evaluated before anything was reported
   std::string note = fmt::format("loss {:.4f}", result.last_train_loss);
   if (result.state.best_step >= 0)
     note += fmt::format("  val {:.4f}", result.last_eval_loss > 0 ? result.last_eval_loss : result.state.best_loss);

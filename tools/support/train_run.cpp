@@ -32,9 +32,10 @@ Tokenizer tokenizer_for(const TrainRun& run, const Sources& sources, bool masked
   if (run.resume) return Tokenizer::load(run.out);
   if (!is_kind(run.tokenizer)) return Tokenizer::load(run.tokenizer);
   if (!run.from.empty()) return Tokenizer::load(run.from);
-  say(fmt::format("tokenizer: {} from {} of text in {} files",
+  say(fmt::format("tokenizer: {} from {} of text in {} file{}",
                   run.tokenizer == "bpe" ? fmt::format("a BPE of {} tokens", run.vocab_size) : run.tokenizer,
-                  short_quantity(static_cast<double>(sources.bytes()), "B"), sources.files.size()));
+                  short_quantity(static_cast<double>(sources.bytes()), "B"), sources.files.size(),
+                  sources.files.size() == 1 ? "" : "s"));
   return new_tokenizer(run.tokenizer, run.vocab_size, sources, masked);
 }
 
