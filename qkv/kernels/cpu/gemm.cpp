@@ -211,12 +211,32 @@ void multiply_apart(const Gemm& g) {
             .y = row(g.c, i, g.ldc)});
 }
 
+// The product with its single row of A, stored as a column, made dense.
+void multiply_dense_row(const Gemm& g) {
+  const Tensor row = Tensor::empty({g.k}, g.a_type);
+  copy({.rank = 1,
+        .size = {g.k},
+        .x = g.a,
+        .x_type = g.a_type,
+        .x_stride = {g.lda},
+        .y = row.raw(),
+        .y_type = g.a_type,
+        .y_stride = {1}});
+  Gemm dense = g;
+  dense.a = row.raw();
+  dense.lda = g.k;
+  dense.a_transposed = false;
+  gemm(dense);
+}
+
 }  // namespace
 
 void gemm(const Gemm& g) {
   if (g.m == 0 || g.n == 0) return;
   if (g.k == 0) return reference().gemm(g);
   if (gemv_fits(g)) return gemv(g);
+  // oneDNN 3.7 takes one row of A for dense whatever its stride.
+  if (DNNL_VERSION_MAJOR >= 3 && g.m == 1 && g.a_transposed && g.lda != 1) return multiply_dense_row(g);
   // oneDNN 3.7 forgets what was in C in some products of one row or one column.
   if (DNNL_VERSION_MAJOR >= 3 && g.accumulate && (g.m == 1 || g.n == 1)) return multiply_apart(g);
   if (!fusable(g.activation) || (g.accumulate && g.activation != Activation::none)) {
