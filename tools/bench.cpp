@@ -149,6 +149,7 @@ void bench_generate(const Options& options) {
 
 void add_bench(CLI::App& app) {
   CLI::App* command = app.add_subcommand("bench", "time kernels, training and generation");
+  command->group("Checks");
   command->require_subcommand(1);
   auto o = std::make_shared<Options>();
   const auto sizes = [&](CLI::App& sub) {
@@ -181,7 +182,7 @@ void add_bench(CLI::App& app) {
   generate->add_option("--tokens", o->tokens, "tokens to write")->capture_default_str()->check(CLI::Range(2, 1 << 20));
   generate->callback([o] { bench_generate(*o); });
   command->footer(
-      "Example:\n  qkv bench ops --filter attention\n  qkv bench train --layers 6 --heads 6 --width 384 --vocab 65 "
+      "Examples:\n  qkv bench ops --filter attention\n  qkv bench train --layers 6 --heads 6 --width 384 --vocab 65 "
       "--batch 8 --length 256 --dtype bf16");
 }
 

@@ -1,6 +1,7 @@
 // qkv VERB ...: finds the verb, turns errors into one message and an exit code.
 #include "qkv/core/error.h"
 #include "tools/commands.h"
+#include "tools/support/help.h"
 
 #include <csignal>
 #include <cstdio>
@@ -49,14 +50,22 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, ch
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("qkv: train, run and look inside transformers", "qkv");
+  CLI::App app("qkv: the transformer family in one program", "qkv");
+  app.formatter(std::make_shared<qkv::HelpFormatter>());
+  app.set_help_flag("-h,--help", "show this help");
   app.footer(
-      "Example:\n  qkv train notes.txt --out runs/notes\n  qkv generate runs/notes --prompt \"Once\"\n\nqkv VERB "
-      "--help explains a verb.");
+      "Examples:\n"
+      "  qkv demo                                     train a small GPT for a minute\n"
+      "  qkv train notes.txt --out runs/notes         train on a text of yours\n"
+      "  qkv generate runs/notes --prompt \"Once\"     let the model write\n\n"
+      "qkv VERB --help explains a verb and its options.");
   app.require_subcommand(1);
-  app.set_version_flag("--version", "qkv " QKV_VERSION);
-  app.get_formatter()->column_width(34);
+  app.set_version_flag("--version", "qkv " QKV_VERSION, "show the version");
   for (const auto add : qkv::all_commands) add(app);
+  if (argc == 1) {
+    std::fputs(app.help().c_str(), stderr);
+    return user_mistake;
+  }
   try {
     app.parse(argc, argv);
     return 0;

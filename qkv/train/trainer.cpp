@@ -13,6 +13,17 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+// What stands behind the progress bar.
+std::string note_of(const TrainResult& result, const Json& line) {
+  if (line.empty()) return "";  // evaluated before anything was reported
+  std::string note = fmt::format("loss {:.4f}", result.last_train_loss);
+  if (result.state.best_step >= 0)
+    note += fmt::format("  val {:.4f}", result.last_eval_loss > 0 ? result.last_eval_loss : result.state.best_loss);
+  note += fmt::format("  {} tok/s", short_count(line.value("tokens_per_second", 0.0)));
+  if (line.contains("mfu")) note += fmt::format("  {:.0f} % of peak", 100 * line["mfu"].get<double>());
+  return note;
+}
+
 }  // namespace
 
 Trainer::Trainer(Model& model, Optimizer& optimizer, const Schedule& schedule, const Batches& train,
@@ -104,6 +115,7 @@ TrainResult Trainer::run(RunState state, const std::atomic<bool>& stop) {
   double loss_since = 0;
   int64_t steps_since = 0;
   bool saved = false;
+  Json line;  // the last of metrics.jsonl
   while (result.state.step < options_.steps && !stop && !result.stopped_early) {
     const StepResult step_result = step(result.state.step);
     ++result.state.step;
@@ -116,21 +128,14 @@ TrainResult Trainer::run(RunState state, const std::atomic<bool>& stop) {
     if (done % options_.log_every == 0 || last) {
       const double rate = static_cast<double>(tokens_since) / seconds_since(mark);
       result.last_train_loss = loss_since / static_cast<double>(steps_since);
-      Json line = {{"step", done},
-                   {"train_loss", result.last_train_loss},
-                   {"lr", schedule_.rate(done - 1)},
-                   {"grad_norm", step_result.norm},
-                   {"tokens_per_second", rate}};
-      std::string note = fmt::format("loss {:.4f}", result.last_train_loss);
-      if (result.state.best_step >= 0)
-        note += fmt::format("  val {:.4f}", result.last_eval_loss > 0 ? result.last_eval_loss : result.state.best_loss);
-      note += fmt::format("  {} tok/s", short_count(rate));
-      if (options_.peak_flops > 0) {
-        line["mfu"] = rate * options_.flops_per_token / options_.peak_flops;
-        note += fmt::format("  {:.0f} % of peak", 100 * line["mfu"].get<double>());
-      }
+      line = {{"step", done},
+              {"train_loss", result.last_train_loss},
+              {"lr", schedule_.rate(done - 1)},
+              {"grad_norm", step_result.norm},
+              {"tokens_per_second", rate}};
+      if (options_.peak_flops > 0) line["mfu"] = rate * options_.flops_per_token / options_.peak_flops;
       directory_.append_metrics(line);
-      progress.update(done, note);
+      progress.update(done, note_of(result, line));
       mark = Clock::now();
       tokens_since = 0;
       loss_since = 0;
@@ -139,9 +144,11 @@ TrainResult Trainer::run(RunState state, const std::atomic<bool>& stop) {
       progress.update(done);
     }
     if (last || (options_.eval_every > 0 && done % options_.eval_every == 0)) {
+      const Clock::time_point before = Clock::now();
       evaluate_and_save(result, progress);
+      progress.update(done, note_of(result, line));
       saved = true;
-      mark = Clock::now();
+      mark += Clock::now() - before;
       result.stopped_early = options_.patience > 0 && result.state.evaluations_since_best >= options_.patience;
       if (result.stopped_early)
         progress.message(fmt::format("no better validation loss in {} evaluations: stopped", options_.patience));

@@ -13,6 +13,9 @@
 #include "tools/support/new_tokenizer.h"
 #include "tools/support/signals.h"
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <optional>
 
@@ -29,9 +32,10 @@ Tokenizer tokenizer_for(const TrainRun& run, const Sources& sources, bool masked
   if (run.resume) return Tokenizer::load(run.out);
   if (!is_kind(run.tokenizer)) return Tokenizer::load(run.tokenizer);
   if (!run.from.empty()) return Tokenizer::load(run.from);
-  say(fmt::format("tokenizer: {} from {}B of text",
+  say(fmt::format("tokenizer: {} from {} of text in {} file{}",
                   run.tokenizer == "bpe" ? fmt::format("a BPE of {} tokens", run.vocab_size) : run.tokenizer,
-                  short_count(static_cast<double>(sources.bytes()))));
+                  short_quantity(static_cast<double>(sources.bytes()), "B"), sources.files.size(),
+                  sources.files.size() == 1 ? "" : "s"));
   return new_tokenizer(run.tokenizer, run.vocab_size, sources, masked);
 }
 
@@ -51,7 +55,11 @@ Streams read_streams(const TrainRun& run, const Sources& sources, const Tokenize
       .fingerprint = Fingerprint().add(saved).value(),
       .cut_at_lines = tokenizer.kind() != "WordLevel"};
   std::optional<Progress> progress;
-  const CacheReport report{.note = [](std::string_view line) { say(std::string(line)); },
+  const CacheReport report{.note =
+                               [&](std::string_view line) {
+                                 progress.reset();  // ends its line
+                                 say(std::string(line));
+                               },
                            .progress =
                                [&](uint64_t bytes, uint64_t total) {
                                  if (!progress) progress.emplace("tokenizing", static_cast<int64_t>(total), "bytes");
@@ -120,25 +128,44 @@ DType compute_type(const std::string& name) {
   return measured_peak(DType::bf16) > 1.3 * measured_peak(DType::f32) ? DType::bf16 : DType::f32;
 }
 
+// How many steps take about so long on this machine. A few are timed up to their gradients, which are then cleared: the
+// model stays as it was.
+int64_t steps_within(double seconds, Model& model, Optimizer& optimizer, const Batches& train, DType compute) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int64_t tried = 8;
+  std::vector<double> times;
+  for (int64_t i = 0; i < tried; ++i) {
+    const auto start = Clock::now();
+    backward(model.loss(inputs_of(train.batch(i)), {.compute = compute, .training = true}));
+    times.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    optimizer.clear_gradients();
+  }
+  // The first ones prepare products and memory.
+  std::nth_element(times.begin(), times.begin() + tried / 2, times.end());
+  const int64_t steps = static_cast<int64_t>(seconds / times[tried / 2]) / 100 * 100;
+  return std::clamp<int64_t>(steps, 200, 4000);
+}
+
 void print_plan(const TrainRun& run, const TrainingCost& cost, const Spec& spec, const TokenStream& stream,
                 int64_t length, DType compute) {
   const int64_t per_step = run.batch * length * run.options.accumulate;
   const double tokens = static_cast<double>(per_step) * static_cast<double>(run.options.steps);
-  say(fmt::format("model: {}, {} parameters ({} layers, width {}, {} heads), {}", spec.family,
+  say(fmt::format("model:     {}, {} parameters: {} layers, width {}, {} heads, context {}", spec.family,
                   short_count(static_cast<double>(cost.parameters)), spec.layers(), spec.width(),
-                  spec.stack.block.attention.heads, name_of(compute)));
-  say(fmt::format("data: {} tokens for training", short_count(static_cast<double>(stream.size()))));
-  say(fmt::format(
-      "step: {} tokens ({} rows of {}{}), {} steps = {} tokens, {:.1f} passes over the data", per_step, run.batch,
-      length, run.options.accumulate > 1 ? fmt::format(", {} times", run.options.accumulate) : "", run.options.steps,
-      short_count(tokens), tokens / static_cast<double>(std::max<int64_t>(1, stream.size()))));
-  say(fmt::format(
-      "cost: {}FLOP a token, about {}B of memory ({}B parameters and optimizer, {}B activations), {} threads",
-      short_count(cost.flops_per_token), short_count(cost.state_bytes + cost.activation_bytes),
-      short_count(cost.state_bytes), short_count(cost.activation_bytes), threads()));
-  const double chance = std::log(static_cast<double>(spec.vocab));
-  say(fmt::format("loss: begins near {:.2f}, the guess among {} tokens; the machine reaches {}FLOP/s", chance,
-                  spec.vocab, short_count(run.options.peak_flops)));
+                  spec.stack.block.attention.heads, length));
+  say(fmt::format("data:      {} tokens for training", short_count(static_cast<double>(stream.size()))));
+  say(fmt::format("steps:     {} of {} tokens ({} rows of {}{}): {} tokens, {:.1f} passes over the data",
+                  run.options.steps, per_step, run.batch, length,
+                  run.options.accumulate > 1 ? fmt::format(", {} times", run.options.accumulate) : "",
+                  short_count(tokens), tokens / static_cast<double>(std::max<int64_t>(1, stream.size()))));
+  say(fmt::format("memory:    about {}: {} for parameters and optimizer, {} for activations",
+                  short_quantity(cost.state_bytes + cost.activation_bytes, "B"), short_quantity(cost.state_bytes, "B"),
+                  short_quantity(cost.activation_bytes, "B")));
+  say(fmt::format("machine:   {} threads, {} in {}; a token costs {}", threads(),
+                  short_quantity(run.options.peak_flops, "FLOP/s"), name_of(compute),
+                  short_quantity(cost.flops_per_token, "FLOP")));
+  say(fmt::format("loss:      {:.2f} is a blind guess among {} tokens", std::log(static_cast<double>(spec.vocab)),
+                  spec.vocab));
 }
 
 }  // namespace
@@ -182,12 +209,16 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   run.options.keep_best = run.keep == "best";
   run.optimizer_options.kind = optimizer_named(run.optimizer);
   run.rates.kind = schedule_named(run.schedule);
-  run.rates.steps = run.options.steps;
   Optimizer optimizer(model, run.optimizer_options);
   const Streams streams = read_streams(run, sources, tokenizer);
   const std::unique_ptr<Batches> train = batches_for(run, streams.train, tokenizer, masked, length, false);
   const std::unique_ptr<Batches> validation =
       streams.validation ? batches_for(run, *streams.validation, tokenizer, masked, length, true) : nullptr;
+  if (run.seconds > 0) {
+    run.options.steps = steps_within(run.seconds, model, optimizer, *train, run.options.compute);
+    run.options.eval_every = (run.options.steps + 7) / 8;
+  }
+  run.rates.steps = run.options.steps;
 
   RunState state;
   if (directory.has_state()) {

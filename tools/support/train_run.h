@@ -33,6 +33,7 @@ struct TrainRun {
   std::string schedule = "cosine";
   Schedule rates{.peak = 6e-4, .lowest = 6e-5, .warmup = 100};
   TrainerOptions options;
+  double seconds = 0;  // above 0: as many steps as this machine does in about so long, evaluated eight times
   int64_t eval_batches = 50;
   std::string keep = "best";
 };
