@@ -25,8 +25,8 @@ def verdict(row):
 def table(rows):
     """Markdown: case, unit, qkv, each peer, the ratio to the best peer."""
     peers = list(dict.fromkeys(name for row in rows for name in row.get("peers", {})))
-    lines = ["| case | unit | qkv | " + " | ".join(peers) + " | qkv / best peer |",
-             "| --- | --- | --- |" + " --- |" * (len(peers) + 1)]
+    head = ["case", "unit", "qkv", *peers, "qkv / best peer"]
+    lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
     for row in rows:
         figures = [number(row.get("peers", {}).get(peer)) for peer in peers]
         lines.append("| " + " | ".join([row["case"], row["unit"], number(row.get("qkv")), *figures, verdict(row)]) + " |")
