@@ -72,7 +72,7 @@ void Progress::message(std::string_view line) {
 void Progress::finish() {
   const std::lock_guard lock(mutex_);
   if (finished_) return;
-  draw();
+  if (terminal_ || told_ != done_) draw();
   if (terminal_) std::fputc('\n', stderr);
   finished_ = true;
 }
@@ -93,6 +93,7 @@ void Progress::draw() {
   const double part = total_ > 0 ? std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0) : 1.0;
   if (!terminal_) {
     std::fprintf(stderr, "%s %3.0f %%  %s\n", title_.c_str(), 100 * part, state().c_str());
+    told_ = done_;
     return;
   }
   constexpr int cells = 24;
