@@ -110,6 +110,8 @@ void generate(const Options& options) {
                             : options.early_stopping == "never" ? EarlyStopping::never
                                                                 : EarlyStopping::no;
 
+  check_options(settings);
+
   const std::vector<std::string> prompts = prompts_of(options);
   std::vector<std::vector<int32_t>> ids;
   for (const std::string& prompt : prompts) ids.push_back(encode_prompt(tokenizer, prompt));

@@ -26,7 +26,7 @@ void check_options(const GenerationOptions& o) {
   require(o.no_repeat_ngram_size >= 0, "no-repeat-ngram", "must not be negative");
   require(o.num_beams >= 1 && o.num_beams <= 1024, "beams", "must be in [1, 1024]");
   require(o.num_beams == 1 || !o.sample, "beams", "beam search and sampling exclude each other");
-  require(o.num_return_sequences >= 1, "return-sequences", "must be at least 1");
+  require(o.num_return_sequences >= 1 && o.num_return_sequences <= 1024, "return-sequences", "must be in [1, 1024]");
   require(o.num_return_sequences <= o.num_beams || o.sample, "return-sequences", "cannot exceed the number of beams");
 }
 

@@ -8,6 +8,7 @@ TEST(Error, SaysWhereWhatAndWhatToDo) {
   const Error error("model.safetensors: wte", "has no shape", "fetch it again");
   EXPECT_STREQ(error.what(), "[model.safetensors: wte] has no shape\n  try: fetch it again");
   EXPECT_EQ(error.where(), "model.safetensors: wte");
+  EXPECT_EQ(error.reason(), "has no shape");
   EXPECT_EQ(error.hint(), "fetch it again");
 }
 

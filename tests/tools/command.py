@@ -17,7 +17,7 @@ GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 
 # A model that trains in milliseconds.
 TINY = ["--tokenizer", "byte", "--layers", "1", "--heads", "2", "--width", "8", "--context", "16", "--batch", "2",
-        "--dtype", "f32", "--warmup-steps", "2", "--lr", "0.01", "--threads", "2"]
+        "--dtype", "f32", "--warmup-steps", "2", "--lr", "0.01", "--threads", "1"]
 
 
 def words(count, start=0):

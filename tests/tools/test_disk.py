@@ -29,7 +29,7 @@ class FullDisk(CommandTest):
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
         message = self.refuse("train", "--resume", run, "--steps", "8", preexec_fn=limit)
-        self.assertIn("state.safetensors", message)
+        self.assertIn("ulimit -f", message)
         for path in before:
             if path.name in ("model.safetensors", "state.safetensors", "config.json", "tokenizer.json"):
                 self.assertEqual(path.read_bytes(), before[path], path)
@@ -39,7 +39,8 @@ class FullDisk(CommandTest):
         disk = self.folder / "disk"
         SmallDisk(self, disk, "8k")
         self.refuse("tokenizer", "train", self.text, "--vocab-size", "400", "--out", disk / "t", says="space")
-        self.assertFalse((disk / "t" / "tokenizer.json").exists())
+        for path in (disk / "t").iterdir():
+            json.loads(path.read_text())  # whole
 
 
 class Permissions(CommandTest):
