@@ -5,6 +5,7 @@
 #include "qkv/io/hugging_face.h"
 #include "qkv/text/tokenizer.h"
 #include "tools/commands.h"
+#include "tools/support/checks.h"
 #include "tools/support/signals.h"
 
 #include <fmt/format.h>
@@ -194,7 +195,7 @@ void add_generate(CLI::App& app) {
       ->type_name("TEXT")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  number("--seed", g.seed, "of the sampling");
+  number("--seed", g.seed, "of the sampling")->check(at_least(0));
   command->add_flag("--ignore-end", o->ignore_end, "go on after end-of-text tokens");
   number("--dtype", o->dtype, "weights and activations")->check(CLI::IsMember({"f32", "bf16"}));
   command->add_flag("--json", o->json, "one JSON object a continuation: text, ids, log probabilities");

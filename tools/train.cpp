@@ -84,7 +84,7 @@ void add_options(CLI::App& command, TrainRun& run) {
       .add_flag("--checkpoint-activations", o.checkpoint_activations,
                 "recompute blocks in the backward pass: less memory, more time")
       ->group(group);
-  number("--seed", o.seed, "of everything random")->group(group);
+  number("--seed", o.seed, "of everything random")->check(at_least(0))->group(group);
 
   group = "Evaluation and saving";
   number("--eval-every", o.eval_every, "steps between evaluations (0: only at the end)")

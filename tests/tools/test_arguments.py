@@ -45,7 +45,7 @@ class Options(CommandTest):
                               ("--dropout", "nan"), ("--val-fraction", "2"), ("--optimizer", "adam"),
                               ("--threads", "0"), ("--dtype", "f8"), ("--seed", "-1"), ("--schedule", "none")]:
             with self.subTest(f"{option} {value}"):
-                self.refuse("train", self.text, "--out", self.folder / "run", *TINY, option, value, says=option)
+                self.refuse("train", self.text, "--out", self.folder / "run", *TINY, "--steps", "2", option, value, says=option)
                 self.assertFalse((self.folder / "run").exists())
 
     def test_missing_value_and_missing_argument(self):

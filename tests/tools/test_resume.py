@@ -91,10 +91,15 @@ class Resume(CommandTest):
         self.assertRegex((run / "run.toml").read_text(), 'dtype = "(f32|bf16)"')
 
     def test_texts_with_odd_names(self):
-        odd = self.write("it's \"odd\" \\ [x].txt", words(300))
+        odd = self.write("it's [odd], #1.txt", words(300))
         run = self.folder / "run"
         self.succeed("train", odd, self.text, "--out", run, *TINY, "--steps", "2")
         self.succeed("train", "--resume", run, "--steps", "4")
+        other = self.write("\"odd\" \\ path.txt", words(300))
+        self.succeed("train", other, "--out", self.folder / "other", *TINY, "--steps", "2")
+        self.succeed("train", "--resume", self.folder / "other", "--steps", "4")
+        both = self.write("it's \"odd\".txt", words(300))
+        self.refuse("train", both, "--out", self.folder / "both", *TINY, says="rename the file")
 
 
 class WrongDirectory(CommandTest):

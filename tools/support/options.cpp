@@ -19,6 +19,9 @@ std::vector<std::string> option_names(const CLI::App& command) {
 
 // TOML's two kinds of string; the basic one knows escapes that our reader does not, so quotes decide.
 std::string quoted(const std::string& value) {
+  if (value.find('\'') != std::string::npos && value.find_first_of("\"\\") != std::string::npos)
+    throw Error(value, "has an apostrophe beside a quotation mark or backslash, which run.toml cannot hold",
+                "rename the file");
   const char quote = value.find('"') == std::string::npos && value.find('\\') == std::string::npos ? '"' : '\'';
   return quote + value + quote;
 }
