@@ -167,9 +167,10 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
                            options.in_place);
   });
   for (const auto& [canonical, name] : stored) {
-    const bool known = used.count(canonical) > 0 ||
-                       std::any_of(family.unused.begin(), family.unused.end(),
-                                   [&](const std::string& pattern) { return matches(pattern, canonical); });
+    const bool known = used.count(canonical) > 0 || std::any_of(family.unused.begin(), family.unused.end(),
+                                                                [&place = canonical](const std::string& pattern) {
+                                                                  return matches(pattern, place);
+                                                                });
     if (!known && !options.new_head)
       problems.left.push_back(fmt::format("{} {}", name, to_string(checkpoint.get(name).shape())));
   }

@@ -91,15 +91,18 @@ class Resume(CommandTest):
         self.assertRegex((run / "run.toml").read_text(), 'dtype = "(f32|bf16)"')
 
     def test_texts_with_odd_names(self):
-        odd = self.write("it's [odd], #1.txt", words(300))
-        run = self.folder / "run"
-        self.succeed("train", odd, self.text, "--out", run, *TINY, "--steps", "2")
-        self.succeed("train", "--resume", run, "--steps", "4")
-        other = self.write("\"odd\" \\ path.txt", words(300))
-        self.succeed("train", other, "--out", self.folder / "other", *TINY, "--steps", "2")
-        self.succeed("train", "--resume", self.folder / "other", "--steps", "4")
-        both = self.write("it's \"odd\".txt", words(300))
-        self.refuse("train", both, "--out", self.folder / "both", *TINY, says="rename the file")
+        for number, name in enumerate(["with space #1.txt", "it's.txt", '"quoted" \\ path.txt', "[x].txt", "a,b.txt",
+                                       "it's [odd], \"this\".txt", "true", "12"]):
+            with self.subTest(name):
+                run = self.folder / f"run {number}"
+                odd = self.write(name, words(300))
+                result = self.run_qkv("train", odd, self.text, "--out", run, *TINY, "--steps", "2")
+                if result.returncode == 0:
+                    self.succeed("train", "--resume", run, "--steps", "4")
+                else:  # what cannot be kept is refused before it is begun
+                    self.assertEqual(result.returncode, 2)
+                    self.assertIn(b"rename the file", result.stderr)
+                    self.assertFalse(run.exists())
 
 
 class WrongDirectory(CommandTest):

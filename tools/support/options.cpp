@@ -19,11 +19,19 @@ std::vector<std::string> option_names(const CLI::App& command) {
 
 // TOML's two kinds of string; the basic one knows escapes that our reader does not, so quotes decide.
 std::string quoted(const std::string& value) {
-  if (value.find('\'') != std::string::npos && value.find_first_of("\"\\") != std::string::npos)
-    throw Error(value, "has an apostrophe beside a quotation mark or backslash, which run.toml cannot hold",
-                "rename the file");
   const char quote = value.find('"') == std::string::npos && value.find('\\') == std::string::npos ? '"' : '\'';
   return quote + value + quote;
+}
+
+// What the reader makes of one line. It is simple, so that some combinations of quotes, commas and brackets confuse it.
+std::vector<std::string> values_read(const std::string& line) {
+  try {
+    std::istringstream stream(line);
+    const std::vector<CLI::ConfigItem> items = CLI::ConfigTOML().from_config(stream);
+    return items.size() == 1 ? items[0].inputs : std::vector<std::string>();
+  } catch (const CLI::Error&) {
+    return {};
+  }
 }
 
 }  // namespace
@@ -98,7 +106,15 @@ std::string effective_config(const CLI::App& command) {
     };
     std::string list;
     for (const std::string& value : values) list += (list.empty() ? "" : ", ") + literal(value);
-    text += values.size() > 1 ? fmt::format("{} = [{}]\n", names[0], list) : fmt::format("{} = {}\n", names[0], list);
+    const std::string line =
+        values.size() > 1 ? fmt::format("{} = [{}]\n", names[0], list) : fmt::format("{} = {}\n", names[0], list);
+    if (values_read(line) != values)
+      throw Error("--" + names[0],
+                  fmt::format("the value {} has a combination of quotes, commas or brackets that cannot be kept in a "
+                              "file of options",
+                              list),
+                  "rename the file");
+    text += line;
   }
   return text;
 }
