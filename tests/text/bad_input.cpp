@@ -74,7 +74,8 @@ TEST(TokenizerBadInput, Merges) {
   EXPECT_MENTIONS(load_message(json), "token 'c' is not in the vocabulary");
   json["model"]["merges"] = {"b a"};
   EXPECT_MENTIONS(load_message(json), "token 'ba' is not in the vocabulary");
-  for (const Json& bad : {Json("ab"), Json("a b a"), Json({"a"}), Json({"a", "b", "a"}), Json({"a", 1}), Json(nullptr)}) {
+  for (const Json& bad :
+       {Json("ab"), Json("a b a"), Json({"a"}), Json({"a", "b", "a"}), Json({"a", 1}), Json(nullptr)}) {
     json["model"]["merges"] = Json::array({bad});
     EXPECT_MENTIONS(load_message(json), "model.merges[0]");
   }
