@@ -5,6 +5,7 @@
 #include "qkv/io/hugging_face.h"
 #include "qkv/text/tokenizer.h"
 #include "tools/commands.h"
+#include "tools/support/checks.h"
 #include "tools/support/signals.h"
 
 #include <fmt/format.h>
@@ -110,6 +111,8 @@ void generate(const Options& options) {
                             : options.early_stopping == "never" ? EarlyStopping::never
                                                                 : EarlyStopping::no;
 
+  check_options(settings);
+
   const std::vector<std::string> prompts = prompts_of(options);
   std::vector<std::vector<int32_t>> ids;
   for (const std::string& prompt : prompts) ids.push_back(encode_prompt(tokenizer, prompt));
@@ -188,7 +191,7 @@ void add_generate(CLI::App& app) {
 
   group = "Choice of the next token";
   command->add_flag("--greedy", o->greedy, "always the likeliest token, no chance")->group(group);
-  number("--seed", g.seed, "the same seed gives the same text");
+  number("--seed", g.seed, "the same seed gives the same text")->check(at_least(0));
   number("--temperature", g.temperature, "above 1 wilder, below 1 tamer");
   number("--top-k", g.top_k, "draw from the k likeliest tokens (0: all)");
   number("--top-p", g.top_p, "draw from the likeliest tokens that make up this probability");

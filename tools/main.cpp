@@ -3,10 +3,12 @@
 #include "tools/commands.h"
 #include "tools/support/help.h"
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <system_error>
 
 namespace qkv {
 #include "commands.inc"
@@ -45,8 +47,23 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, ch
   if (!close.empty() && close != culprit) hint = fmt::format("did you mean '{}'? ", close);
   std::string name = command.get_name().empty() ? "qkv" : command.get_name();
   if (name != "qkv") name = "qkv " + name;
-  std::fprintf(stderr, "qkv: %s\n  try: %s%s --help\n", error.what(), hint.c_str(), name.c_str());
+  std::string what = error.what();
+  if (!left.empty() && !left[0].starts_with("-") && !command.get_subcommands({}).empty())
+    what = fmt::format("there is no command '{}'", left[0]);
+  std::fprintf(stderr, "qkv: %s\n  try: %s%s --help\n", what.c_str(), hint.c_str(), name.c_str());
   return user_mistake;
+}
+
+// What was printed must have arrived: a full disk behind `>` is an error, a reader that has left (`| head`) is not.
+int output_failed(int code) {
+  if (code == EPIPE) return 0;
+  std::fprintf(stderr, "qkv: [standard output] cannot be written: %s\n", std::strerror(code));
+  return user_mistake;
+}
+
+int finish_output(int exit_code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  return output_failed(errno);
 }
 
 int run(int argc, char** argv) {
@@ -60,6 +77,7 @@ int run(int argc, char** argv) {
       "  qkv generate runs/notes --prompt \"Once\"     let the model write\n\n"
       "qkv VERB --help explains a verb and its options.");
   app.require_subcommand(1);
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.set_version_flag("--version", "qkv " QKV_VERSION, "show the version");
   for (const auto add : qkv::all_commands) add(app);
   if (argc == 1) {
@@ -85,13 +103,15 @@ int main(int argc, char** argv) {
   }
   std::signal(SIGPIPE, SIG_IGN);
   try {
-    return run(argc, argv);
+    return finish_output(run(argc, argv));
   } catch (const qkv::Error& error) {
     std::fprintf(stderr, "qkv: %s\n", error.what());
     return error.exit_code();
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "qkv: out of memory\n  try: a smaller batch, context or model\n");
     return user_mistake;
+  } catch (const std::system_error& error) {  // how fmt::print fails
+    return output_failed(error.code().value());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "qkv: internal error: %s\n", error.what());
     return our_mistake;

@@ -1,6 +1,7 @@
 // qkv train TEXT... --out DIR: trains a language model.
 #include "qkv/core/error.h"
 #include "tools/commands.h"
+#include "tools/support/checks.h"
 #include "tools/support/train_run.h"
 
 #include <fmt/format.h>
@@ -26,7 +27,7 @@ void add_options(CLI::App& command, TrainRun& run) {
   const char* group = "Data";
   command.add_option("--validation", run.validation, "texts to evaluate on")->type_name("PATH")->group(group);
   number("--val-fraction", run.val_fraction, "without --validation: this last part of the text is kept for evaluation")
-      ->check(CLI::Range(0.0, 0.9))
+      ->check(between(0.0, 0.9))
       ->group(group);
   number("--field", run.field, "the field of .jsonl lines that holds the text")->group(group);
   choice("--sampling", run.sampling,
@@ -45,50 +46,50 @@ void add_options(CLI::App& command, TrainRun& run) {
          {"auto", "causal", "masked"})
       ->group(group);
   number("--context", run.sizes.context, "tokens of a row: how far back the model sees")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->group(group);
-  number("--layers", run.sizes.layers, "blocks")->check(CLI::PositiveNumber)->group(group);
-  number("--heads", run.sizes.heads, "attention heads")->check(CLI::PositiveNumber)->group(group);
+  number("--layers", run.sizes.layers, "blocks")->check(at_least(1))->group(group);
+  number("--heads", run.sizes.heads, "attention heads")->check(at_least(1))->group(group);
   number("--kv-heads", run.sizes.kv_heads, "heads of keys and values (0: as many as heads)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->group(group);
-  number("--width", run.sizes.width, "size of the residual stream")->check(CLI::PositiveNumber)->group(group);
+  number("--width", run.sizes.width, "size of the residual stream")->check(at_least(1))->group(group);
   number("--feed-forward", run.sizes.feed_forward, "width of the feed-forward (0: the family's)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->group(group);
   number("--dropout", run.sizes.dropout, "probability of dropping an activation")
-      ->check(CLI::Range(0.0, 0.99))
+      ->check(between(0.0, 0.99))
       ->group(group);
   command.add_flag("--untied", run.untied, "give the output its own matrix, not the embedding's")->group(group);
 
   group = "Optimization";
-  number("--steps", o.steps, "optimizer steps")->check(CLI::PositiveNumber)->group(group);
-  number("--batch", run.batch, "rows of a micro-batch")->check(CLI::PositiveNumber)->group(group);
-  number("--accumulate", o.accumulate, "micro-batches a step")->check(CLI::PositiveNumber)->group(group);
+  number("--steps", o.steps, "optimizer steps")->check(at_least(1))->group(group);
+  number("--batch", run.batch, "rows of a micro-batch")->check(at_least(1))->group(group);
+  number("--accumulate", o.accumulate, "micro-batches a step")->check(at_least(1))->group(group);
   choice("--optimizer", run.optimizer, "how gradients become steps", {"adamw", "sgd", "lion", "muon"})->group(group);
-  number("--lr", run.rates.peak, "highest learning rate")->check(CLI::PositiveNumber)->group(group);
-  number("--min-lr", run.rates.lowest, "learning rate at the end")->check(CLI::NonNegativeNumber)->group(group);
+  number("--lr", run.rates.peak, "highest learning rate")->check(above_zero())->group(group);
+  number("--min-lr", run.rates.lowest, "learning rate at the end")->check(not_negative())->group(group);
   choice("--schedule", run.schedule, "how the learning rate falls", {"constant", "linear", "cosine", "wsd"})
       ->group(group);
-  number("--warmup-steps", run.rates.warmup, "steps of linear rise")->check(CLI::NonNegativeNumber)->group(group);
+  number("--warmup-steps", run.rates.warmup, "steps of linear rise")->check(at_least(0))->group(group);
   number("--decay-fraction", run.rates.decay_fraction, "wsd: the last part of the run that falls")
-      ->check(CLI::Range(0.001, 1.0))
+      ->check(between(0.001, 1.0))
       ->group(group);
   number("--beta1", run.optimizer_options.beta1, "memory of the gradients' mean (adamw, lion)")
-      ->check(CLI::Range(0.0, 0.99999))
+      ->check(between(0.0, 0.99999))
       ->group(group);
   number("--beta2", run.optimizer_options.beta2, "memory of the gradients' square (adamw) or mean (lion)")
-      ->check(CLI::Range(0.0, 0.999999))
+      ->check(between(0.0, 0.999999))
       ->group(group);
   number("--momentum", run.optimizer_options.momentum, "momentum of sgd and muon")
-      ->check(CLI::Range(0.0, 0.9999))
+      ->check(between(0.0, 0.9999))
       ->group(group);
   number("--weight-decay", run.optimizer_options.weight_decay, "pull of matrices and embeddings towards zero")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->group(group);
-  number("--clip", o.clip, "scale gradients down to this norm (0: never)")->check(CLI::NonNegativeNumber)->group(group);
+  number("--clip", o.clip, "scale gradients down to this norm (0: never)")->check(not_negative())->group(group);
   number("--label-smoothing", o.label_smoothing, "share of the target spread over all tokens")
-      ->check(CLI::Range(0.0, 0.99))
+      ->check(between(0.0, 0.99))
       ->group(group);
   choice("--dtype", run.dtype, "type of activations; auto: bf16 where it is faster", {"auto", "f32", "bf16"})
       ->group(group);
@@ -96,25 +97,25 @@ void add_options(CLI::App& command, TrainRun& run) {
       .add_flag("--checkpoint-activations", o.checkpoint_activations,
                 "recompute blocks in the backward pass: less memory, more time")
       ->group(group);
-  number("--seed", o.seed, "the same seed on the same machine gives the same model, bit for bit")->group(group);
+  number("--seed", o.seed, "the same seed on the same machine gives the same model, bit for bit")
+      ->check(at_least(0))
+      ->group(group);
 
   group = "Evaluation and saving";
   number("--eval-every", o.eval_every, "steps between evaluations (0: only at the end)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->group(group);
-  number("--eval-batches", run.eval_batches, "batches of an evaluation (0: all)")
-      ->check(CLI::NonNegativeNumber)
-      ->group(group);
+  number("--eval-batches", run.eval_batches, "batches of an evaluation (0: all)")->check(at_least(0))->group(group);
   number("--save-every", o.save_every, "steps between saved states (0: at evaluations)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->group(group);
   number("--patience", o.patience, "stop after so many evaluations without a better one (0: never)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->group(group);
   choice("--keep", run.keep, "the model that the directory ends with: best by validation loss, or last",
          {"best", "last"})
       ->group(group);
-  number("--log-every", o.log_every, "steps between lines of metrics.jsonl")->check(CLI::PositiveNumber)->group(group);
+  number("--log-every", o.log_every, "steps between lines of metrics.jsonl")->check(at_least(1))->group(group);
 }
 
 }  // namespace
@@ -142,6 +143,8 @@ void add_train(CLI::App& app) {
       run->out = *resume;
       run->resume = true;
     }
+    // Decided once: a resumed run must compute as it began.
+    if (run->dtype == "auto") set_option(*command, "--dtype", faster_dtype());
     const TrainResult result = run_training(*run, effective_config(*command));
     if (result.interrupted) {
       std::fprintf(stderr, "stopped at step %lld; continue with: qkv train --resume %s\n",

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 namespace qkv {
@@ -49,7 +50,7 @@ std::string short_quantity(double value, std::string_view unit) {
 }
 
 std::string short_time(double seconds) {
-  const int64_t whole = static_cast<int64_t>(seconds + 0.5);
+  const int64_t whole = std::llround(seconds);
   if (whole < 60) return fmt::format("{} s", whole);
   if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
   return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
@@ -87,7 +88,7 @@ void Progress::message(std::string_view line) {
 void Progress::finish() {
   const std::lock_guard lock(mutex_);
   if (finished_) return;
-  draw();
+  if (terminal_ || told_ != done_) draw();
   if (terminal_) std::fputc('\n', stderr);
   finished_ = true;
 }
@@ -113,6 +114,7 @@ void Progress::draw() {
   const double part = total_ > 0 ? std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0) : 1.0;
   if (!terminal_) {
     std::fprintf(stderr, "%s %3.0f %%  %s\n", title_.c_str(), 100 * part, state().c_str());
+    told_ = done_;
     return;
   }
   const int width = terminal_width();

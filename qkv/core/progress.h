@@ -34,6 +34,7 @@ class Progress {
   int64_t total_, first_, done_;
   bool terminal_;
   bool finished_ = false;
+  int64_t told_ = -1;  // what the last plain line said
   Clock::time_point start_, drawn_;
 };
 

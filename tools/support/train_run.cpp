@@ -7,11 +7,14 @@
 #include "qkv/data/masked_batches.h"
 #include "qkv/data/sources.h"
 #include "qkv/data/token_cache.h"
+#include "qkv/models/describe.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/text/tokenizer.h"
 #include "qkv/train/cost.h"
 #include "tools/support/new_tokenizer.h"
 #include "tools/support/signals.h"
+
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -108,8 +111,6 @@ std::unique_ptr<Batches> batches_for(const TrainRun& run, const TokenStream& str
 
 Config new_config(const TrainRun& run, const Tokenizer& tokenizer) {
   const Family& family = family_named(run.family, "--family");
-  if (family.config == nullptr)
-    throw Error("--family", fmt::format("{} cannot be trained from scratch yet", family.name));
   Sizes sizes = run.sizes;
   sizes.vocab = tokenizer.vocab_size();
   sizes.tied = !run.untied;
@@ -122,10 +123,29 @@ Config new_config(const TrainRun& run, const Tokenizer& tokenizer) {
   return {config, "new model"};
 }
 
-// bf16 halves traffic and doubles arithmetic where the processor has instructions for it.
-DType compute_type(const std::string& name) {
-  if (name != "auto") return dtype_named(name);
-  return measured_peak(DType::bf16) > 1.3 * measured_peak(DType::f32) ? DType::bf16 : DType::f32;
+// What the machine cannot hold is refused before it is tried: the system would kill the process without a word.
+void check_memory(const Spec& spec) {
+  const double bytes_a_parameter = 16;  // itself, its gradient and two moments
+  const double needed = bytes_a_parameter * static_cast<double>(describe(spec).parameters);
+  const double present = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGE_SIZE));
+  if (needed > present)
+    throw Error("model",
+                fmt::format("needs {}B of memory to train, and this machine has {}B", short_count(needed),
+                            short_count(present)),
+                "fewer --layers, a smaller --width or a shorter --context");
+}
+
+// The architecture, before anything is written: of a checkpoint, or of a new model with a guess at its vocabulary.
+Spec planned_spec(const TrainRun& run) {
+  if (!run.from.empty()) return spec_of(Config::read(run.from));
+  const Family& family = family_named(run.family, "--family");
+  if (family.config == nullptr)
+    throw Error("--family", fmt::format("{} cannot be trained from scratch yet", family.name));
+  Sizes sizes = run.sizes;
+  sizes.vocab = run.vocab_size;
+  Spec spec = spec_of({family.config(sizes), "sizes"});
+  check_memory(spec);
+  return spec;
 }
 
 // How many steps take about so long on this machine. A few are timed up to their gradients, which are then cleared: the
@@ -170,11 +190,16 @@ void print_plan(const TrainRun& run, const TrainingCost& cost, const Spec& spec,
 
 }  // namespace
 
+std::string faster_dtype() { return measured_peak(DType::bf16) > 1.3 * measured_peak(DType::f32) ? "bf16" : "f32"; }
+
 TrainResult run_training(TrainRun run, const std::string& effective_config) {
   if (run.out.empty())
     throw Error("--out", "is needed: the directory for the run's results", "qkv train TEXT --out runs/mine");
   if (run.text.empty())
     throw Error("text", "is needed: files, folders or patterns to learn from", "qkv train book.txt --out runs/book");
+  const Sources sources = find_sources(run.text, run.field);
+  const Spec planned = planned_spec(run);
+  const bool masked = run.objective == "masked" || (run.objective == "auto" && !planned.causal());
   const RunDirectory directory(run.out);
   if (directory.has_state() && !run.resume)
     throw Error(run.out, "already holds a run",
@@ -182,11 +207,6 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   if (run.resume && !directory.has_state() && !fs::exists(fs::path(run.out) / "tokenizer.json"))
     throw Error(run.out, "holds no run to resume", "start one with --out");
 
-  const Sources sources = find_sources(run.text, run.field);
-  const Family& family = run.from.empty() ? family_named(run.family, "--family")
-                                          : family_named(spec_of(Config::read(run.from)).family, run.from);
-  const bool masked = run.objective == "masked" ||
-                      (run.objective == "auto" && !spec_of(Config(family.config(Sizes{.vocab = 8}), "probe")).causal());
   const Tokenizer tokenizer = tokenizer_for(run, sources, masked);
   if (!run.resume) tokenizer.save(run.out);
   if (!effective_config.empty() && !run.resume) write_file(fs::path(run.out) / "run.toml", effective_config);
@@ -205,7 +225,7 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   const int64_t length = std::min(run.sizes.context, model.spec().max_positions());
   model.require_grad();
 
-  run.options.compute = compute_type(run.dtype);
+  run.options.compute = dtype_named(run.dtype == "auto" ? faster_dtype() : run.dtype);
   run.options.keep_best = run.keep == "best";
   run.optimizer_options.kind = optimizer_named(run.optimizer);
   run.rates.kind = schedule_named(run.schedule);
@@ -223,9 +243,9 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   RunState state;
   if (directory.has_state()) {
     state = directory.load_state(model, optimizer);
-    directory.metrics_until(state.step);
     say(fmt::format("resuming {} at step {}", run.out, state.step));
   }
+  directory.metrics_until(state.step);
   const int moments = run.optimizer_options.kind == OptimizerOptions::Kind::adamw ? 2 : 1;
   const TrainingCost cost =
       training_cost(model, run.batch, length, run.options.compute, moments, run.options.checkpoint_activations);

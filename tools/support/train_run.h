@@ -38,6 +38,9 @@ struct TrainRun {
   std::string keep = "best";
 };
 
+// bf16 where it halves the traffic and the processor has instructions for its arithmetic, else f32. Measured.
+std::string faster_dtype();
+
 // Trains as told, from the start or from the state in `out`; writes `effective_config` as run.toml. Prints the plan
 // (parameters, tokens a step, FLOPs, memory) before it starts. Ctrl-C saves and stops.
 TrainResult run_training(TrainRun run, const std::string& effective_config);
