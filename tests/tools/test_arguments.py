@@ -7,7 +7,7 @@ from command import *
 class Help(CommandTest):
     def commands(self):
         text = self.succeed("--help")
-        listed = text[text.lower().index("subcommands:"):].split("Example:")[0]
+        listed = text[text.index("Start here:"):].split("Examples:")[0]
         names = re.findall(r"^  ([a-z][a-z-]*)  ", listed, re.M)
         self.assertGreater(len(names), 5, text)
         return names
@@ -23,7 +23,7 @@ class Help(CommandTest):
         self.assertRegex(self.succeed("--version"), r"^qkv \d+\.\d+\.\d+\n$")
 
     def test_no_command(self):
-        self.refuse(says="subcommand")
+        self.refuse(says=["SUBCOMMAND", "Start here:", "demo"])
 
     def test_unknown_command_suggests_the_nearest(self):
         self.refuse("trian", says=["trian", "did you mean 'train'?"])
