@@ -51,7 +51,7 @@ Tokenizer Tokenizer::load(const fs::path& path) {
     if (!fs::exists(directory / merges))
       throw Error((directory / vocab).string(), fmt::format("stands without its {}", merges), "fetch both files");
     Json tokenizer = completed(read_bpe_files(directory / vocab, directory / merges, config));
-    return from_json(tokenizer, config, (directory / vocab).string());
+    return from_json(tokenizer, config, fmt::format("{} with {}", (directory / vocab).string(), merges));
   }
   if (present("vocab.txt")) {
     Json tokenizer = completed(read_word_files(directory / "vocab.txt", config));

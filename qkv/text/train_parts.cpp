@@ -41,13 +41,24 @@ Tokenizer assemble(const Json& model, const Json& parts, const TrainOptions& opt
     tokenizer["added_tokens"].push_back(
         {{"id", id_of(name)}, {"content", name}, {"special", true}, {"normalized", false}});
   Json config = Json::object();
-  const std::pair<const char*, const char*> named[] = {
-      {"[CLS]", "cls_token"}, {"[SEP]", "sep_token"}, {"[PAD]", "pad_token"}, {"[MASK]", "mask_token"}};
-  for (const auto& [name, role] : named)
-    if (std::find(names.begin(), names.end(), name) != names.end()) config[role] = name;
-  if (config.empty() && !options.special_tokens.empty())
-    config["bos_token"] = config["eos_token"] = config["pad_token"] = options.special_tokens[0];
   if (!unknown.empty()) config["unk_token"] = unknown;
+  const std::pair<const char*, const char*> roles[] = {{"[PAD]", "pad_token"},
+                                                       {"[UNK]", "unk_token"},
+                                                       {"[CLS]", "cls_token"},
+                                                       {"[SEP]", "sep_token"},
+                                                       {"[MASK]", "mask_token"}};
+  const auto is_special = [&](const std::string& token) {
+    return std::find(names.begin(), names.end(), token) != names.end();
+  };
+  const bool first_ends_text = !options.special_tokens.empty() &&
+                               std::none_of(std::begin(roles), std::end(roles),
+                                            [&](const auto& role) { return options.special_tokens[0] == role.first; });
+  if (first_ends_text) config["bos_token"] = config["eos_token"] = config["pad_token"] = options.special_tokens[0];
+  for (const auto& [token, role] : roles)
+    if (is_special(token)) config[role] = token;
+  if (is_special("[CLS]") && is_special("[SEP]"))
+    tokenizer["post_processor"] = {
+        {"type", "BertProcessing"}, {"cls", {"[CLS]", id_of("[CLS]")}}, {"sep", {"[SEP]", id_of("[SEP]")}}};
   return Tokenizer::from_json(tokenizer, config, "tokenizer train");
 }
 

@@ -18,7 +18,8 @@ void report(const TrainOptions& options, std::string_view stage, int64_t done, i
 Json vocabulary_json(const Vocabulary& vocabulary);
 
 // The tokenizer of a model and the `parts` around it ("normalizer", "pre_tokenizer", ...), with the special tokens; the
-// first one ends a text, unless they have roles by name, as [CLS] does. `unknown` is special too.
+// first one ends a text, unless it is [PAD], [UNK], [CLS], [SEP] or [MASK], which have BERT's roles. `unknown` is
+// special.
 Tokenizer assemble(const Json& model, const Json& parts, const TrainOptions& options, const std::string& unknown = "");
 
 // The pieces that the "normalizer" and "pre_tokenizer" of `parts` make of the texts, and how often each comes. The

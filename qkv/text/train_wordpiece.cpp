@@ -18,14 +18,14 @@ constexpr std::string_view prefix = "##";
 Tokenizer train_wordpiece(std::span<const std::string_view> texts, const TrainOptions& options) {
   check_training_texts(texts);
   const std::string unknown = "[UNK]";
-  Json parts = {{"normalizer",
-                 {{"type", "BertNormalizer"},
-                  {"clean_text", true},
-                  {"handle_chinese_chars", true},
-                  {"strip_accents", nullptr},
-                  {"lowercase", options.lowercase}}},
-                {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
-                {"decoder", {{"type", "WordPiece"}, {"prefix", prefix}, {"cleanup", true}}}};
+  const Json parts = {{"normalizer",
+                       {{"type", "BertNormalizer"},
+                        {"clean_text", true},
+                        {"handle_chinese_chars", true},
+                        {"strip_accents", nullptr},
+                        {"lowercase", options.lowercase}}},
+                      {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
+                      {"decoder", {{"type", "WordPiece"}, {"prefix", prefix}, {"cleanup", true}}}};
   report(options, "counting words", 0, 1);
   const std::map<std::string, int64_t> words = count_pieces(texts, parts);
   report(options, "counting words", 1, 1);
@@ -63,10 +63,6 @@ Tokenizer train_wordpiece(std::span<const std::string_view> texts, const TrainOp
                       {"continuing_subword_prefix", prefix},
                       {"max_input_chars_per_word", 100},
                       {"vocab", vocabulary_json(found.vocabulary)}};
-  if (found.vocabulary.find("[CLS]") != Vocabulary::none && found.vocabulary.find("[SEP]") != Vocabulary::none)
-    parts["post_processor"] = {{"type", "BertProcessing"},
-                               {"cls", {"[CLS]", found.vocabulary.find("[CLS]")}},
-                               {"sep", {"[SEP]", found.vocabulary.find("[SEP]")}}};
   return assemble(model, parts, options, unknown);
 }
 

@@ -138,7 +138,7 @@ TEST(TokenizerBadInput, Patterns) {
   }
   json["pre_tokenizer"] = {{"type", "Split"}, {"pattern", {{"Regex", R"((a+)+\d)"}}}, {"behavior", "Isolated"}};
   const Tokenizer slow = Tokenizer::from_json(json, {}, "tokenizer.json");
-  EXPECT_MENTIONS(message([&] { slow.encode(std::string(200, 'a') + "b"); }), "failed to match");
+  EXPECT_MENTIONS(message([&] { slow.encode(std::string(200, 'a').append("b")); }), "failed to match");
 }
 
 TEST(TokenizerBadInput, InvalidUtf8NamesThePosition) {

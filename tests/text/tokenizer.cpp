@@ -244,5 +244,21 @@ TEST(Training, BadOptions) {
   EXPECT_THROW(train_unigram(std::span(&text, 1), options), Error);
 }
 
+TEST(TokenizerTraining, SpecialTokensNamedAsBertsHaveItsRoles) {
+  const TrainOptions options{.vocab_size = 280,
+                             .special_tokens = {"<|endoftext|>", "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}};
+  const std::vector<std::string_view> texts = {"words and words"};
+  for (const Tokenizer& tokenizer :
+       {train_bpe(texts, options), train_characters(texts, options), byte_tokenizer(options)}) {
+    const SpecialTokens& special = tokenizer.special();
+    EXPECT_EQ(special.pad, tokenizer.id("[PAD]"));
+    EXPECT_EQ(special.mask, tokenizer.id("[MASK]"));
+    EXPECT_EQ(special.eos, tokenizer.id("<|endoftext|>"));
+    const std::vector<int32_t> ids = tokenizer.encode_ids("words");
+    EXPECT_EQ(ids.front(), special.cls);
+    EXPECT_EQ(ids.back(), special.sep);
+  }
+}
+
 }  // namespace
 }  // namespace qkv

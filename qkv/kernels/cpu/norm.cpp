@@ -36,11 +36,6 @@ HWY_INLINE V only_first(V v, int64_t count) {
 }
 
 template <typename T>
-HWY_INLINE V load_at(const T* x, int64_t i, int64_t count) {
-  return count == lanes() ? load(x + i) : load_part(x + i, count);
-}
-
-template <typename T>
 HWY_INLINE void norm_row(const Norm& a, int64_t row) {
   const int64_t n = a.width;
   const T* s = static_cast<const T*>(a.x) + row * n;
@@ -68,11 +63,7 @@ HWY_INLINE void norm_row(const Norm& a, int64_t row) {
     const V weight = load_at(a.weight, i, count);
     const V result =
         a.bias != nullptr ? hn::MulAdd(normal, weight, load_at(a.bias, i, count)) : hn::Mul(normal, weight);
-    if (count == N) {
-      store(result, y + i);
-    } else {
-      store_part(result, y + i, count);
-    }
+    store_at(result, y, i, count);
   }
   if (a.mean != nullptr) a.mean[row] = mean;
   if (a.rstd != nullptr) a.rstd[row] = rstd;
@@ -97,8 +88,8 @@ HWY_INLINE void norm_backward_row(const NormBackward& a, int64_t row, float* dwe
     const V g = hn::Mul(d, load_at(a.weight, i, count));
     total = hn::Add(total, g);
     dot = hn::MulAdd(g, normal, dot);
-    if (dweight != nullptr) store_part(hn::MulAdd(d, normal, load_at(dweight, i, count)), dweight + i, count);
-    if (dbias != nullptr) store_part(hn::Add(d, load_at(dbias, i, count)), dbias + i, count);
+    if (dweight != nullptr) store_at(hn::MulAdd(d, normal, load_at(dweight, i, count)), dweight, i, count);
+    if (dbias != nullptr) store_at(hn::Add(d, load_at(dbias, i, count)), dbias, i, count);
   }
   const float scale = 1 / static_cast<float>(n);
   const V mean_g = splat(layer ? sum_of(total) * scale : 0);
@@ -111,11 +102,7 @@ HWY_INLINE void norm_backward_row(const NormBackward& a, int64_t row, float* dwe
     const V g = hn::Mul(load_at(dy, i, count), load_at(a.weight, i, count));
     V result = hn::Mul(factor, hn::Sub(hn::Sub(g, mean_g), hn::Mul(normal, mean_dot)));
     if (dsum != nullptr) result = hn::Add(result, load_at(dsum, i, count));
-    if (count == N) {
-      store(result, ds + i);
-    } else {
-      store_part(result, ds + i, count);
-    }
+    store_at(result, ds, i, count);
   }
 }
 
@@ -145,7 +132,8 @@ void norm_backward_on_target(const NormBackward& a) {
 template <typename T>
 void sum_rows_of(const SumRows& a) {
   const int64_t grain = std::max<int64_t>(1, 2 * elementwise_grain / std::max<int64_t>(1, a.width));
-  if (a.width == 1) {  // a plain sum: the lanes run along the rows
+  const int64_t ld = a.ld > 0 ? a.ld : a.width;
+  if (ld == 1) {  // a plain sum: the lanes run along the rows
     PartialRows partial(a.rows, 2 * elementwise_grain, 1);
     partial.run([&](int64_t begin, int64_t end, float* sums) HWY_ATTR {
       sums[0] =
@@ -157,7 +145,7 @@ void sum_rows_of(const SumRows& a) {
   PartialRows partial(a.rows, grain, a.width);
   partial.run([&](int64_t begin, int64_t end, float* sums) HWY_ATTR {
     for (int64_t row = begin; row < end; ++row)
-      map(static_cast<const T*>(a.x) + row * a.width, sums, sums, a.width,
+      map(static_cast<const T*>(a.x) + row * ld, sums, sums, a.width,
           [](V x, V s) HWY_ATTR { return hn::Add(x, s); });
   });
   partial.add_to(a.out, 0, a.width, a.accumulate);
