@@ -143,6 +143,7 @@ std::unique_ptr<PreTokenizer> unicode_scripts() {
   const auto script_of = [](char32_t c) -> int32_t {
     constexpr int table_age = 9;
     if (c == U' ' || unicode_age(c) > table_age) return any;
+    if (c == 0x589 || c == 0x61C) return USCRIPT_COMMON;  // which that table did not yet count as Armenian and Arabic
     UErrorCode status = U_ZERO_ERROR;
     const UScriptCode script = uscript_getScript(static_cast<UChar32>(c), &status);
     if (U_FAILURE(status) || script == USCRIPT_UNKNOWN) return any;

@@ -19,6 +19,7 @@ import tempfile
 import unicodedata
 
 import sentencepiece
+from pydoc_data.topics import topics  # prose that comes with Python
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 import tokenizer_pipelines
@@ -205,8 +206,10 @@ def check_training(tally, qkv, texts, strings):
             tally.check(f"merges of BPE {size}", got["merges"], [list(merge) for merge in expected["merges"]])
             tally.check(f"vocabulary of BPE {size}", got["vocab"], expected["vocab"])
             print(f"BPE training to {size}: {len(expected['merges'])} merges")
-        check_wordpiece(tally, qkv, text, folder)
-        check_unigram(tally, qkv, text, folder)
+        prose = folder / "prose.txt"
+        prose.write_text("\n".join(topics[name] for name in sorted(topics)), encoding="utf-8")
+        check_wordpiece(tally, qkv, prose, folder)
+        check_unigram(tally, qkv, prose, folder)
         for kind in ("bpe", "wordpiece", "unigram", "char", "byte"):
             out = folder / kind
             train_qkv(qkv, kind, out, text, "--vocab-size", "2000")
