@@ -82,7 +82,7 @@ void Model::to_half() {
 Tensor Model::hidden(const Inputs& inputs, Context context) {
   const Tensor ids = flat_rows(inputs.input_ids);
   const int64_t before = context.cache == nullptr ? 0 : context.cache->length();
-  const int64_t limit = spec_.embeddings.positions;
+  const int64_t limit = spec_.embeddings.positions - spec_.embeddings.position_offset;
   if (limit > 0 && !inputs.position_ids && before + ids.size(1) > limit)
     throw Error("input", fmt::format("{} tokens do not fit the model's {} positions", before + ids.size(1), limit),
                 "shorten the text, or train with a longer context");
@@ -94,12 +94,11 @@ Tensor Model::hidden(const Inputs& inputs, Context context) {
 
 Tensor Model::next_logits(const Inputs& inputs, const Context& context) {
   const Tensor h = hidden(inputs, context);
-  return cast(heads_.language_model(heads_.transformed(select(h, 1, h.size(1) - 1))), DType::f32);
+  return cast(heads_.logits(select(h, 1, h.size(1) - 1), context), DType::f32);
 }
 
 std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs, const Context& context) {
   const Tensor h = hidden(inputs, context);
-  const auto language_model = [&] { return heads_.language_model(heads_.transformed(h)); };
   switch (spec_.task) {
     case Task::features: {
       std::vector<std::pair<std::string, Tensor>> results = {{"last_hidden_state", h}};
@@ -108,9 +107,9 @@ std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs,
     }
     case Task::causal_lm:
     case Task::masked_lm:
-      return {{"logits", language_model()}};
+      return {{"logits", heads_.logits(h, context)}};
     case Task::pretraining:
-      return {{"prediction_logits", language_model()},
+      return {{"prediction_logits", heads_.logits(h, context)},
               {"seq_relationship_logits", heads_.next_sentence(heads_.pooled(h))}};
     case Task::question_answering: {
       const Tensor spans = classifier_logits(inputs, h, context);
@@ -146,8 +145,10 @@ Tensor Model::language_model_loss(const Tensor& h, const Tensor& labels, int64_t
     rows = embedding(Tensor::from(shape, places), rows, rows.dtype());
     targets = Tensor::from(shape, kept);
   }
-  return linear_cross_entropy(heads_.transformed(rows), heads_.language_model.weight, heads_.language_model.bias,
-                              targets, scale, context.label_smoothing);
+  if (spec_.heads.logit_softcap > 0)
+    return cross_entropy(heads_.logits(rows, context), targets, scale, context.label_smoothing);
+  return linear_cross_entropy(heads_.transformed(rows, context), heads_.language_model.weight,
+                              heads_.language_model.bias, targets, scale, context.label_smoothing);
 }
 
 Tensor Model::classifier_loss(const Tensor& logits, const Tensor& labels, int64_t rows) const {
@@ -164,6 +165,20 @@ Tensor Model::classifier_loss(const Tensor& logits, const Tensor& labels, int64_
 }
 
 Tensor Model::loss(const Inputs& inputs, const Context& context, LossCounts counts) {
+  const auto& experts = spec_.stack.block.experts;
+  if (!context.training || !experts || experts->balance == 0 || context.routing != nullptr)
+    return task_loss(inputs, context, counts);
+  Context watched = context;
+  std::vector<Routing> routing;
+  watched.routing = &routing;
+  const Tensor loss = task_loss(inputs, watched, counts);
+  // A micro-batch answers for its share of the step.
+  const float share =
+      counts.tokens > 0 ? static_cast<float>(count_targets(inputs.labels)) / static_cast<float>(counts.tokens) : 1.0F;
+  return add(loss, scale(balance_loss(routing, inputs.attention_mask), experts->balance * share));
+}
+
+Tensor Model::task_loss(const Inputs& inputs, const Context& context, LossCounts counts) {
   const Tensor h = hidden(inputs, context);
   const auto need = [](const Tensor& labels, std::string_view name) {
     if (!labels) throw Error("loss", fmt::format("this task needs {}", name));
