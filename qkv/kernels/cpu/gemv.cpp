@@ -3,6 +3,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "qkv/kernels/cpu/gemv.cpp"
 #include "hwy/foreach_target.h"
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/cpu.h"
 #include "qkv/kernels/cpu/dispatch.h"
@@ -48,7 +49,12 @@ HWY_INLINE void dots_of_one(const float* x, int64_t k, const T* w, int64_t ldw, 
   const T* w3 = w + 3 * ldw;
   V a0 = hn::Zero(F()), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
   int64_t i = 0;
+  // The next four rows follow in memory: asking for them now keeps the bus busy across the short rows.
+  const int64_t ahead = 4 * ldw;
   for (; i + 2 * N <= k; i += 2 * N) {
+    for (const T* row : {w0, w1, w2, w3})
+      for (int64_t line = 0; line < 2 * N; line += 64 / static_cast<int64_t>(sizeof(T)))
+        hwy::Prefetch(row + ahead + i + line);
     const V u = load(x + i);
     const V v = load(x + i + N);
     a0 = hn::MulAdd(load(w0 + i), u, a0);

@@ -36,11 +36,6 @@ HWY_INLINE V only_first(V v, int64_t count) {
 }
 
 template <typename T>
-HWY_INLINE V load_at(const T* x, int64_t i, int64_t count) {
-  return count == lanes() ? load(x + i) : load_part(x + i, count);
-}
-
-template <typename T>
 HWY_INLINE void norm_row(const Norm& a, int64_t row) {
   const int64_t n = a.width;
   const T* s = static_cast<const T*>(a.x) + row * n;
@@ -68,11 +63,7 @@ HWY_INLINE void norm_row(const Norm& a, int64_t row) {
     const V weight = load_at(a.weight, i, count);
     const V result =
         a.bias != nullptr ? hn::MulAdd(normal, weight, load_at(a.bias, i, count)) : hn::Mul(normal, weight);
-    if (count == N) {
-      store(result, y + i);
-    } else {
-      store_part(result, y + i, count);
-    }
+    store_at(result, y, i, count);
   }
   if (a.mean != nullptr) a.mean[row] = mean;
   if (a.rstd != nullptr) a.rstd[row] = rstd;
@@ -97,8 +88,8 @@ HWY_INLINE void norm_backward_row(const NormBackward& a, int64_t row, float* dwe
     const V g = hn::Mul(d, load_at(a.weight, i, count));
     total = hn::Add(total, g);
     dot = hn::MulAdd(g, normal, dot);
-    if (dweight != nullptr) store_part(hn::MulAdd(d, normal, load_at(dweight, i, count)), dweight + i, count);
-    if (dbias != nullptr) store_part(hn::Add(d, load_at(dbias, i, count)), dbias + i, count);
+    if (dweight != nullptr) store_at(hn::MulAdd(d, normal, load_at(dweight, i, count)), dweight, i, count);
+    if (dbias != nullptr) store_at(hn::Add(d, load_at(dbias, i, count)), dbias, i, count);
   }
   const float scale = 1 / static_cast<float>(n);
   const V mean_g = splat(layer ? sum_of(total) * scale : 0);
@@ -111,11 +102,7 @@ HWY_INLINE void norm_backward_row(const NormBackward& a, int64_t row, float* dwe
     const V g = hn::Mul(load_at(dy, i, count), load_at(a.weight, i, count));
     V result = hn::Mul(factor, hn::Sub(hn::Sub(g, mean_g), hn::Mul(normal, mean_dot)));
     if (dsum != nullptr) result = hn::Add(result, load_at(dsum, i, count));
-    if (count == N) {
-      store(result, ds + i);
-    } else {
-      store_part(result, ds + i, count);
-    }
+    store_at(result, ds, i, count);
   }
 }
 

@@ -38,18 +38,6 @@ void over_all(std::span<const OptimizerTensor> tensors, const Body& body) {
   });
 }
 
-HWY_INLINE V load_at(const float* x, int64_t i, int64_t count) {
-  return count == lanes() ? load(x + i) : load_part(x + i, count);
-}
-template <typename T>
-HWY_INLINE void store_at(V v, T* x, int64_t i, int64_t count) {
-  if (count == lanes()) {
-    store(v, x + i);
-  } else {
-    store_part(v, x + i, count);
-  }
-}
-
 // Calls step(i, count, parameter, gradient) for each vector of a tensor and stores the parameter it returns.
 template <typename Step>
 HWY_INLINE void for_each_vector(const OptimizerTensor& t, float gradient_scale, const Step& step) {

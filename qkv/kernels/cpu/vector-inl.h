@@ -55,6 +55,20 @@ HWY_INLINE void store_part(V v, T* p, int64_t n) {
   std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(T));
 }
 
+// Element i on: a whole vector, or the first `count` < lanes() elements of one.
+template <typename T>
+HWY_INLINE V load_at(const T* x, int64_t i, int64_t count) {
+  return count == lanes() ? load(x + i) : load_part(x + i, count);
+}
+template <typename T>
+HWY_INLINE void store_at(V v, T* x, int64_t i, int64_t count) {
+  if (count == lanes()) {
+    store(v, x + i);
+  } else {
+    store_part(v, x + i, count);
+  }
+}
+
 HWY_INLINE V splat(float x) { return hn::Set(F(), x); }
 HWY_INLINE float sum_of(V v) { return hn::GetLane(hn::SumOfLanes(F(), v)); }
 HWY_INLINE float max_of(V v) { return hn::GetLane(hn::MaxOfLanes(F(), v)); }
