@@ -14,6 +14,7 @@ namespace {
 struct Options {
   std::string directory;
   bool families = false;
+  bool markdown = false;
   bool devices = false;
   bool json = false;
 };
@@ -71,11 +72,16 @@ void add_info(CLI::App& app) {
   auto options = std::make_shared<Options>();
   command->add_option("directory", options->directory, "a Hugging Face model directory");
   command->add_flag("--families", options->families, "list the families of models");
+  command->add_flag("--markdown", options->markdown, "the families as docs/families.md has them");
   command->add_flag("--devices", options->devices, "list the devices and their kernels");
   command->add_flag("--json", options->json, "as JSON");
   command->footer("Example:\n  qkv info runs/shakespeare");
   command->callback([options] {
-    if (options->families) print_families();
+    if (options->families && options->markdown) {
+      fmt::print("{}", families_markdown());
+    } else if (options->families) {
+      print_families();
+    }
     if (options->devices) print_devices();
     if (!options->directory.empty()) print_model(*options);
     if (!options->families && !options->devices && options->directory.empty())

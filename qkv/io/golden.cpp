@@ -129,6 +129,7 @@ Inputs inputs_of(const Safetensors& golden, const std::string& prefix, const Spe
   inputs.token_type_ids = ids_of(golden, prefix + "token_type_ids");
   inputs.position_ids = ids_of(golden, prefix + "position_ids");
   inputs.next_sentence = ids_of(golden, prefix + "next_sentence_label");
+  if (!inputs.next_sentence) inputs.next_sentence = ids_of(golden, prefix + "sentence_order_label");
   inputs.start_positions = ids_of(golden, prefix + "start_positions");
   inputs.end_positions = ids_of(golden, prefix + "end_positions");
   if (golden.contains(prefix + "labels")) {
@@ -184,7 +185,7 @@ void compare_run(Model& model, const Safetensors& golden, const std::string& pre
   const bool per_position =
       model.spec().task != Task::sequence_classification && model.spec().task != Task::multiple_choice;
   for (const auto& [name, value] : outputs) {
-    const bool masked = per_position && name != "seq_relationship_logits" && name != "pooler_output";
+    const bool masked = per_position && name != model.spec().heads.sentence_logits && name != "pooler_output";
     comparison.add(prefix + name, value, masked ? visible : std::vector<uint8_t>(), 1);
   }
   for (const auto& [name, value] : listener.seen)

@@ -91,4 +91,42 @@ ModelDescription describe(const Spec& spec) {
   return description;
 }
 
+std::string families_markdown() {
+  std::string text =
+      "# Families\n\n"
+      "Written by `qkv info --families --markdown`. A family is a mapping in `qkv/models/families/`: from a Hugging "
+      "Face\n"
+      "`config.json` to a Spec, and from its weights' names to ours. The parts named are those of a new model of "
+      "it.\n\n"
+      "| type | name | paper | parts |\n| --- | --- | --- | --- |\n";
+  for (const Family* family : all_families()) {
+    const Sizes sizes{.vocab = 1000, .context = 512, .layers = 4, .heads = 8, .width = 256};
+    const Spec spec = spec_of(Config(family->config(sizes), "families"));
+    const BlockSpec& block = spec.stack.block;
+    const AttentionSpec& a = spec.stack.layer(spec.stack.distinct() - 1).attention;
+    std::vector<std::string> parts;
+    parts.emplace_back(a.causal ? "decoder" : "encoder");
+    parts.push_back(block.residual == Residual::post_norm  ? "post-norm"
+                    : block.residual == Residual::parallel ? "parallel branches"
+                                                           : "pre-norm");
+    parts.push_back(norm_words(block.norm));
+    if (block.branch_norm) parts.emplace_back("norms behind branches");
+    if (spec.embeddings.positions > 0)
+      parts.emplace_back(spec.embeddings.position_kind == EmbeddingsSpec::Positions::learned ? "learned positions"
+                                                                                             : "sinusoidal positions");
+    if (a.rotary) parts.emplace_back(a.rotary->dim < a.head_dim ? "partial rotary positions" : "rotary positions");
+    if (a.rotary && a.rotary->interleaved) parts.emplace_back("turned in pairs");
+    if (a.alibi != 0) parts.emplace_back("ALiBi");
+    if (a.kv_heads < a.heads) parts.emplace_back("shared key heads");
+    if (!spec.stack.varied.empty()) parts.emplace_back("layers that differ");
+    if (!spec.stack.order.empty()) parts.emplace_back("layers that share blocks");
+    if (a.head_norm) parts.emplace_back("query and key norms");
+    if (a.softcap > 0) parts.emplace_back("capped scores");
+    if (block.experts) parts.emplace_back("experts");
+    parts.push_back(std::string(name_of(block.feed_forward.activation)) + (block.feed_forward.gated ? ", gated" : ""));
+    text += fmt::format("| `{}` | {} | {} | {} |\n", family->type, family->name, family->paper, fmt::join(parts, "; "));
+  }
+  return text;
+}
+
 }  // namespace qkv

@@ -64,6 +64,7 @@ class Model {
   Tensor task_loss(const Inputs& inputs, const Context& context, LossCounts counts);
   Tensor language_model_loss(const Tensor& h, const Tensor& labels, int64_t tokens, const Context& context) const;
   Tensor classifier_loss(const Tensor& logits, const Tensor& labels, int64_t rows) const;
+  Tensor detector_loss(const Tensor& h, const Inputs& inputs, int64_t tokens, const Context& context) const;
   Tensor classifier_logits(const Inputs& inputs, const Tensor& h, const Context& context) const;
 
   Spec spec_;

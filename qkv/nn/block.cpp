@@ -19,8 +19,8 @@ AddNorm add_norm(const Norm& norm, const Stream& x, int64_t layer, std::string_v
 
 Tensor Stream::value() const { return branch ? add(stream, branch) : stream; }
 
-Block::Block(int64_t width, const BlockSpec& block_spec)
-    : spec(block_spec), norm1(width, spec.norm), attention(width, spec.attention) {
+Block::Block(int64_t width, const BlockSpec& block_spec) : spec(block_spec), attention(width, spec.attention) {
+  if (spec.first_norm) norm1 = Norm(width, spec.norm);
   if (!spec.shared_norm) norm2 = Norm(width, spec.norm);
   if (spec.experts) {
     experts = Experts(width, spec.feed_forward, *spec.experts);
@@ -54,7 +54,8 @@ Stream Block::operator()(Stream x, int64_t layer, const Context& context, const 
         context.tap(layer, "hook_resid_mid", norm1.add(attend(input, layer, context, shared), input).y);
     return {context.tap(layer, "hook_resid_post", norm2.add(feed(middle, layer, context), middle).y), {}};
   }
-  const AddNorm before = add_norm(norm1, x, layer, "hook_resid_pre", context);
+  const Tensor plain = spec.first_norm ? Tensor() : context.tap(layer, "hook_resid_pre", x.value());
+  const AddNorm before = spec.first_norm ? add_norm(norm1, x, layer, "hook_resid_pre", context) : AddNorm{plain, plain};
   const Tensor h1 = context.tap(layer, "ln1.hook_normalized", before.y);
   Stream result;
   if (spec.residual == Residual::parallel) {
@@ -72,7 +73,7 @@ Stream Block::operator()(Stream x, int64_t layer, const Context& context, const 
 }
 
 void Block::visit(const std::string& prefix, const ParameterVisitor& visitor) {
-  norm1.visit(prefix + ".norm1", visitor);
+  if (spec.first_norm) norm1.visit(prefix + ".norm1", visitor);
   attention.visit(prefix + ".attention", visitor);
   if (spec.branch_norm) attention_norm.visit(prefix + ".attention_norm", visitor);
   if (!spec.shared_norm) norm2.visit(prefix + ".norm2", visitor);

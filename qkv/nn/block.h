@@ -22,6 +22,7 @@ struct BlockSpec {
   AttentionSpec attention;
   FeedForwardSpec feed_forward;
   float dropout = 0;                    // of each branch's output
+  bool first_norm = true;               // pre_norm: false where the embeddings' norm serves (ModernBERT's first layer)
   bool shared_norm = false;             // parallel: one norm feeds both branches (GPT-J, Phi)
   std::optional<NormSpec> branch_norm;  // of each branch's output, before it is added (Gemma 2)
   std::optional<ExpertsSpec> experts;   // of the feed-forward

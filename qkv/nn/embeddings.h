@@ -16,6 +16,7 @@ struct EmbeddingsSpec {
   float scale = 1;              // of the tokens' embeddings
   int64_t positions = 0;        // absolute positions; 0 = none
   int64_t position_offset = 0;  // rows of the table before position 0's
+  bool skip_padding = false;    // positions count tokens other than padding_id only (RoBERTa)
   enum class Positions : uint8_t { learned, sinusoidal };
   Positions position_kind = Positions::learned;
   int64_t token_types = 0;  // segments; 0 = none

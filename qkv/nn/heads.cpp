@@ -8,10 +8,10 @@ namespace qkv {
 
 Heads::Heads(int64_t vocab, int64_t width, const HeadsSpec& heads_spec, const Tensor& token_embedding)
     : spec(heads_spec) {
+  const int64_t inner = spec.transform && spec.transform_width > 0 ? spec.transform_width : width;
+  if (spec.transform) transform = Linear(width, inner, spec.transform_bias);
+  if (spec.transform_norm) transform_norm = Norm(inner, *spec.transform_norm);
   if (spec.language_model) {
-    const int64_t inner = spec.transform && spec.transform_width > 0 ? spec.transform_width : width;
-    if (spec.transform) transform = Linear(width, inner, spec.transform_bias);
-    if (spec.transform_norm) transform_norm = Norm(inner, *spec.transform_norm);
     if (spec.tied) {
       language_model.weight = token_embedding;
     } else {
@@ -35,16 +35,16 @@ Tensor Heads::logits(const Tensor& h, const Context& context) const {
   return scale(activate(scale(x, 1 / spec.logit_softcap), Activation::tanh), spec.logit_softcap);
 }
 
-Tensor Heads::pooled(const Tensor& h) const { return pooler(select(h, 1, 0), Activation::tanh); }
+Tensor Heads::pooled(const Tensor& h) const { return pooler(select(h, 1, 0), spec.pooler_activation); }
 
 Tensor Heads::classified(const Tensor& h, const Context& context) const {
   return classifier(qkv::dropout(h, context.training ? spec.dropout : 0, context.dropout_key(-1, 1)));
 }
 
 void Heads::visit(const std::string& prefix, const ParameterVisitor& visitor) {
+  if (spec.transform) transform.visit(prefix + "transform", visitor);
+  if (spec.transform_norm) transform_norm.visit(prefix + "transform_norm", visitor);
   if (spec.language_model) {
-    if (spec.transform) transform.visit(prefix + "transform", visitor);
-    if (spec.transform_norm) transform_norm.visit(prefix + "transform_norm", visitor);
     if (!spec.tied) visitor(prefix + "language_model.weight", language_model.weight, Role::matrix);
     if (language_model.bias) visitor(prefix + "language_model.bias", language_model.bias, Role::bias);
   }

@@ -6,6 +6,7 @@
 #include "qkv/nn/norm.h"
 
 #include <optional>
+#include <string>
 
 namespace qkv {
 
@@ -19,9 +20,11 @@ struct HeadsSpec {
   bool transform_bias = true;
   std::optional<NormSpec> transform_norm;  // and a norm
   float logit_softcap = 0;                 // > 0: logits x become softcap tanh(x / softcap) (Gemma 2)
-  // First position through a dense layer and tanh (BERT's pooler).
+  // First position through a dense layer and an activation (BERT's pooler).
   bool pooler = false;
-  bool next_sentence = false;  // two classes from the pooled vector
+  Activation pooler_activation = Activation::tanh;
+  bool next_sentence = false;                               // two classes from the pooled vector
+  std::string sentence_logits = "seq_relationship_logits";  // their name among the outputs
   // Classifier over the pooled vector, every position, or choices.
   int64_t labels = 0;
   enum class Problem : uint8_t { single_label, multi_label, regression };

@@ -7,7 +7,7 @@
 namespace qkv {
 
 Stack::Stack(const StackSpec& stack_spec) : spec(stack_spec) {
-  for (int64_t i = 0; i < spec.layers; ++i) blocks.emplace_back(spec.width, spec.layer(i));
+  for (int64_t i = 0; i < spec.distinct(); ++i) blocks.emplace_back(spec.width, spec.layer(i));
   if (spec.final_norm) final_norm = Norm(spec.width, *spec.final_norm);
 }
 
@@ -29,7 +29,7 @@ Tensor Stack::operator()(const Tensor& x, const Context& context) const {
   const int64_t length = before + x.size(1);
   Stream stream{x, {}};
   for (int64_t i = 0; i < spec.layers; ++i) {
-    const Block& block = blocks[static_cast<size_t>(i)];
+    const Block& block = blocks[static_cast<size_t>(spec.order.empty() ? i : spec.order[static_cast<size_t>(i)])];
     const auto& rotary = block.spec.attention.rotary;
     const LayerInputs shared{.rotary = rotary ? table_for(*rotary, length) : nullptr};
     if (context.checkpoint && context.training) {

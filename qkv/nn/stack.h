@@ -3,6 +3,7 @@
 
 #include "qkv/nn/block.h"
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -14,9 +15,12 @@ struct StackSpec {
   int64_t max_positions = 0;
   BlockSpec block;                // of every layer, unless
   std::vector<BlockSpec> varied;  // layers differ: then one each. Widths, heads and head_dim stay the same.
+  std::vector<int64_t> order;     // which block each layer is, where layers share theirs (ALBERT); empty: its own
+  int64_t blocks_together = 1;    // shared blocks that always follow each other
   std::optional<NormSpec> final_norm;
 
   const BlockSpec& layer(int64_t i) const { return varied.empty() ? block : varied[static_cast<size_t>(i)]; }
+  int64_t distinct() const { return order.empty() ? layers : 1 + *std::max_element(order.begin(), order.end()); }
   // Sets `varied`: change(i, block) makes of the common block the one of layer i.
   template <typename Change>
   void vary(Change&& change) {
