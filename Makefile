@@ -1,25 +1,31 @@
 # The front door. `make demo` and `make test` work on a bare Debian 12 or Ubuntu 24.04.
-.PHONY: demo build test bench parity sanitize fuzz format check-format tidy install deps clean
+.PHONY: demo program build configure test bench parity sanitize fuzz format check-format tidy install deps clean
 BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 
 # Trains a small GPT for about a minute and lets it write. TEXT=path uses your own file or folder.
-demo: build
+demo: program
 	$(BUILD)/qkv demo $(if $(TEXT),"$(TEXT)")
 
-build: deps
-	cmake -S . -B $(BUILD) -G Ninja $(if $(wildcard $(BUILD)/build.ninja),,-DCMAKE_BUILD_TYPE=Release) > /dev/null
+# The program and the library; `build` makes the tests too.
+program: configure
+	cmake --build $(BUILD) -j $(JOBS) --target qkv_program
+
+build: configure
 	cmake --build $(BUILD) -j $(JOBS)
+
+configure: deps
+	@cmake -S . -B $(BUILD) -G Ninja $(if $(wildcard $(BUILD)/build.ninja),,-DCMAKE_BUILD_TYPE=Release) > /dev/null
 
 test: build
 	scripts/run-tests $(BUILD)
 
-bench: build
+bench: program
 	scripts/with-python bench/run $(BUILD)/qkv
 
-parity: build
+parity: program
 	scripts/with-python tests/parity/run $(BUILD)/qkv
 
 sanitize: deps
@@ -37,7 +43,7 @@ check-format:
 tidy: build
 	scripts/tidy $(BUILD)
 
-install: build
+install: program
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
 deps:

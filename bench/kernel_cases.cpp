@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace qkv {
 namespace {
 
@@ -152,6 +154,17 @@ void add_rows(std::vector<KernelCase>& cases) {
                                          .accumulate = accumulate});
                            return std::vector<Tensor>{out};
                          }});
+      const Tensor spaced = random({rows, width + 5}, type, 6);
+      cases.push_back({fmt::format("sum_rows {} strided", label), f32_tolerance, 0, 0, false, [=](const KernelSet& set) {
+                         const Tensor out = copy_of(weight);
+                         set.sum_rows({.rows = rows,
+                                       .width = width,
+                                       .ld = width + 5,
+                                       .x = spaced.raw(),
+                                       .type = type,
+                                       .out = out.data<float>()});
+                         return std::vector<Tensor>{out};
+                       }});
       for (const NormKind kind : {NormKind::layer, NormKind::rms})
         for (const bool fused : {false, true}) {
           const char* name = kind == NormKind::layer ? "layer_norm" : "rms_norm";

@@ -97,11 +97,13 @@ void bench_train(const Options& options) {
   Optimizer optimizer(model, {.beta2 = 0.99F});
   const Inputs inputs = random_inputs(model.spec(), options.batch, options.length);
   std::vector<double> times;
+  double last_loss = 0;
   for (int64_t i = 0; i < options.repeat + 2; ++i) {
     const double time = seconds([&] {
       const Tensor loss = model.loss(inputs, {.compute = dtype, .training = true});
       backward(loss);
       optimizer.step(3e-4F, static_cast<float>(std::min(1.0, 1 / optimizer.gradient_norm())));
+      last_loss = loss.to_vector<float>().front();
     });
     if (i >= 2) times.push_back(time);
   }
@@ -111,7 +113,8 @@ void bench_train(const Options& options) {
       training_cost(model, options.batch, options.length, dtype, 2, false).flops_per_token * tokens / time;
   fmt::print("{}\n", Json{{"tokens_per_second", tokens / time},
                           {"seconds", time},
-                          {"fastest", *std::min_element(times.begin(), times.end())},
+                          {"step_seconds", times},
+                          {"loss", last_loss},
                           {"flops", flops},
                           {"peak_memory", memory_use().peak}}
                          .dump());
@@ -141,14 +144,18 @@ void bench_generate(const Options& options) {
       decode.push_back(written);
     }
   }
-  fmt::print("{}\n",
-             Json{{"prefill_tokens_per_second", median(prefill)}, {"decode_tokens_per_second", median(decode)}}.dump());
+  fmt::print("{}\n", Json{{"prefill_tokens_per_second", median(prefill)},
+                          {"decode_tokens_per_second", median(decode)},
+                          {"prefill_samples", prefill},
+                          {"decode_samples", decode}}
+                         .dump());
 }
 
 }  // namespace
 
 void add_bench(CLI::App& app) {
   CLI::App* command = app.add_subcommand("bench", "time kernels, training and generation");
+  command->group("Checks");
   command->require_subcommand(1);
   auto o = std::make_shared<Options>();
   const auto sizes = [&](CLI::App& sub) {
@@ -181,7 +188,7 @@ void add_bench(CLI::App& app) {
   generate->add_option("--tokens", o->tokens, "tokens to write")->capture_default_str()->check(CLI::Range(2, 1 << 20));
   generate->callback([o] { bench_generate(*o); });
   command->footer(
-      "Example:\n  qkv bench ops --filter attention\n  qkv bench train --layers 6 --heads 6 --width 384 --vocab 65 "
+      "Examples:\n  qkv bench ops --filter attention\n  qkv bench train --layers 6 --heads 6 --width 384 --vocab 65 "
       "--batch 8 --length 256 --dtype bf16");
 }
 

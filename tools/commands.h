@@ -15,9 +15,14 @@ void apply_config(CLI::App& command);
 
 // Reads such a file at once: what it says for options that the command line left open.
 void read_options(CLI::App& command, const std::string& path);
+// The same from the file's content.
+void read_options_text(CLI::App& command, const std::string& text, const std::string& path);
 
 // The command's options as TOML, defaults included: what a run writes beside its results.
 std::string effective_config(const CLI::App& command);
+
+// Sets an option as if it had been given.
+void set_option(CLI::App& command, const std::string& name, const std::string& value);
 
 // --threads, for every command that computes.
 void add_threads_option(CLI::App& command);

@@ -16,21 +16,23 @@ namespace {
 struct Options {
   std::vector<std::string> text;
   std::string out = "runs/demo";
-  int64_t steps = 500;
+  double seconds = 45;
+  int64_t steps = 0;
 };
 
-// The project's own sources and pages.
+// The project's own pages and sources.
 std::vector<std::string> own_text() {
   const fs::path root = QKV_SOURCE_DIR;
-  std::vector<std::string> folders;
-  for (const char* name : {"qkv", "tools", "docs"})
-    if (fs::is_directory(root / name)) folders.push_back((root / name).string());
-  if (folders.empty())
+  std::vector<std::string> names;
+  for (const char* name : {"README.md", "docs", "qkv", "bench", "tests/*/*.cpp", "examples", "tools"})
+    if (fs::exists(root / fs::path(name).begin()->string())) names.push_back((root / name).string());
+  if (!fs::is_directory(root / "qkv"))
     throw Error("demo", "the project's sources are not where this program was built", "name a text: qkv demo PATH");
-  return folders;
+  return names;
 }
 
-void write_sample(const std::string& directory) {
+// Without a prompt the model starts where a text starts.
+void write_sample(const std::string& directory, const std::string& prompt) {
   const LoadedModel loaded = load_model(directory, {.in_place = true});
   const Tokenizer tokenizer = Tokenizer::load(directory);
   const SpecialTokens& special = tokenizer.special();
@@ -39,10 +41,14 @@ void write_sample(const std::string& directory) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);
   };
-  fmt::print("\nA sample:\n\n");
+  fmt::print("\nWhat it writes now:\n\n");
+  std::fflush(stdout);
   Generator generator(*loaded.model, DType::f32);
-  GenerationOptions options{.max_new_tokens = 200, .sample = true, .temperature = 0.8F, .top_k = 50, .seed = 1};
-  generator.generate({{special.eos.value_or(0)}}, options, [&](size_t, int32_t token) {
+  GenerationOptions options{.max_new_tokens = 200, .sample = true, .temperature = 0.7F, .top_k = 50, .seed = 1};
+  std::vector<int32_t> ids = tokenizer.encode_ids(prompt, {.add_special_tokens = false});
+  if (ids.empty()) ids.push_back(special.eos.value_or(0));
+  print(prompt);
+  generator.generate({ids}, options, [&](size_t, int32_t token) {
     print(decoder.push(token));
     return true;
   });
@@ -62,15 +68,17 @@ void demo(const Options& options) {
   run.rates.lowest = 2e-4;
   run.rates.warmup = 50;
   run.options.steps = options.steps;
-  run.options.eval_every = std::max<int64_t>(1, options.steps / 5);
+  run.options.eval_every = (options.steps + 7) / 8;
+  run.seconds = options.steps > 0 ? 0 : options.seconds;
   run.eval_batches = 20;
   const TrainResult result = run_training(run, "");
   if (result.interrupted) throw CLI::RuntimeError(130);
-  write_sample(options.out);
+  write_sample(options.out, options.text.empty() ? "Tensor " : "");
   fmt::print(
-      "\nThe model is in {0} (a Hugging Face directory); its loss curves are in {0}/report.html.\nNext:\n"
-      "  build/qkv generate {0} --prompt \"The tensor\"\n  build/qkv info {0}\n  build/qkv train YOUR.txt --out "
-      "runs/mine    (qkv train --help)\n",
+      "\n{0} is now a Hugging Face model directory. Look at its loss curves in {0}/report.html, or go on:\n\n"
+      "  build/qkv generate {0} --prompt \"The tensor\"      let it write\n"
+      "  build/qkv info {0}                               see its architecture\n"
+      "  build/qkv train YOUR.txt --out runs/mine              train on a text of yours\n",
       options.out);
 }
 
@@ -78,14 +86,18 @@ void demo(const Options& options) {
 
 void add_demo(CLI::App& app) {
   CLI::App* command = app.add_subcommand("demo", "train a small GPT for a minute and let it write");
+  command->group("Start here");
   auto options = std::make_shared<Options>();
   command->add_option("text", options->text, "files or folders to learn from (default: this project's own sources)")
       ->type_name("PATH");
   command->add_option("--out", options->out, "directory of the run; an earlier demo there is replaced")
       ->capture_default_str();
-  command->add_option("--steps", options->steps, "training steps")->capture_default_str()->check(CLI::PositiveNumber);
+  command->add_option("--seconds", options->seconds, "train for about so long")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--steps", options->steps, "train for exactly so many steps instead")->check(CLI::PositiveNumber);
   add_threads_option(*command);
-  command->footer("Example:\n  qkv demo\n  qkv demo my-notes/");
+  command->footer("Examples:\n  qkv demo\n  qkv demo my-notes/");
   command->callback([options] { demo(*options); });
 }
 

@@ -5,6 +5,7 @@
 #include "qkv/io/hugging_face.h"
 #include "qkv/text/tokenizer.h"
 #include "tools/commands.h"
+#include "tools/support/checks.h"
 #include "tools/support/signals.h"
 
 #include <fmt/format.h>
@@ -110,6 +111,8 @@ void generate(const Options& options) {
                             : options.early_stopping == "never" ? EarlyStopping::never
                                                                 : EarlyStopping::no;
 
+  check_options(settings);
+
   const std::vector<std::string> prompts = prompts_of(options);
   std::vector<std::vector<int32_t>> ids;
   for (const std::string& prompt : prompts) ids.push_back(encode_prompt(tokenizer, prompt));
@@ -151,6 +154,7 @@ void generate(const Options& options) {
         fmt::print("{}{}{}\n", p + r > 0 ? "---\n" : "", prompts[p], writer.text());
       }
     }
+  std::fflush(stdout);
   if (!options.quiet) print_times(generator.times());
 }
 
@@ -158,48 +162,62 @@ void generate(const Options& options) {
 
 void add_generate(CLI::App& app) {
   CLI::App* command = app.add_subcommand("generate", "let a language model write");
+  command->group("Models");
   auto o = std::make_shared<Options>();
   GenerationOptions& g = o->generation;
   g.temperature = 0.8F;
   g.top_k = 200;
   command->add_option("model", o->directory, "a model directory")->required()->type_name("DIR");
-  command->add_option("-p,--prompt", o->prompts, "what the text begins with; several prompts make a batch")
+  command->add_option("-p,--prompt", o->prompts, "what the text begins with; given several times: a batch")
       ->type_name("TEXT")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command->add_option("--prompt-file", o->prompt_file, "read the prompt from this file (-: standard input)");
+  command->add_option("--prompt-file", o->prompt_file, "read the prompt from a file (-: standard input)")
+      ->type_name("FILE");
+  std::string group = "Options";
   const auto number = [&](const char* name, auto& value, const char* help) {
-    return command->add_option(name, value, help)->capture_default_str();
+    return command->add_option(name, value, help)->capture_default_str()->group(group);
   };
-  number("-n,--max-new-tokens", g.max_new_tokens, "tokens at most");
-  number("--min-new-tokens", g.min_new_tokens, "no end before so many");
-  command->add_flag("--greedy", o->greedy, "always the likeliest token");
-  number("--temperature", g.temperature, "above 1 wilder, below 1 tamer");
-  number("--top-k", g.top_k, "only the k likeliest tokens (0: all)");
-  number("--top-p", g.top_p, "only the likeliest tokens up to this probability");
-  number("--min-p", g.min_p, "only tokens at least this share as likely as the likeliest");
-  number("--typical-p", g.typical_p, "only the most typical tokens up to this probability");
-  number("--repetition-penalty", g.repetition_penalty, "above 1 makes seen tokens less likely");
-  number("--frequency-penalty", g.frequency_penalty, "for each time a token was generated");
-  number("--presence-penalty", g.presence_penalty, "once for a generated token");
-  number("--no-repeat-ngram", g.no_repeat_ngram_size, "never the same n tokens twice");
-  number("--beams", g.num_beams, "beam search with so many beams");
-  number("--length-penalty", g.length_penalty, "beam search: above 0 favours long texts");
-  number("--early-stopping", o->early_stopping, "beam search: when to stop")
-      ->check(CLI::IsMember({"no", "yes", "never"}));
-  number("--return-sequences", g.num_return_sequences, "continuations a prompt");
-  command->add_option("--stop", g.stop, "end before this string")
+  number("-n,--max-new-tokens", g.max_new_tokens, "write at most so many tokens");
+  number("--min-new-tokens", g.min_new_tokens, "do not end before so many");
+  command->add_option("--stop", g.stop, "end before this string; may be given several times")
       ->type_name("TEXT")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  number("--seed", g.seed, "of the sampling");
   command->add_flag("--ignore-end", o->ignore_end, "go on after end-of-text tokens");
-  number("--dtype", o->dtype, "weights and activations")->check(CLI::IsMember({"f32", "bf16"}));
-  command->add_flag("--json", o->json, "one JSON object a continuation: text, ids, log probabilities");
-  command->add_flag("-q,--quiet", o->quiet, "no times");
+  number("--return-sequences", g.num_return_sequences, "so many continuations of each prompt");
+  number("--dtype", o->dtype, "type of weights and activations")->check(CLI::IsMember({"f32", "bf16"}));
   add_threads_option(*command);
+
+  group = "Choice of the next token";
+  command->add_flag("--greedy", o->greedy, "always the likeliest token, no chance")->group(group);
+  number("--seed", g.seed, "the same seed gives the same text")->check(at_least(0));
+  number("--temperature", g.temperature, "above 1 wilder, below 1 tamer");
+  number("--top-k", g.top_k, "draw from the k likeliest tokens (0: all)");
+  number("--top-p", g.top_p, "draw from the likeliest tokens that make up this probability");
+  number("--min-p", g.min_p, "draw from tokens at least this share as likely as the likeliest");
+  number("--typical-p", g.typical_p, "draw from the most typical tokens that make up this probability");
+
+  group = "Against repetition";
+  number("--repetition-penalty", g.repetition_penalty, "above 1 makes tokens seen before less likely");
+  number("--frequency-penalty", g.frequency_penalty, "taken off for each time a token was generated");
+  number("--presence-penalty", g.presence_penalty, "taken off once for a token generated before");
+  number("--no-repeat-ngram", g.no_repeat_ngram_size, "never the same n tokens in a row twice (0: may be)");
+
+  group = "Beam search";
+  number("--beams", g.num_beams, "search with so many beams instead of drawing");
+  number("--length-penalty", g.length_penalty, "above 0 favours long texts");
+  number("--early-stopping", o->early_stopping,
+         "stop at the first finished beams: no (likely better ones go on), yes, never")
+      ->check(CLI::IsMember({"no", "yes", "never"}));
+
+  group = "Output";
+  command->add_flag("--json", o->json, "a JSON object per continuation: text, ids, log probabilities")->group(group);
+  command->add_flag("-q,--quiet", o->quiet, "no times on standard error")->group(group);
   command->footer(
-      "Example:\n  qkv generate runs/shakespeare --prompt \"ROMEO:\" --max-new-tokens 200 --temperature 0.8");
+      "Examples:\n  qkv generate runs/demo --prompt \"The tensor\"\n  qkv generate runs/demo -p \"// Returns\" "
+      "--greedy "
+      "--max-new-tokens 40 --json");
   command->callback([o] { generate(*o); });
 }
 

@@ -59,23 +59,26 @@ void print_model(const Options& options) {
   for (const auto& [name, count] : description.parts)
     fmt::print("  {:<12} {:>12}  {:>4.1f} %\n", name, short_count(static_cast<double>(count)),
                100.0 * static_cast<double>(count) / static_cast<double>(description.parameters));
-  fmt::print("in memory    f32 {}B, bf16 {}B\n", short_count(4.0 * static_cast<double>(description.parameters)),
-             short_count(2.0 * static_cast<double>(description.parameters)));
-  fmt::print("key/value cache, a token: f32 {}B, bf16 {}B\n", short_count(description.cache_numbers_per_token * 4),
-             short_count(description.cache_numbers_per_token * 2));
+  const double parameters = static_cast<double>(description.parameters);
+  fmt::print("in memory    f32 {}, bf16 {}\n", short_quantity(4 * parameters, "B"),
+             short_quantity(2 * parameters, "B"));
+  fmt::print("key/value cache of a token: f32 {}, bf16 {}\n",
+             short_quantity(description.cache_numbers_per_token * 4, "B"),
+             short_quantity(description.cache_numbers_per_token * 2, "B"));
 }
 
 }  // namespace
 
 void add_info(CLI::App& app) {
   CLI::App* command = app.add_subcommand("info", "show a model's architecture and size");
+  command->group("Models");
   auto options = std::make_shared<Options>();
-  command->add_option("directory", options->directory, "a Hugging Face model directory");
-  command->add_flag("--families", options->families, "list the families of models");
-  command->add_flag("--markdown", options->markdown, "the families as docs/families.md has them");
-  command->add_flag("--devices", options->devices, "list the devices and their kernels");
-  command->add_flag("--json", options->json, "as JSON");
-  command->footer("Example:\n  qkv info runs/shakespeare");
+  command->add_option("directory", options->directory, "a Hugging Face model directory")->type_name("DIR");
+  command->add_flag("--families", options->families, "list the families of models that qkv knows");
+  command->add_flag("--markdown", options->markdown, "print the families as docs/families.md has them");
+  command->add_flag("--devices", options->devices, "list this machine's devices and their kernels");
+  command->add_flag("--json", options->json, "print JSON");
+  command->footer("Examples:\n  qkv info runs/demo\n  qkv info --families");
   command->callback([options] {
     if (options->families && options->markdown) {
       fmt::print("{}", families_markdown());

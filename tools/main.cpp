@@ -1,11 +1,14 @@
 // qkv VERB ...: finds the verb, turns errors into one message and an exit code.
 #include "qkv/core/error.h"
 #include "tools/commands.h"
+#include "tools/support/help.h"
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <system_error>
 
 namespace qkv {
 #include "commands.inc"
@@ -44,19 +47,43 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, ch
   if (!close.empty() && close != culprit) hint = fmt::format("did you mean '{}'? ", close);
   std::string name = command.get_name().empty() ? "qkv" : command.get_name();
   if (name != "qkv") name = "qkv " + name;
-  std::fprintf(stderr, "qkv: %s\n  try: %s%s --help\n", error.what(), hint.c_str(), name.c_str());
+  std::string what = error.what();
+  if (!left.empty() && !left[0].starts_with("-") && !command.get_subcommands({}).empty())
+    what = fmt::format("there is no command '{}'", left[0]);
+  std::fprintf(stderr, "qkv: %s\n  try: %s%s --help\n", what.c_str(), hint.c_str(), name.c_str());
   return user_mistake;
 }
 
+// What was printed must have arrived: a full disk behind `>` is an error, a reader that has left (`| head`) is not.
+int output_failed(int code) {
+  if (code == EPIPE) return 0;
+  std::fprintf(stderr, "qkv: [standard output] cannot be written: %s\n", std::strerror(code));
+  return user_mistake;
+}
+
+int finish_output(int exit_code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  return output_failed(errno);
+}
+
 int run(int argc, char** argv) {
-  CLI::App app("qkv: train, run and look inside transformers", "qkv");
+  CLI::App app("qkv: the transformer family in one program", "qkv");
+  app.formatter(std::make_shared<qkv::HelpFormatter>());
+  app.set_help_flag("-h,--help", "show this help");
   app.footer(
-      "Example:\n  qkv train notes.txt --out runs/notes\n  qkv generate runs/notes --prompt \"Once\"\n\nqkv VERB "
-      "--help explains a verb.");
+      "Examples:\n"
+      "  qkv demo                                     train a small GPT for a minute\n"
+      "  qkv train notes.txt --out runs/notes         train on a text of yours\n"
+      "  qkv generate runs/notes --prompt \"Once\"     let the model write\n\n"
+      "qkv VERB --help explains a verb and its options.");
   app.require_subcommand(1);
-  app.set_version_flag("--version", "qkv " QKV_VERSION);
-  app.get_formatter()->column_width(34);
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  app.set_version_flag("--version", "qkv " QKV_VERSION, "show the version");
   for (const auto add : qkv::all_commands) add(app);
+  if (argc == 1) {
+    std::fputs(app.help().c_str(), stderr);
+    return user_mistake;
+  }
   try {
     app.parse(argc, argv);
     return 0;
@@ -76,13 +103,15 @@ int main(int argc, char** argv) {
   }
   std::signal(SIGPIPE, SIG_IGN);
   try {
-    return run(argc, argv);
+    return finish_output(run(argc, argv));
   } catch (const qkv::Error& error) {
     std::fprintf(stderr, "qkv: %s\n", error.what());
     return error.exit_code();
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "qkv: out of memory\n  try: a smaller batch, context or model\n");
     return user_mistake;
+  } catch (const std::system_error& error) {  // how fmt::print fails
+    return output_failed(error.code().value());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "qkv: internal error: %s\n", error.what());
     return our_mistake;

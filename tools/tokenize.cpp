@@ -114,21 +114,25 @@ void run(const Options& options) {
 
 void add_tokenize(CLI::App& app) {
   CLI::App* command = app.add_subcommand("tokenize", "show the tokens of a text");
+  command->group("Text");
   auto options = std::make_shared<Options>();
-  command->add_option("tokenizer", options->directory, "a model directory, tokenizer.json, or vocabulary file")
+  command->add_option("tokenizer", options->directory, "a model directory, a tokenizer.json or a vocabulary file")
+      ->type_name("DIR")
       ->required();
   command->add_option("text", options->text, "the text");
   command->add_option("--pair", options->pair, "a second text, for models that take two");
-  command->add_flag("--no-special", options->no_special, "without [CLS], <s> and the like");
+  command->add_flag("--no-special", options->no_special, "leave out [CLS], <s> and the like");
   command->add_flag("--json", options->json, "print ids, tokens and offsets as JSON");
-  command->add_flag("--jsonl", options->json_lines, R"(read lines {"text": ..., "pair": ...}, write one line each)");
+  command->add_flag("--jsonl", options->json_lines,
+                    R"(read lines {"text": ..., "pair": ...} from standard input, write a line each)");
   command->add_flag("--decode", options->decode, "in JSON, also what the ids decode to");
-  command->add_option("--bench", options->bench_file, "measure the encoding of this file on one thread");
-  command->add_option("--repeat", options->repeat, "how often to measure")
+  command->add_option("--bench", options->bench_file, "time the encoding of this file on one thread")
+      ->type_name("FILE");
+  command->add_option("--repeat", options->repeat, "--bench: so many times")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   command->footer(
-      "Offsets count the text's characters.\n\nExample:\n  qkv tokenize models/gpt2 \"Hello, world!\"\n  qkv tokenize "
+      "Offsets count the text's characters.\n\nExamples:\n  qkv tokenize runs/demo \"Hello, world!\"\n  qkv tokenize "
       "models/bert --jsonl < texts.jsonl > tokens.jsonl");
   command->callback([options] { run(*options); });
 }

@@ -51,11 +51,12 @@ void train(const Options& options) {
 
 void add_tokenizer(CLI::App& app) {
   CLI::App* command = app.add_subcommand("tokenizer", "make tokenizers");
+  command->group("Text");
   command->require_subcommand(1);
   CLI::App* training = command->add_subcommand("train", "make a tokenizer from text files");
   auto options = std::make_shared<Options>();
   options->train.progress = print_progress;
-  training->add_option("files", options->files, "UTF-8 text")->check(CLI::ExistingFile);
+  training->add_option("files", options->files, "UTF-8 text")->check(CLI::ExistingFile)->type_name("FILE");
   training->add_option("--kind", options->kind, "bpe (byte-level), char (a token a character) or byte")
       ->capture_default_str()
       ->check(CLI::IsMember({"bpe", "char", "byte"}));
@@ -66,7 +67,9 @@ void add_tokenizer(CLI::App& app) {
       ->add_option("--special", options->train.special_tokens, "a special token (repeatable); the first ends a text")
       ->allow_extra_args(false)
       ->capture_default_str();
-  training->add_option("--out", options->out, "directory for tokenizer.json and tokenizer_config.json")->required();
+  training->add_option("--out", options->out, "directory for tokenizer.json and tokenizer_config.json")
+      ->type_name("DIR")
+      ->required();
   add_threads_option(*training);
   const char* example = "Example:\n  qkv tokenizer train --kind bpe --vocab-size 8000 --out runs/tokenizer book.txt";
   training->footer(example);

@@ -43,10 +43,12 @@ bool verify(const std::string& directory, const Options& options, Json& report) 
 
 void add_verify(CLI::App& app) {
   CLI::App* command = app.add_subcommand("verify", "compare a model with the reference results beside it");
+  command->group("Checks");
   auto options = std::make_shared<Options>();
   command->add_option("directories", options->directories, "model directories with golden.safetensors and golden.json")
-      ->required();
-  command->add_option("--dtype", options->dtype, "compute in f32 or bf16")
+      ->required()
+      ->type_name("DIR");
+  command->add_option("--dtype", options->dtype, "type of weights and activations")
       ->capture_default_str()
       ->check(CLI::IsMember({"f32", "bf16"}));
   command->add_flag("--json", options->json, "print the errors of all tensors as JSON");

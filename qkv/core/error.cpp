@@ -30,7 +30,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 Error::Error(std::string_view where, std::string_view what, std::string_view hint, Kind kind)
-    : std::runtime_error(message(where, what, hint)), where_(where), hint_(hint), kind_(kind) {}
+    : std::runtime_error(message(where, what, hint)), where_(where), reason_(what), hint_(hint), kind_(kind) {}
 
 std::string nearest(std::string_view word, const std::string* candidates, size_t count) {
   const size_t limit = std::max<size_t>(2, word.size() / 3);

@@ -23,12 +23,14 @@ class Error : public std::runtime_error {
   Error(std::string_view where, std::string_view what, std::string_view hint = "", Kind kind = Kind::user);
 
   const std::string& where() const { return where_; }
+  const std::string& reason() const { return reason_; }  // what went wrong, alone
   const std::string& hint() const { return hint_; }
   Kind kind() const { return kind_; }
   int exit_code() const { return kind_ == Kind::user ? 2 : 1; }
 
  private:
   std::string where_;
+  std::string reason_;
   std::string hint_;
   Kind kind_;
 };

@@ -21,6 +21,7 @@ namespace {
     hint = "choose a place you may write to, or fix the permissions";
   if (code == ENOSPC || code == EDQUOT)
     hint = "free some disk space and run the same command again; nothing was overwritten";
+  if (code == EFBIG) hint = "raise the limit on the size of files (ulimit -f); nothing was overwritten";
   throw Error(path.string(), fmt::format("cannot {}: {}", action, std::strerror(code)), hint);
 }
 

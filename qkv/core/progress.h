@@ -16,7 +16,8 @@ class Progress {
   ~Progress();
   Progress(const Progress&) = delete;
 
-  // So much is done; `note` stands behind the bar. Drawn at most ten times a second.
+  // So much is done; `note` stands behind the bar, its fields two spaces apart, the most important first: what does not
+  // fit into the terminal is left out. Drawn at most ten times a second.
   void update(int64_t done, std::string_view note = "");
   // A line that stays, above the bar.
   void message(std::string_view line);
@@ -33,11 +34,14 @@ class Progress {
   int64_t total_, first_, done_;
   bool terminal_;
   bool finished_ = false;
+  int64_t told_ = -1;  // what the last plain line said
   Clock::time_point start_, drawn_;
 };
 
 // "1.2k", "3.4M": a count in three digits or so.
 std::string short_count(double value);
+// "735 kB", "3.42 TFLOP/s": the same with a unit.
+std::string short_quantity(double value, std::string_view unit);
 // "12 s", "3 min 20 s", "2 h 05 min".
 std::string short_time(double seconds);
 

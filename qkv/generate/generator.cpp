@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 namespace qkv {
 namespace {
@@ -48,7 +49,13 @@ struct Row {
 int32_t choose(Row& row, std::vector<float> logits, const GenerationOptions& options) {
   std::vector<float> plain = logits;
   to_log_probabilities(plain);
-  apply_penalties(logits, row.ids, row.prompt, options);
+  if (std::isnan(plain[0]))
+    throw Error("model", "its scores are not finite numbers", "the weights are damaged, or training had diverged");
+  std::vector<float> penalised = logits;
+  apply_penalties(penalised, row.ids, row.prompt, options);
+  // Where the bans leave nothing, they do not hold.
+  const float highest = *std::max_element(penalised.begin(), penalised.end());
+  if (std::isfinite(highest)) logits = std::move(penalised);
   const int32_t token = options.sample ? sample_token(logits, options, row.random.uniform()) : argmax(logits);
   row.result.log_probabilities.push_back(plain[static_cast<size_t>(token)]);
   row.result.ids.push_back(token);

@@ -33,7 +33,8 @@ class Generator {
   using OnToken = std::function<bool(size_t row, int32_t token)>;
 
   // For each prompt, num_return_sequences continuations. Prompts of different lengths are padded on the left and
-  // masked. Throws Error for an empty prompt or one that leaves no position for a new token.
+  // masked. Throws Error for an empty prompt, one that leaves no position for a new token, and a model whose scores are
+  // not finite.
   std::vector<std::vector<Continuation>> generate(const std::vector<std::vector<int32_t>>& prompts,
                                                   const GenerationOptions& options, const OnToken& on_token = {});
 

@@ -35,7 +35,7 @@ GenerationOptions options_of(const fs::path& directory, const Json& setting) {
 
 std::vector<GoldenResult> compare_generation(const fs::path& directory) {
   constexpr double score_tolerance = 1e-4;
-  const Json description = read_json(directory / "golden.json");
+  const Json description = read_golden_description(directory);
   const Json settings = description.value("generation", Json::object());
   std::vector<GoldenResult> results;
   if (settings.empty()) return results;

@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 
+#include <cmath>
 #include <limits>
 
 namespace qkv {
@@ -11,16 +12,21 @@ void check_options(const GenerationOptions& o) {
     if (!condition) throw Error(option, what);
   };
   require(o.max_new_tokens > 0, "max-new-tokens", "must be at least 1");
-  require(o.temperature > 0, "temperature", "must be above 0 (leave sampling off for the likeliest token)");
+  require(o.min_new_tokens >= 0, "min-new-tokens", "must not be negative");
+  require(o.temperature > 0 && std::isfinite(o.temperature), "temperature",
+          "must be above 0 (leave sampling off for the likeliest token)");
   require(o.top_k >= 0, "top-k", "must not be negative");
   require(o.top_p > 0 && o.top_p <= 1, "top-p", "must be in (0, 1]");
   require(o.min_p >= 0 && o.min_p < 1, "min-p", "must be in [0, 1)");
   require(o.typical_p > 0 && o.typical_p <= 1, "typical-p", "must be in (0, 1]");
-  require(o.repetition_penalty > 0, "repetition-penalty", "must be above 0");
+  require(o.repetition_penalty > 0 && std::isfinite(o.repetition_penalty), "repetition-penalty", "must be above 0");
+  require(std::isfinite(o.frequency_penalty), "frequency-penalty", "must be a finite number");
+  require(std::isfinite(o.presence_penalty), "presence-penalty", "must be a finite number");
+  require(std::isfinite(o.length_penalty), "length-penalty", "must be a finite number");
   require(o.no_repeat_ngram_size >= 0, "no-repeat-ngram", "must not be negative");
   require(o.num_beams >= 1 && o.num_beams <= 1024, "beams", "must be in [1, 1024]");
   require(o.num_beams == 1 || !o.sample, "beams", "beam search and sampling exclude each other");
-  require(o.num_return_sequences >= 1, "return-sequences", "must be at least 1");
+  require(o.num_return_sequences >= 1 && o.num_return_sequences <= 1024, "return-sequences", "must be in [1, 1024]");
   require(o.num_return_sequences <= o.num_beams || o.sample, "return-sequences", "cannot exceed the number of beams");
 }
 

@@ -1,18 +1,25 @@
 #include "qkv/generate/stop_strings.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace qkv {
 
 std::string StopStrings::push(const std::string& piece) {
   if (stopped_) return "";
   held_ += piece;
-  size_t end = std::string::npos;
-  for (const std::string& stop : stops_)
-    if (!stop.empty()) end = std::min(end, held_.find(stop));
-  if (end != std::string::npos) {
+  // The one that is complete first; of several, the longest. So the pieces' sizes do not matter.
+  size_t begin = std::string::npos, end = std::string::npos;
+  for (const std::string& stop : stops_) {
+    const size_t at = stop.empty() ? std::string::npos : held_.find(stop);
+    if (at != std::string::npos && std::pair(at + stop.size(), at) < std::pair(end, begin)) {
+      begin = at;
+      end = at + stop.size();
+    }
+  }
+  if (begin != std::string::npos) {
     stopped_ = true;
-    std::string text = held_.substr(0, end);
+    std::string text = held_.substr(0, begin);
     held_.clear();
     return text;
   }

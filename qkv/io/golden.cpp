@@ -209,14 +209,26 @@ void compare_run(Model& model, const Safetensors& golden, const std::string& pre
 
 }  // namespace
 
+Json read_golden_description(const fs::path& directory) {
+  const fs::path path = directory / "golden.json";
+  Json description = read_json(path);
+  const auto runs = description.find("runs");
+  if (!description.is_object() || runs == description.end() || !runs->is_array())
+    throw Error(path.string(), "lists no runs");
+  for (const Json& run : *runs)
+    if (!run.is_object() || (run.contains("prefix") && !run["prefix"].is_string()))
+      throw Error(path.string(), "has a run without a prefix");
+  if (description.contains("generation") && !description["generation"].is_object())
+    throw Error(path.string(), "\"generation\" is not an object");
+  return description;
+}
+
 std::vector<GoldenResult> compare_with_golden(const fs::path& directory, DType compute) {
-  const Safetensors golden(directory / "golden.safetensors");
-  const Json description = read_json(directory / "golden.json");
   LoadedModel loaded = load_model(directory, {.eager = true});
+  const Safetensors golden(directory / "golden.safetensors");
+  const Json description = read_golden_description(directory);
   loaded.model->require_grad();
   Comparison comparison(golden, compute == DType::f32 ? output_tolerance : half_tolerance);
-  if (!description.is_object() || !description.contains("runs") || !description["runs"].is_array())
-    throw Error((directory / "golden.json").string(), "lists no runs");
   for (const Json& run : description["runs"]) {
     const std::string prefix = run.value("prefix", "");
     compare_run(*loaded.model, golden, prefix, compute, comparison);

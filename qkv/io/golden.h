@@ -23,4 +23,7 @@ struct GoldenResult {
 // floored at 1e-3 of the largest gradient. Only positions that the mask shows are compared.
 std::vector<GoldenResult> compare_with_golden(const fs::path& directory, DType compute);
 
+// golden.json, its form checked: "runs" is a list of objects, "generation" an object or absent.
+Json read_golden_description(const fs::path& directory);
+
 }  // namespace qkv

@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/io/checkpoint.h"
+#include "qkv/models/describe.h"
 #include "qkv/models/initialise.h"
 #include "qkv/ops/arithmetic.h"
 #include "qkv/ops/autograd.h"
@@ -120,6 +121,21 @@ const WeightRule& rule_for(const std::map<std::string, WeightRule>& rules, const
   return found->second;
 }
 
+// The architecture must not ask for much more than the weights hold, or a few bytes of JSON become an allocation of any
+// size. What differs less is told tensor by tensor.
+void check_extent(const Spec& spec, const Config& config, const Checkpoint& checkpoint) {
+  constexpr int64_t margin = 64;
+  const std::vector<std::string> names = checkpoint.names();
+  int64_t stored = 0;
+  for (const std::string& name : names) stored += checkpoint.shape(name).numel();
+  const int64_t described = describe(spec).parameters;
+  if (spec.layers() / margin > std::ssize(names) || described / margin > stored + (1 << 20))
+    throw Error(config.where(),
+                fmt::format("describes {} layers and {} parameters, but the weights are {} tensors of {} numbers",
+                            spec.layers(), described, names.size(), stored),
+                "check that config.json and the weights belong together");
+}
+
 bool is_matrix(Role role) { return role == Role::matrix || role == Role::residual_matrix || role == Role::embedding; }
 
 }  // namespace
@@ -132,6 +148,7 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
   const Spec spec = spec_of(Config(for_spec, config.where()));
   const Family& family = family_named(spec.family, config.where());
   const Checkpoint checkpoint(directory);
+  check_extent(spec, config, checkpoint);
   const std::map<std::string, std::string> stored = canonical_names(checkpoint, family);
   LoadedModel loaded{std::move(config), std::make_unique<Model>(spec), {}};
   const std::map<std::string, WeightRule> rules = rules_by_name(family, spec);
@@ -180,9 +197,10 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
                            options.half && is_matrix(role) ? DType::bf16 : DType::f32, options.in_place);
   });
   for (const auto& [canonical, name] : stored) {
-    const bool known = used.count(canonical) > 0 ||
-                       std::any_of(family.unused.begin(), family.unused.end(),
-                                   [&](const std::string& pattern) { return matches(pattern, canonical); });
+    const bool known = used.count(canonical) > 0 || std::any_of(family.unused.begin(), family.unused.end(),
+                                                                [&place = canonical](const std::string& pattern) {
+                                                                  return matches(pattern, place);
+                                                                });
     if (!known && !options.new_head)
       problems.left.push_back(fmt::format("{} {}", name, to_string(checkpoint.get(name).shape())));
   }

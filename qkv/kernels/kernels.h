@@ -42,9 +42,10 @@ struct Gemm {
   Activation activation = Activation::none;
 };
 
-// out[j] = sum_i x[i,j] (+ out[j] when accumulate): the gradient of a bias. x has the compute type.
+// out[j] = sum_i x[i,j] (+ out[j] when accumulate): the gradient of a bias. x has the compute type; its rows begin `ld`
+// elements apart (0: width).
 struct SumRows {
-  int64_t rows = 0, width = 0;
+  int64_t rows = 0, width = 0, ld = 0;
   const void* x = nullptr;
   DType type = DType::f32;
   float* out = nullptr;

@@ -36,10 +36,15 @@ const Family& family_named(std::string_view type, std::string_view where) {
 Spec spec_of(const Config& config) {
   if (!config.has("model_type")) config.fail("model_type", "is missing", "every Hugging Face config.json states it");
   const Family& family = family_named(config.text("model_type", ""), config.where());
-  Spec spec = family.spec(config);
-  spec.family = family.type;
-  check_spec(spec, config.where());
-  return spec;
+  try {
+    Spec spec = family.spec(config);
+    spec.family = family.type;
+    check_spec(spec, config.where());
+    return spec;
+  } catch (const Error& error) {  // a part that knows nothing of files, such as an unknown activation
+    if (error.where().starts_with(config.where())) throw;
+    throw Error(config.where(), fmt::format("{}: {}", error.where(), error.reason()), error.hint(), error.kind());
+  }
 }
 
 Task task_of(const Config& config) {

@@ -141,7 +141,7 @@ std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs,
 }
 
 Tensor Model::classifier_logits(const Inputs& inputs, const Tensor& h, const Context& context) const {
-  const Tensor logits = heads_.classified(spec_.heads.pooler ? heads_.pooled(h) : h, context);
+  Tensor logits = heads_.classified(spec_.heads.pooler ? heads_.pooled(h) : h, context);
   if (spec_.task != Task::multiple_choice) return logits;
   return reshape(logits, {inputs.input_ids.size(0), inputs.input_ids.size(1)});
 }

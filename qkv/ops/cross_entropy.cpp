@@ -8,7 +8,18 @@ namespace qkv {
 namespace {
 
 // Logits of one chunk stay below this, whatever the batch.
-constexpr int64_t chunk_bytes = int64_t{64} << 20;
+constexpr int64_t chunk_bytes = int64_t{128} << 20;
+
+// From one row of logits to the next. In f32 they begin on cache lines, whatever the vocabulary, which the products
+// like; those in bf16 repack their input and are slower so.
+int64_t logits_stride(int64_t vocab, DType type) { return type == DType::f32 ? (vocab + 15) / 16 * 16 : vocab; }
+
+// Rows a chunk: as few chunks as fit, all of about the same size.
+int64_t chunk_rows(int64_t rows, int64_t row_bytes) {
+  const int64_t most = std::max<int64_t>(1, chunk_bytes / std::max<int64_t>(1, row_bytes));
+  const int64_t chunks = std::max<int64_t>(1, (rows + most - 1) / most);
+  return std::max<int64_t>(1, (rows + chunks - 1) / chunks);
+}
 
 void check_targets(const Tensor& targets, int64_t rows, int64_t vocab, std::string_view op) {
   check(targets && targets.dtype() == DType::i32 && targets.numel() == rows && targets.contiguous(), op,
@@ -89,9 +100,9 @@ Tensor linear_cross_entropy(const Tensor& x_in, const Tensor& weight, const Tens
   const bool db_wanted = wants_grad(bias);
   const bool recorded = dx_wanted || dw_wanted || db_wanted;
   const kernels::KernelSet& kernel = kernels_of(x);
-  const int64_t chunk = std::clamp<int64_t>(chunk_bytes / std::max<int64_t>(1, vocab * size_of(x.dtype())), 1,
-                                            std::max<int64_t>(1, rows));
-  const Tensor logits = Tensor::empty({chunk, vocab}, x.dtype(), x.device());
+  const int64_t ld = logits_stride(vocab, x.dtype());
+  const int64_t chunk = chunk_rows(rows, ld * size_of(x.dtype()));
+  const Tensor logits = Tensor::empty({chunk, ld}, x.dtype(), x.device());
   const Tensor losses = Tensor::empty({rows}, DType::f32, x.device());
   // With no rows no chunk writes the parameters' gradients.
   const auto fresh = [&](const Shape& shape) {
@@ -115,13 +126,13 @@ Tensor linear_cross_entropy(const Tensor& x_in, const Tensor& weight, const Tens
                  .b_transposed = true,
                  .c = logits.raw(),
                  .c_type = logits.dtype(),
-                 .ldc = vocab,
+                 .ldc = ld,
                  .bias = bias ? bias.data<float>() : nullptr});
     kernel.cross_entropy({.rows = count,
                           .vocab = vocab,
                           .type = logits.dtype(),
                           .logits = logits.raw(),
-                          .ld = vocab,
+                          .ld = ld,
                           .targets = targets.data<int32_t>() + begin,
                           .smoothing = label_smoothing,
                           .scale = scale,
@@ -133,7 +144,7 @@ Tensor linear_cross_entropy(const Tensor& x_in, const Tensor& weight, const Tens
                    .k = vocab,
                    .a = logits.raw(),
                    .a_type = logits.dtype(),
-                   .lda = vocab,
+                   .lda = ld,
                    .b = used.raw(),
                    .b_type = used.dtype(),
                    .ldb = width,
@@ -146,7 +157,7 @@ Tensor linear_cross_entropy(const Tensor& x_in, const Tensor& weight, const Tens
                    .k = count,
                    .a = logits.raw(),
                    .a_type = logits.dtype(),
-                   .lda = vocab,
+                   .lda = ld,
                    .a_transposed = true,
                    .b = part.raw(),
                    .b_type = x.dtype(),
@@ -158,6 +169,7 @@ Tensor linear_cross_entropy(const Tensor& x_in, const Tensor& weight, const Tens
     if (db_wanted)
       kernel.sum_rows({.rows = count,
                        .width = vocab,
+                       .ld = ld,
                        .x = logits.raw(),
                        .type = logits.dtype(),
                        .out = db.data<float>(),

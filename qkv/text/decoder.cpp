@@ -60,7 +60,7 @@ std::unique_ptr<Decoder> parse_word_piece(const JsonCursor& json) {
         if (tokens[i].starts_with(prefix)) {
           tokens[i].erase(0, prefix.size());
         } else {
-          tokens[i].insert(0, " ");
+          tokens[i].insert(tokens[i].begin(), ' ');
         }
       }
       if (cleanup) clean_up(tokens[i]);

@@ -19,7 +19,7 @@ std::string TokenModel::vocabulary_json() const {
 
 std::string TokenModel::kind(const JsonCursor& json) {
   if (!json.json().is_object()) json.fail("expected an object");
-  const std::string type = json["type"].string_or("");
+  std::string type = json["type"].string_or("");
   if (!type.empty()) return type;
   return !json["merges"].is_null() ? "BPE" : json["vocab"].json().is_array() ? "Unigram" : "WordPiece";
 }

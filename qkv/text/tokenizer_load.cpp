@@ -258,7 +258,7 @@ Tokenizer Tokenizer::load(const fs::path& path) {
     if (!fs::exists(directory / merges))
       throw Error((directory / vocab).string(), fmt::format("stands without its {}", merges), "fetch both files");
     Json tokenizer = completed(load_bpe(directory / vocab, directory / merges, config));
-    return from_json(tokenizer, config, (directory / vocab).string());
+    return from_json(tokenizer, config, fmt::format("{} with {}", (directory / vocab).string(), merges));
   }
   if (present("vocab.txt")) {
     Json tokenizer = completed(load_word_piece(directory / "vocab.txt", config));

@@ -39,13 +39,27 @@ Tokenizer assemble(const Json& model, const Json& pre_tokenizer, const Json& dec
   if (!unknown.empty()) names.push_back(unknown);
   for (const std::string& name : names)
     added.push_back({{"id", model["vocab"][name]}, {"content", name}, {"special", true}, {"normalized", false}});
-  const Json tokenizer = {
+  Json tokenizer = {
       {"version", "1.0"},          {"added_tokens", added}, {"normalizer", nullptr}, {"pre_tokenizer", pre_tokenizer},
       {"post_processor", nullptr}, {"decoder", decoder},    {"model", model}};
   Json config = Json::object();
   if (!options.special_tokens.empty())
     config["bos_token"] = config["eos_token"] = config["pad_token"] = options.special_tokens[0];
   if (!unknown.empty()) config["unk_token"] = unknown;
+  const std::pair<const char*, const char*> roles[] = {{"[PAD]", "pad_token"},
+                                                       {"[UNK]", "unk_token"},
+                                                       {"[CLS]", "cls_token"},
+                                                       {"[SEP]", "sep_token"},
+                                                       {"[MASK]", "mask_token"}};
+  const auto is_special = [&](const char* token) {
+    return std::find(names.begin(), names.end(), token) != names.end();
+  };
+  for (const auto& [token, role] : roles)
+    if (is_special(token)) config[role] = token;
+  if (is_special("[CLS]") && is_special("[SEP]"))
+    tokenizer["post_processor"] = {{"type", "BertProcessing"},
+                                   {"cls", {"[CLS]", model["vocab"]["[CLS]"]}},
+                                   {"sep", {"[SEP]", model["vocab"]["[SEP]"]}}};
   return Tokenizer::from_json(tokenizer, config, where);
 }
 

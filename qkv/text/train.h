@@ -14,7 +14,8 @@ namespace qkv {
 struct TrainOptions {
   int64_t vocab_size = 30000;                                // bpe: at most this many tokens, special ones included
   int64_t min_frequency = 2;                                 // bpe: pairs seen less often are not merged
-  std::vector<std::string> special_tokens{"<|endoftext|>"};  // get the first ids; the first is the end of text
+  std::vector<std::string> special_tokens{"<|endoftext|>"};  // get the first ids; the first is the end of text.
+                                                             // "[MASK]", "[CLS]" and so on have BERT's roles
   std::function<void(std::string_view stage, int64_t done, int64_t total)> progress;  // may be empty
 };
 

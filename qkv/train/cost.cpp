@@ -29,7 +29,7 @@ TrainingCost training_cost(Model& model, int64_t rows, int64_t length, DType com
   const double per_layer = checkpoint ? width : 8 * width + ff;
   const double tokens = static_cast<double>(rows) * T;
   const double logits =
-      std::min(64.0 * (1 << 20), tokens * static_cast<double>(spec.vocab) * static_cast<double>(size_of(compute)));
+      std::min(128.0 * (1 << 20), tokens * static_cast<double>(spec.vocab) * static_cast<double>(size_of(compute)));
   cost.activation_bytes =
       tokens * static_cast<double>(size_of(compute)) * (per_layer * (checkpoint ? layers : layers) + 8 * width + ff) +
       logits;

@@ -10,6 +10,11 @@
 #include <cstring>
 
 namespace qkv {
+namespace {
+
+constexpr const char* steps_name = "optimizer.steps";
+
+}  // namespace
 
 OptimizerOptions::Kind optimizer_named(std::string_view name) {
   if (name == "adamw") return OptimizerOptions::Kind::adamw;
@@ -131,7 +136,7 @@ void Optimizer::clear_gradients() {
 }
 
 std::vector<NamedTensor> Optimizer::state() const {
-  std::vector<NamedTensor> tensors = {{"optimizer.steps", Tensor::from<int64_t>({1}, {steps_})}};
+  std::vector<NamedTensor> tensors = {{steps_name, Tensor::from<int64_t>({1}, {steps_})}};
   for (const Slot& slot : slots_) {
     if (slot.first) tensors.push_back({"optimizer." + slot.name + ".first", slot.first});
     if (slot.second) tensors.push_back({"optimizer." + slot.name + ".second", slot.second});
@@ -140,19 +145,19 @@ std::vector<NamedTensor> Optimizer::state() const {
 }
 
 void Optimizer::load_state(const Safetensors& file) {
-  const auto fill = [&](const std::string& name, const Tensor& to) {
-    if (!to) return;
-    if (!file.contains(name) || file.shape(name) != to.shape() || file.dtype(name) != DType::f32)
+  const std::vector<NamedTensor> wanted = state();
+  const std::vector<std::string> names = file.names();
+  const auto ours = [](const std::string& name) { return name.starts_with("optimizer."); };
+  if (std::count_if(names.begin(), names.end(), ours) != std::ssize(wanted))
+    throw Error("optimizer", "the saved state is that of another optimizer",
+                "resume with the options that the run was started with");
+  for (const auto& [name, value] : wanted)
+    if (!file.contains(name) || file.shape(name) != value.shape() || file.dtype(name) != value.dtype())
       throw Error(name, "the saved state does not fit this model and optimizer",
                   "resume with the options that the run was started with");
-    const Tensor saved = file.get(name);
-    std::memcpy(to.raw(), saved.raw(), static_cast<size_t>(to.numel()) * sizeof(float));
-  };
-  for (const Slot& slot : slots_) {
-    fill("optimizer." + slot.name + ".first", slot.first);
-    fill("optimizer." + slot.name + ".second", slot.second);
-  }
-  steps_ = file.get("optimizer.steps").item<int64_t>();
+  for (const auto& [name, value] : wanted)
+    std::memcpy(value.raw(), file.get(name).raw(), static_cast<size_t>(value.numel() * size_of(value.dtype())));
+  steps_ = file.get(steps_name).item<int64_t>();
 }
 
 }  // namespace qkv

@@ -41,7 +41,8 @@ class Optimizer {
 
   // What resuming needs: "optimizer.NAME.first" ... and the count of steps.
   std::vector<NamedTensor> state() const;
-  void load_state(const Safetensors& file);  // throws Error when the file belongs to another model or optimizer
+  // Throws Error when the file belongs to another model or optimizer; then nothing has changed.
+  void load_state(const Safetensors& file);
 
  private:
   struct Slot {

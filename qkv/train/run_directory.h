@@ -17,11 +17,15 @@ struct RunState {
   double best_loss = 0;    // lowest validation loss
   int64_t best_step = -1;  // when; -1: no evaluation yet
   int64_t evaluations_since_best = 0;
+  // Since the last line of metrics, so that a resumed run writes the lines of the straight one.
+  double loss_since_line = 0;
+  int64_t steps_since_line = 0;
 };
 
 class RunDirectory {
  public:
-  // Creates the directory if it is not there. Throws Error when it cannot be written.
+  // Creates the directory if it is not there, and removes what a killed run left half-written. Throws Error when it
+  // cannot be written.
   explicit RunDirectory(fs::path path);
 
   const fs::path& path() const { return path_; }
@@ -29,7 +33,7 @@ class RunDirectory {
 
   // Writes parameters, optimizer and state as one file, whole or not at all.
   void save_state(Model& model, const Optimizer& optimizer, const RunState& state) const;
-  // Reads it back. Throws Error when it belongs to another model.
+  // Reads it back. Throws Error when it belongs to another model or optimizer, or is damaged; then nothing has changed.
   RunState load_state(Model& model, Optimizer& optimizer) const;
 
   // One JSON object a line.

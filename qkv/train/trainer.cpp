@@ -13,6 +13,17 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+// What stands behind the progress bar.
+std::string note_of(const TrainResult& result, const Json& line) {
+  if (line.empty()) return "";  // evaluated before anything was reported
+  std::string note = fmt::format("loss {:.4f}", result.last_train_loss);
+  if (result.state.best_step >= 0)
+    note += fmt::format("  val {:.4f}", result.last_eval_loss > 0 ? result.last_eval_loss : result.state.best_loss);
+  note += fmt::format("  {} tok/s", short_count(line.value("tokens_per_second", 0.0)));
+  if (line.contains("mfu")) note += fmt::format("  {:.0f} % of peak", 100 * line["mfu"].get<double>());
+  return note;
+}
+
 }  // namespace
 
 Trainer::Trainer(Model& model, Optimizer& optimizer, const Schedule& schedule, const Batches& train,
@@ -101,48 +112,46 @@ TrainResult Trainer::run(RunState state, const std::atomic<bool>& stop) {
   // The cost of reading and reporting is not the model's: the rate is over whole steps since the last line.
   Clock::time_point mark = Clock::now();
   int64_t tokens_since = 0;
-  double loss_since = 0;
-  int64_t steps_since = 0;
+  const auto out_of_patience = [&] {
+    return options_.patience > 0 && result.state.evaluations_since_best >= options_.patience;
+  };
+  result.stopped_early = out_of_patience();
   bool saved = false;
+  Json line;  // the last of metrics.jsonl
   while (result.state.step < options_.steps && !stop && !result.stopped_early) {
     const StepResult step_result = step(result.state.step);
     ++result.state.step;
     saved = false;
     tokens_since += step_result.tokens;
-    loss_since += step_result.loss;
-    ++steps_since;
+    result.state.loss_since_line += step_result.loss;
+    ++result.state.steps_since_line;
     const int64_t done = result.state.step;
     const bool last = done == options_.steps;
     if (done % options_.log_every == 0 || last) {
       const double rate = static_cast<double>(tokens_since) / seconds_since(mark);
-      result.last_train_loss = loss_since / static_cast<double>(steps_since);
-      Json line = {{"step", done},
-                   {"train_loss", result.last_train_loss},
-                   {"lr", schedule_.rate(done - 1)},
-                   {"grad_norm", step_result.norm},
-                   {"tokens_per_second", rate}};
-      std::string note = fmt::format("loss {:.4f}", result.last_train_loss);
-      if (result.state.best_step >= 0)
-        note += fmt::format("  val {:.4f}", result.last_eval_loss > 0 ? result.last_eval_loss : result.state.best_loss);
-      note += fmt::format("  {} tok/s", short_count(rate));
-      if (options_.peak_flops > 0) {
-        line["mfu"] = rate * options_.flops_per_token / options_.peak_flops;
-        note += fmt::format("  {:.0f} % of peak", 100 * line["mfu"].get<double>());
-      }
+      result.last_train_loss = result.state.loss_since_line / static_cast<double>(result.state.steps_since_line);
+      line = {{"step", done},
+              {"train_loss", result.last_train_loss},
+              {"lr", schedule_.rate(done - 1)},
+              {"grad_norm", step_result.norm},
+              {"tokens_per_second", rate}};
+      if (options_.peak_flops > 0) line["mfu"] = rate * options_.flops_per_token / options_.peak_flops;
       directory_.append_metrics(line);
-      progress.update(done, note);
+      progress.update(done, note_of(result, line));
       mark = Clock::now();
       tokens_since = 0;
-      loss_since = 0;
-      steps_since = 0;
+      result.state.loss_since_line = 0;
+      result.state.steps_since_line = 0;
     } else {
       progress.update(done);
     }
     if (last || (options_.eval_every > 0 && done % options_.eval_every == 0)) {
+      const Clock::time_point before = Clock::now();
       evaluate_and_save(result, progress);
+      progress.update(done, note_of(result, line));
       saved = true;
-      mark = Clock::now();
-      result.stopped_early = options_.patience > 0 && result.state.evaluations_since_best >= options_.patience;
+      mark += Clock::now() - before;
+      result.stopped_early = out_of_patience();
       if (result.stopped_early)
         progress.message(fmt::format("no better validation loss in {} evaluations: stopped", options_.patience));
     } else if (options_.save_every > 0 && done % options_.save_every == 0) {
@@ -151,11 +160,9 @@ TrainResult Trainer::run(RunState state, const std::atomic<bool>& stop) {
     }
   }
   result.interrupted = stop && result.state.step < options_.steps;
-  if (!saved && result.state.step > state.step) {
-    directory_.save_state(model_, optimizer_, result.state);
-    // Until the first evaluation the directory has no model yet.
-    if (!fs::exists(directory_.path() / "config.json")) save_model_();
-  }
+  if (!saved && result.state.step > state.step) directory_.save_state(model_, optimizer_, result.state);
+  // Until the first evaluation the directory has no model yet.
+  if (result.interrupted && (!options_.keep_best || !fs::exists(directory_.path() / "config.json"))) save_model_();
   progress.finish();
   write_report(directory_);
   return result;

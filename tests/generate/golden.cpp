@@ -52,7 +52,7 @@ TEST_P(Golden, SavedModelsLoadBackTheSame) {
   fs::remove_all(copy);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Golden, testing::ValuesIn(cases()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, Golden, testing::ValuesIn(cases()), [](const auto& each) { return each.param; });
 
 }  // namespace
 }  // namespace qkv

@@ -74,7 +74,8 @@ TEST(TokenizerBadInput, Merges) {
   EXPECT_MENTIONS(load_message(json), "token 'c' is not in the vocabulary");
   json["model"]["merges"] = {"b a"};
   EXPECT_MENTIONS(load_message(json), "token 'ba' is not in the vocabulary");
-  for (const Json& bad : {Json("ab"), Json("a b a"), Json({"a"}), Json({"a", "b", "a"}), Json({"a", 1}), Json(nullptr)}) {
+  for (const Json& bad :
+       {Json("ab"), Json("a b a"), Json({"a"}), Json({"a", "b", "a"}), Json({"a", 1}), Json(nullptr)}) {
     json["model"]["merges"] = Json::array({bad});
     EXPECT_MENTIONS(load_message(json), "model.merges[0]");
   }
@@ -137,7 +138,7 @@ TEST(TokenizerBadInput, Patterns) {
   }
   json["pre_tokenizer"] = {{"type", "Split"}, {"pattern", {{"Regex", R"((a+)+\d)"}}}, {"behavior", "Isolated"}};
   const Tokenizer slow = Tokenizer::from_json(json, {}, "tokenizer.json");
-  EXPECT_MENTIONS(message([&] { slow.encode(std::string(200, 'a') + "b"); }), "failed to match");
+  EXPECT_MENTIONS(message([&] { slow.encode(std::string(200, 'a').append("b")); }), "failed to match");
 }
 
 TEST(TokenizerBadInput, InvalidUtf8NamesThePosition) {

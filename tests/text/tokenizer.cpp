@@ -17,7 +17,8 @@ const fs::path golden = fs::path(QKV_SOURCE_DIR) / "tests/golden/tokenizers";
 
 // Text of the characters that the scanners tell apart.
 std::string random_text(std::mt19937& random, size_t characters) {
-  static const std::vector<char32_t> alphabet = code_points("aabbstmdreverllSTLLMDREé好ſ𝒜 0123²Ⅷ٣  \t\n\r\n\u00A0\u3000''''.,!?-()👍\u0301\u200D_");
+  static const std::vector<char32_t> alphabet =
+      code_points("aabbstmdreverllSTLLMDREé好ſ𝒜 0123²Ⅷ٣  \t\n\r\n\u00A0\u3000''''.,!?-()👍\u0301\u200D_");
   std::string text;
   for (size_t i = 0; i < characters; ++i) append_utf8(text, alphabet[random() % alphabet.size()]);
   return text;
@@ -204,6 +205,22 @@ TEST(Training, BadOptions) {
   options.special_tokens = {"<s>", "<s>"};
   EXPECT_THROW(train_bpe(std::span(&text, 1), options), Error);
   EXPECT_THROW(train_characters({}, {}), Error);
+}
+
+TEST(TokenizerTraining, SpecialTokensNamedAsBertsHaveItsRoles) {
+  const TrainOptions options{.vocab_size = 280,
+                             .special_tokens = {"<|endoftext|>", "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}};
+  const std::vector<std::string_view> texts = {"words and words"};
+  for (const Tokenizer& tokenizer :
+       {train_bpe(texts, options), train_characters(texts, options), byte_tokenizer(options)}) {
+    const SpecialTokens& special = tokenizer.special();
+    EXPECT_EQ(special.pad, tokenizer.id("[PAD]"));
+    EXPECT_EQ(special.mask, tokenizer.id("[MASK]"));
+    EXPECT_EQ(special.eos, tokenizer.id("<|endoftext|>"));
+    const std::vector<int32_t> ids = tokenizer.encode_ids("words");
+    EXPECT_EQ(ids.front(), special.cls);
+    EXPECT_EQ(ids.back(), special.sep);
+  }
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 #include "qkv/core/error.h"
 #include "qkv/core/files.h"
 #include "qkv/core/threads.h"
+#include "qkv/text/unicode.h"
 #include "tools/commands.h"
 
+#include <sstream>
 #include <vector>
 
 namespace qkv {
@@ -21,14 +23,33 @@ std::string quoted(const std::string& value) {
   return quote + value + quote;
 }
 
+// What the reader makes of one line. It is simple, so that some combinations of quotes, commas and brackets confuse it.
+std::vector<std::string> values_read(const std::string& line) {
+  try {
+    std::istringstream stream(line);
+    const std::vector<CLI::ConfigItem> items = CLI::ConfigTOML().from_config(stream);
+    return items.size() == 1 ? items[0].inputs : std::vector<std::string>();
+  } catch (const CLI::Error&) {
+    return {};
+  }
+}
+
 }  // namespace
 
 void read_options(CLI::App& command, const std::string& path) {
   if (!fs::exists(path))
     throw Error(path, "there is no such file", "give the path of a TOML file with one `option = value` a line");
+  constexpr uint64_t most_bytes = 1 << 20;
+  read_options_text(command, read_file(path, most_bytes), path);
+}
+
+void read_options_text(CLI::App& command, const std::string& text, const std::string& path) {
+  require_utf8(text, path);
+  if (text.find('\0') != std::string::npos) throw Error(path, "has a NUL byte: it is no text");
   std::vector<CLI::ConfigItem> items;
   try {
-    items = CLI::ConfigTOML().from_file(path);
+    std::istringstream stream(text);
+    items = CLI::ConfigTOML().from_config(stream);
   } catch (const CLI::Error& error) {
     throw Error(path, fmt::format("is not TOML that can be read: {}", error.what()));
   }
@@ -45,6 +66,8 @@ void read_options(CLI::App& command, const std::string& path) {
                                 : fmt::format("did you mean '{}'?", close));
     }
     if (option->count() > 0) continue;  // the command line wins
+    if (std::ssize(item.inputs) > std::max(1, option->get_items_expected_max()))
+      throw Error(path, fmt::format("{}: takes one value, not {}", item.name, item.inputs.size()));
     try {
       if (item.inputs.size() == 1 && item.inputs[0] == "false" && option->get_items_expected_max() == 0) continue;
       for (const std::string& value : item.inputs) option->add_result(value);
@@ -83,9 +106,24 @@ std::string effective_config(const CLI::App& command) {
     };
     std::string list;
     for (const std::string& value : values) list += (list.empty() ? "" : ", ") + literal(value);
-    text += values.size() > 1 ? fmt::format("{} = [{}]\n", names[0], list) : fmt::format("{} = {}\n", names[0], list);
+    const std::string line =
+        values.size() > 1 ? fmt::format("{} = [{}]\n", names[0], list) : fmt::format("{} = {}\n", names[0], list);
+    if (values_read(line) != values)
+      throw Error("--" + names[0],
+                  fmt::format("the value {} has a combination of quotes, commas or brackets that cannot be kept in a "
+                              "file of options",
+                              list),
+                  "rename the file");
+    text += line;
   }
   return text;
+}
+
+void set_option(CLI::App& command, const std::string& name, const std::string& value) {
+  CLI::Option* option = command.get_option(name);
+  option->clear();
+  option->add_result(value);
+  option->run_callback();
 }
 
 void add_threads_option(CLI::App& command) {

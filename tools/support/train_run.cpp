@@ -7,12 +7,18 @@
 #include "qkv/data/masked_batches.h"
 #include "qkv/data/sources.h"
 #include "qkv/data/token_cache.h"
+#include "qkv/models/describe.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/text/tokenizer.h"
 #include "qkv/train/cost.h"
 #include "tools/support/new_tokenizer.h"
 #include "tools/support/signals.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <optional>
 
@@ -29,9 +35,10 @@ Tokenizer tokenizer_for(const TrainRun& run, const Sources& sources, bool masked
   if (run.resume) return Tokenizer::load(run.out);
   if (!is_kind(run.tokenizer)) return Tokenizer::load(run.tokenizer);
   if (!run.from.empty()) return Tokenizer::load(run.from);
-  say(fmt::format("tokenizer: {} from {}B of text",
+  say(fmt::format("tokenizer: {} from {} of text in {} file{}",
                   run.tokenizer == "bpe" ? fmt::format("a BPE of {} tokens", run.vocab_size) : run.tokenizer,
-                  short_count(static_cast<double>(sources.bytes()))));
+                  short_quantity(static_cast<double>(sources.bytes()), "B"), sources.files.size(),
+                  sources.files.size() == 1 ? "" : "s"));
   return new_tokenizer(run.tokenizer, run.vocab_size, sources, masked);
 }
 
@@ -51,7 +58,11 @@ Streams read_streams(const TrainRun& run, const Sources& sources, const Tokenize
       .fingerprint = Fingerprint().add(saved).value(),
       .cut_at_lines = tokenizer.kind() != "WordLevel"};
   std::optional<Progress> progress;
-  const CacheReport report{.note = [](std::string_view line) { say(std::string(line)); },
+  const CacheReport report{.note =
+                               [&](std::string_view line) {
+                                 progress.reset();  // ends its line
+                                 say(std::string(line));
+                               },
                            .progress =
                                [&](uint64_t bytes, uint64_t total) {
                                  if (!progress) progress.emplace("tokenizing", static_cast<int64_t>(total), "bytes");
@@ -100,8 +111,6 @@ std::unique_ptr<Batches> batches_for(const TrainRun& run, const TokenStream& str
 
 Config new_config(const TrainRun& run, const Tokenizer& tokenizer) {
   const Family& family = family_named(run.family, "--family");
-  if (family.config == nullptr)
-    throw Error("--family", fmt::format("{} cannot be trained from scratch yet", family.name));
   Sizes sizes = run.sizes;
   sizes.vocab = tokenizer.vocab_size();
   sizes.tied = !run.untied;
@@ -114,40 +123,83 @@ Config new_config(const TrainRun& run, const Tokenizer& tokenizer) {
   return {config, "new model"};
 }
 
-// bf16 halves traffic and doubles arithmetic where the processor has instructions for it.
-DType compute_type(const std::string& name) {
-  if (name != "auto") return dtype_named(name);
-  return measured_peak(DType::bf16) > 1.3 * measured_peak(DType::f32) ? DType::bf16 : DType::f32;
+// What the machine cannot hold is refused before it is tried: the system would kill the process without a word.
+void check_memory(const Spec& spec) {
+  const double bytes_a_parameter = 16;  // itself, its gradient and two moments
+  const double needed = bytes_a_parameter * static_cast<double>(describe(spec).parameters);
+  const double present = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGE_SIZE));
+  if (needed > present)
+    throw Error("model",
+                fmt::format("needs {}B of memory to train, and this machine has {}B", short_count(needed),
+                            short_count(present)),
+                "fewer --layers, a smaller --width or a shorter --context");
+}
+
+// The architecture, before anything is written: of a checkpoint, or of a new model with a guess at its vocabulary.
+Spec planned_spec(const TrainRun& run) {
+  if (!run.from.empty()) return spec_of(Config::read(run.from));
+  const Family& family = family_named(run.family, "--family");
+  if (family.config == nullptr)
+    throw Error("--family", fmt::format("{} cannot be trained from scratch yet", family.name));
+  Sizes sizes = run.sizes;
+  sizes.vocab = run.vocab_size;
+  Spec spec = spec_of({family.config(sizes), "sizes"});
+  check_memory(spec);
+  return spec;
+}
+
+// How many steps take about so long on this machine. A few are timed up to their gradients, which are then cleared: the
+// model stays as it was.
+int64_t steps_within(double seconds, Model& model, Optimizer& optimizer, const Batches& train, DType compute) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int64_t tried = 8;
+  std::vector<double> times;
+  for (int64_t i = 0; i < tried; ++i) {
+    const auto start = Clock::now();
+    backward(model.loss(inputs_of(train.batch(i)), {.compute = compute, .training = true}));
+    times.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    optimizer.clear_gradients();
+  }
+  // The first ones prepare products and memory.
+  std::nth_element(times.begin(), times.begin() + tried / 2, times.end());
+  const int64_t steps = static_cast<int64_t>(seconds / times[tried / 2]) / 100 * 100;
+  return std::clamp<int64_t>(steps, 200, 4000);
 }
 
 void print_plan(const TrainRun& run, const TrainingCost& cost, const Spec& spec, const TokenStream& stream,
                 int64_t length, DType compute) {
   const int64_t per_step = run.batch * length * run.options.accumulate;
   const double tokens = static_cast<double>(per_step) * static_cast<double>(run.options.steps);
-  say(fmt::format("model: {}, {} parameters ({} layers, width {}, {} heads), {}", spec.family,
+  say(fmt::format("model:     {}, {} parameters: {} layers, width {}, {} heads, context {}", spec.family,
                   short_count(static_cast<double>(cost.parameters)), spec.layers(), spec.width(),
-                  spec.stack.block.attention.heads, name_of(compute)));
-  say(fmt::format("data: {} tokens for training", short_count(static_cast<double>(stream.size()))));
-  say(fmt::format(
-      "step: {} tokens ({} rows of {}{}), {} steps = {} tokens, {:.1f} passes over the data", per_step, run.batch,
-      length, run.options.accumulate > 1 ? fmt::format(", {} times", run.options.accumulate) : "", run.options.steps,
-      short_count(tokens), tokens / static_cast<double>(std::max<int64_t>(1, stream.size()))));
-  say(fmt::format(
-      "cost: {}FLOP a token, about {}B of memory ({}B parameters and optimizer, {}B activations), {} threads",
-      short_count(cost.flops_per_token), short_count(cost.state_bytes + cost.activation_bytes),
-      short_count(cost.state_bytes), short_count(cost.activation_bytes), threads()));
-  const double chance = std::log(static_cast<double>(spec.vocab));
-  say(fmt::format("loss: begins near {:.2f}, the guess among {} tokens; the machine reaches {}FLOP/s", chance,
-                  spec.vocab, short_count(run.options.peak_flops)));
+                  spec.stack.block.attention.heads, length));
+  say(fmt::format("data:      {} tokens for training", short_count(static_cast<double>(stream.size()))));
+  say(fmt::format("steps:     {} of {} tokens ({} rows of {}{}): {} tokens, {:.1f} passes over the data",
+                  run.options.steps, per_step, run.batch, length,
+                  run.options.accumulate > 1 ? fmt::format(", {} times", run.options.accumulate) : "",
+                  short_count(tokens), tokens / static_cast<double>(std::max<int64_t>(1, stream.size()))));
+  say(fmt::format("memory:    about {}: {} for parameters and optimizer, {} for activations",
+                  short_quantity(cost.state_bytes + cost.activation_bytes, "B"), short_quantity(cost.state_bytes, "B"),
+                  short_quantity(cost.activation_bytes, "B")));
+  say(fmt::format("machine:   {} threads, {} in {}; a token costs {}", threads(),
+                  short_quantity(run.options.peak_flops, "FLOP/s"), name_of(compute),
+                  short_quantity(cost.flops_per_token, "FLOP")));
+  say(fmt::format("loss:      {:.2f} is a blind guess among {} tokens", std::log(static_cast<double>(spec.vocab)),
+                  spec.vocab));
 }
 
 }  // namespace
+
+std::string faster_dtype() { return measured_peak(DType::bf16) > 1.3 * measured_peak(DType::f32) ? "bf16" : "f32"; }
 
 TrainResult run_training(TrainRun run, const std::string& effective_config) {
   if (run.out.empty())
     throw Error("--out", "is needed: the directory for the run's results", "qkv train TEXT --out runs/mine");
   if (run.text.empty())
     throw Error("text", "is needed: files, folders or patterns to learn from", "qkv train book.txt --out runs/book");
+  const Sources sources = find_sources(run.text, run.field);
+  const Spec planned = planned_spec(run);
+  const bool masked = run.objective == "masked" || (run.objective == "auto" && !planned.causal());
   const RunDirectory directory(run.out);
   if (directory.has_state() && !run.resume)
     throw Error(run.out, "already holds a run",
@@ -155,11 +207,6 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   if (run.resume && !directory.has_state() && !fs::exists(fs::path(run.out) / "tokenizer.json"))
     throw Error(run.out, "holds no run to resume", "start one with --out");
 
-  const Sources sources = find_sources(run.text, run.field);
-  const Family& family = run.from.empty() ? family_named(run.family, "--family")
-                                          : family_named(spec_of(Config::read(run.from)).family, run.from);
-  const bool masked = run.objective == "masked" ||
-                      (run.objective == "auto" && !spec_of(Config(family.config(Sizes{.vocab = 8}), "probe")).causal());
   const Tokenizer tokenizer = tokenizer_for(run, sources, masked);
   if (!run.resume) tokenizer.save(run.out);
   if (!effective_config.empty() && !run.resume) write_file(fs::path(run.out) / "run.toml", effective_config);
@@ -178,23 +225,27 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   const int64_t length = std::min(run.sizes.context, model.spec().max_positions());
   model.require_grad();
 
-  run.options.compute = compute_type(run.dtype);
+  run.options.compute = dtype_named(run.dtype == "auto" ? faster_dtype() : run.dtype);
   run.options.keep_best = run.keep == "best";
   run.optimizer_options.kind = optimizer_named(run.optimizer);
   run.rates.kind = schedule_named(run.schedule);
-  run.rates.steps = run.options.steps;
   Optimizer optimizer(model, run.optimizer_options);
   const Streams streams = read_streams(run, sources, tokenizer);
   const std::unique_ptr<Batches> train = batches_for(run, streams.train, tokenizer, masked, length, false);
   const std::unique_ptr<Batches> validation =
       streams.validation ? batches_for(run, *streams.validation, tokenizer, masked, length, true) : nullptr;
+  if (run.seconds > 0) {
+    run.options.steps = steps_within(run.seconds, model, optimizer, *train, run.options.compute);
+    run.options.eval_every = (run.options.steps + 7) / 8;
+  }
+  run.rates.steps = run.options.steps;
 
   RunState state;
   if (directory.has_state()) {
     state = directory.load_state(model, optimizer);
-    directory.metrics_until(state.step);
     say(fmt::format("resuming {} at step {}", run.out, state.step));
   }
+  directory.metrics_until(state.step);
   const int moments = run.optimizer_options.kind == OptimizerOptions::Kind::adamw ? 2 : 1;
   const TrainingCost cost =
       training_cost(model, run.batch, length, run.options.compute, moments, run.options.checkpoint_activations);

@@ -33,9 +33,13 @@ struct TrainRun {
   std::string schedule = "cosine";
   Schedule rates{.peak = 6e-4, .lowest = 6e-5, .warmup = 100};
   TrainerOptions options;
+  double seconds = 0;  // above 0: as many steps as this machine does in about so long, evaluated eight times
   int64_t eval_batches = 50;
   std::string keep = "best";
 };
+
+// bf16 where it halves the traffic and the processor has instructions for its arithmetic, else f32. Measured.
+std::string faster_dtype();
 
 // Trains as told, from the start or from the state in `out`; writes `effective_config` as run.toml. Prints the plan
 // (parameters, tokens a step, FLOPs, memory) before it starts. Ctrl-C saves and stops.

@@ -60,10 +60,11 @@ template <bool transposed>
 void multiply(const float* a, int64_t lda, const float* b, int64_t ldb, float* c, int64_t ldc, int64_t m, int64_t n,
               int64_t k, bool add) {
   const int64_t N = lanes();
-  int64_t j = 0;
-  for (; j + block_vectors * N <= n; j += block_vectors * N)
-    multiply_columns<block_vectors, transposed>(a, lda, b + j, ldb, c + j, ldc, m, k, add);
-  for (; j + N <= n; j += N) multiply_columns<1, transposed>(a, lda, b + j, ldb, c + j, ldc, m, k, add);
+  const int64_t vectors = n / N;
+  int64_t v = 0;
+  for (; v + block_vectors <= vectors; v += block_vectors)
+    multiply_columns<block_vectors, transposed>(a, lda, b + v * N, ldb, c + v * N, ldc, m, k, add);
+  for (; v < vectors; ++v) multiply_columns<1, transposed>(a, lda, b + v * N, ldb, c + v * N, ldc, m, k, add);
 }
 
 // Rows of one head as f32, times `scale`, padded with zeros to `width`; rows beyond `count` are zero up to `rows`.

@@ -51,6 +51,24 @@ memory::desc matrix(int64_t rows, int64_t columns, DType type, int64_t ld, bool 
 // Activations that oneDNN's epilogue computes as accurately as our own kernels.
 bool fusable(Activation activation) { return activation == Activation::none || activation == Activation::relu; }
 
+// oneDNN 3 describes a product in one step where oneDNN 2 (Debian 12) takes two.
+dnnl::matmul::primitive_desc described(const Product& p, bool bias, const dnnl::primitive_attr& attributes) {
+#if DNNL_VERSION_MAJOR >= 3
+  return bias ? dnnl::matmul::primitive_desc(engine(), p.a, p.b, p.bias, p.c, attributes)
+              : dnnl::matmul::primitive_desc(engine(), p.a, p.b, p.c, attributes);
+#else
+  return {bias ? dnnl::matmul::desc(p.a, p.b, p.bias, p.c) : dnnl::matmul::desc(p.a, p.b, p.c), attributes, engine()};
+#endif
+}
+
+void append_relu(dnnl::post_ops& after) {
+#if DNNL_VERSION_MAJOR >= 3
+  after.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);
+#else
+  after.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0, 0);
+#endif
+}
+
 Product prepare(const Gemm& g) {
   Product product;
   product.a = matrix(g.m, g.k, g.a_type, g.lda, g.a_transposed);
@@ -60,13 +78,10 @@ Product prepare(const Gemm& g) {
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   dnnl::post_ops after;
   if (g.accumulate) after.append_sum(1.0F);
-  if (g.activation == Activation::relu) after.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0, 0);
+  if (g.activation == Activation::relu) append_relu(after);
   attributes.set_post_ops(after);
   if (g.bias != nullptr) product.bias = {{1, g.n}, memory::data_type::f32, memory::format_tag::ab};
-  const dnnl::matmul::desc description = g.bias != nullptr
-                                             ? dnnl::matmul::desc(product.a, product.b, product.bias, product.c)
-                                             : dnnl::matmul::desc(product.a, product.b, product.c);
-  const dnnl::matmul::primitive_desc chosen(description, attributes, engine());
+  const dnnl::matmul::primitive_desc chosen = described(product, g.bias != nullptr, attributes);
   product.scratchpad = chosen.scratchpad_desc();
   product.primitive = dnnl::matmul(chosen);
   return product;
@@ -176,12 +191,54 @@ bool convert_and_multiply(const Gemm& g) {
   return true;
 }
 
+// C += the product, by way of a product of its own.
+void multiply_apart(const Gemm& g) {
+  const Tensor product = Tensor::empty({g.m, g.n}, g.c_type);
+  Gemm apart = g;
+  apart.c = product.raw();
+  apart.ldc = g.n;
+  apart.accumulate = false;
+  gemm(apart);
+  const auto row = [&](const void* data, int64_t i, int64_t ld) {
+    return static_cast<char*>(const_cast<void*>(data)) + i * ld * size_of(g.c_type);
+  };
+  for (int64_t i = 0; i < g.m; ++i)
+    binary({.count = g.n,
+            .b_count = g.n,
+            .type = g.c_type,
+            .a = row(g.c, i, g.ldc),
+            .b = row(product.raw(), i, g.n),
+            .y = row(g.c, i, g.ldc)});
+}
+
+// The product with its single row of A, stored as a column, made dense.
+void multiply_dense_row(const Gemm& g) {
+  const Tensor row = Tensor::empty({g.k}, g.a_type);
+  copy({.rank = 1,
+        .size = {g.k},
+        .x = g.a,
+        .x_type = g.a_type,
+        .x_stride = {g.lda},
+        .y = row.raw(),
+        .y_type = g.a_type,
+        .y_stride = {1}});
+  Gemm dense = g;
+  dense.a = row.raw();
+  dense.lda = g.k;
+  dense.a_transposed = false;
+  gemm(dense);
+}
+
 }  // namespace
 
 void gemm(const Gemm& g) {
   if (g.m == 0 || g.n == 0) return;
   if (g.k == 0) return reference().gemm(g);
   if (gemv_fits(g)) return gemv(g);
+  // oneDNN 3.7 takes one row of A for dense whatever its stride.
+  if (DNNL_VERSION_MAJOR >= 3 && g.m == 1 && g.a_transposed && g.lda != 1) return multiply_dense_row(g);
+  // oneDNN 3.7 forgets what was in C in some products of one row or one column.
+  if (DNNL_VERSION_MAJOR >= 3 && g.accumulate && (g.m == 1 || g.n == 1)) return multiply_apart(g);
   if (!fusable(g.activation) || (g.accumulate && g.activation != Activation::none)) {
     Gemm plain = g;
     plain.activation = Activation::none;

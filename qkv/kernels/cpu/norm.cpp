@@ -132,7 +132,8 @@ void norm_backward_on_target(const NormBackward& a) {
 template <typename T>
 void sum_rows_of(const SumRows& a) {
   const int64_t grain = std::max<int64_t>(1, 2 * elementwise_grain / std::max<int64_t>(1, a.width));
-  if (a.width == 1) {  // a plain sum: the lanes run along the rows
+  const int64_t ld = a.ld > 0 ? a.ld : a.width;
+  if (ld == 1) {  // a plain sum: the lanes run along the rows
     PartialRows partial(a.rows, 2 * elementwise_grain, 1);
     partial.run([&](int64_t begin, int64_t end, float* sums) HWY_ATTR {
       sums[0] =
@@ -144,7 +145,7 @@ void sum_rows_of(const SumRows& a) {
   PartialRows partial(a.rows, grain, a.width);
   partial.run([&](int64_t begin, int64_t end, float* sums) HWY_ATTR {
     for (int64_t row = begin; row < end; ++row)
-      map(static_cast<const T*>(a.x) + row * a.width, sums, sums, a.width,
+      map(static_cast<const T*>(a.x) + row * ld, sums, sums, a.width,
           [](V x, V s) HWY_ATTR { return hn::Add(x, s); });
   });
   partial.add_to(a.out, 0, a.width, a.accumulate);

@@ -19,9 +19,10 @@ void gemm(const Gemm& a) {
 }
 
 void sum_rows(const SumRows& a) {
+  const int64_t ld = a.ld > 0 ? a.ld : a.width;
   for (int64_t j = 0; j < a.width; ++j) {
     double sum = a.accumulate ? a.out[j] : 0;
-    for (int64_t i = 0; i < a.rows; ++i) sum += load(a.x, a.type, i * a.width + j);
+    for (int64_t i = 0; i < a.rows; ++i) sum += load(a.x, a.type, i * ld + j);
     a.out[j] = static_cast<float>(sum);
   }
 }

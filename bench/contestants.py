@@ -1,0 +1,81 @@
+"""Those who are measured: programs that run afresh for every round, and peers that stay ready between rounds."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+BENCH = pathlib.Path(__file__).resolve().parent
+THREADS = 2
+
+
+def environment(threads):
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+    return os.environ | dict.fromkeys(names, str(threads)) | {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+
+
+class Unavailable(Exception):
+    """A contestant that cannot run here; its message stands in the table instead of a figure."""
+
+
+class Program:
+    """Runs a command to its end for each round; what it prints is JSON."""
+
+    def __init__(self, name, command, threads=THREADS):
+        self.name, self.command, self.threads = name, [str(word) for word in command], threads
+        self.about = {}
+
+    def measure(self):
+        process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=environment(self.threads))
+        out = process.stdout.read()
+        error = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise Unavailable(error.decode(errors="replace").strip().splitlines()[-1:] or f"exit {process.returncode}")
+        return {"result": json.loads(out), "peak_bytes": usage.ru_maxrss * 1024}
+
+    def close(self):
+        pass
+
+
+class Peer:
+    """One of bench/peers/*.py: started once, then asked for `count` measurements each round."""
+
+    def __init__(self, name, script, arguments, count, threads=THREADS):
+        self.name, self.count = name, count
+        self.command = [sys.executable, str(BENCH / "peers" / script), *map(str, arguments)]
+        self.errors = open(os.devnull, "w", encoding="utf-8") if not os.environ.get("QKV_BENCH_VERBOSE") else None
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+                                        text=True, env=environment(threads))
+        self.about = self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise Unavailable(f"{self.name} stopped (set QKV_BENCH_VERBOSE=1 to see why)")
+        return json.loads(line)
+
+    def measure(self):
+        self.process.stdin.write(f"{self.count}\n")
+        self.process.stdin.flush()
+        result = self.answer()
+        return {"result": result, "peak_bytes": result["peak_bytes"]}
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+        if self.errors:
+            self.errors.close()
+
+
+def take_turns(contestants, rounds):
+    """Name -> list of results; in every round each contestant has one turn, so that a slow minute of the machine
+    touches all of them."""
+    results = {contestant.name: [] for contestant in contestants}
+    for _ in range(rounds):
+        for contestant in contestants:
+            results[contestant.name].append(contestant.measure())
+    return results

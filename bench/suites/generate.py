@@ -1,0 +1,88 @@
+"""GPT-2 124M, batch 1: reading a prompt of 512 tokens and greedy writing, against transformers and llama.cpp."""
+import dataclasses
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+from contestants import BENCH, Peer, Program, THREADS, Unavailable, take_turns
+
+PACKAGES = ("torch", "transformers")
+PROMPT, TOKENS = 512, 64
+# Of decoding: at least this much of llama.cpp and of transformers; of reading: of the best of both.
+GOALS = {"f32": {"decode": {"llama.cpp": 1.1, "transformers": 3.0}, "prefill": 1.3},
+         "bf16": {"decode": {"llama.cpp": 1.2}, "prefill": 1.3}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    name: str
+    dtype: str
+    repeat: int
+
+
+def cases(quick):
+    return [Case(f"GPT-2 124M, {dtype}", dtype, 2 if quick else 3) for dtype in ("f32", "bf16")]
+
+
+def llama_bench(case):
+    """llama-bench on a random model, both made on first use."""
+    built = subprocess.run([str(BENCH / "llama_cpp")], stdout=subprocess.PIPE, text=True,
+                           env=os.environ | {"PYTHON": sys.executable}, check=False)
+    if built.returncode != 0:
+        raise Unavailable("llama.cpp could not be built (see above)")
+    folder = pathlib.Path(built.stdout.strip())
+    model = folder.parent / f"gpt2-random-{case.dtype}.gguf"
+    if not model.exists():
+        subprocess.run([sys.executable, str(BENCH / "peers/gguf_gpt2.py"), str(folder / "gguf-py"), case.dtype, str(model)],
+                       check=True, stdout=subprocess.DEVNULL)
+    return Program("llama.cpp", [folder / "bin/llama-bench", "-m", model, "-t", THREADS, "-p", PROMPT, "-n", TOKENS,
+                                 "-r", case.repeat, "-o", "json"])
+
+
+def samples(name, result):
+    """(prefill, decode) rates of one turn."""
+    if name == "qkv":
+        return result["prefill_samples"], result["decode_samples"]
+    if name == "llama.cpp":
+        return tuple(next(one["samples_ts"] for one in result if one[key] > 0) for key in ("n_prompt", "n_gen"))
+    return result["prefill"], result["decode"]
+
+
+def run(case, qkv, rounds):
+    ours = Program("qkv", [qkv, "bench", "generate", "--dtype", case.dtype, "--prompt", PROMPT, "--tokens", TOKENS,
+                           "--repeat", case.repeat, "--threads", THREADS])
+    contestants, notes = [ours], []
+    for make in (lambda: llama_bench(case),
+                 lambda: Peer("transformers", "torch_generate.py", ["--dtype", case.dtype, "--prompt", PROMPT, "--tokens",
+                                                                    TOKENS, "--threads", THREADS], case.repeat)):
+        try:
+            contestants.append(make())
+        except Unavailable as why:
+            notes.append(str(why))
+    try:
+        results = take_turns(contestants, rounds)
+    finally:
+        for one in contestants:
+            one.close()
+    rows = []
+    for place, what in enumerate(("prefill", "decode")):
+        taken = {name: [rate for turn in turns for rate in samples(name, turn["result"])[place]]
+                 for name, turns in results.items()}
+        rates = {name: statistics.median(values) for name, values in taken.items()}
+        mine = rates.pop("qkv")
+        goal = GOALS[case.dtype][what]
+        common = {"unit": "tokens/s", "qkv": mine, "samples": taken, "threads": THREADS, "packages": PACKAGES,
+                  "peak_mib": {name: max(t["peak_bytes"] for t in turns) / 2**20 for name, turns in results.items()}}
+        if notes:
+            common["note"] = "; ".join(notes)
+        if what == "prefill":
+            rows.append({"case": f"{case.name}: prompt of {PROMPT}", "peers": rates, "goal": goal,
+                         "ratio": mine / max(rates.values()) if rates else None, **common})
+            continue
+        for peer, value in goal.items():
+            if peer in rates:
+                rows.append({"case": f"{case.name}: writing, beside {peer}", "peers": {peer: rates[peer]}, "goal": value,
+                             "ratio": mine / rates[peer], **common})
+    return rows

@@ -1,0 +1,45 @@
+// What has been said changes what may be said.
+#include "qkv/generate/penalties.h"
+
+#include <cmath>
+
+namespace qkv {
+namespace {
+
+using Scores = std::vector<float>;
+constexpr float never = -std::numeric_limits<float>::infinity();
+
+Scores penalised(Scores scores, const std::vector<int32_t>& ids, size_t prompt, const GenerationOptions& options) {
+  apply_penalties(scores, ids, prompt, options);
+  return scores;
+}
+
+TEST(Penalties, RepetitionDividesAndMultipliesOnceEach) {
+  EXPECT_EQ(penalised({2, -2, 3, 4}, {0, 0, 1}, 2, {.repetition_penalty = 2}), (Scores{1, -4, 3, 4}));
+}
+
+TEST(Penalties, FrequencyAndPresenceCountWhatWasGenerated) {
+  EXPECT_EQ(penalised({5, 5, 5}, {0, 0, 1, 1, 1}, 2, {.frequency_penalty = 0.5F}), (Scores{5, 3.5F, 5}));
+  EXPECT_EQ(penalised({5, 5, 5}, {0, 0, 1, 1, 1}, 2, {.presence_penalty = 0.5F}), (Scores{5, 4.5F, 5}));
+}
+
+TEST(Penalties, NgramsDoNotRepeat) {
+  // After "1 2 3 1", bigrams that begin with 1 end in 2; trigrams that begin with "3 1" have not been.
+  EXPECT_EQ(penalised({1, 1, 1, 1}, {1, 2, 3, 1}, 4, {.no_repeat_ngram_size = 2}), (Scores{1, 1, never, 1}));
+  EXPECT_EQ(penalised({1, 1, 1, 1}, {1, 2, 3, 1}, 4, {.no_repeat_ngram_size = 3}), (Scores{1, 1, 1, 1}));
+  EXPECT_EQ(penalised({1, 1, 1, 1}, {1, 2, 3, 1, 2}, 5, {.no_repeat_ngram_size = 3}), (Scores{1, 1, 1, never}));
+  EXPECT_EQ(penalised({1, 1, 1, 1}, {1, 2}, 2, {.no_repeat_ngram_size = 1}), (Scores{1, never, never, 1}));
+  EXPECT_EQ(penalised({1, 1}, {1}, 1, {.no_repeat_ngram_size = 5}), (Scores{1, 1}));
+}
+
+TEST(Penalties, EndsAreHeldBack) {
+  const GenerationOptions options{.min_new_tokens = 2, .end_ids = {1, 99, -1}};
+  EXPECT_EQ(penalised({1, 1, 1}, {0, 0}, 2, options), (Scores{1, never, 1}));
+  EXPECT_EQ(penalised({1, 1, 1}, {0, 0, 0}, 2, options), (Scores{1, never, 1}));
+  EXPECT_EQ(penalised({1, 1, 1}, {0, 0, 0, 0}, 2, options), (Scores{1, 1, 1}));
+}
+
+TEST(Penalties, NoneChangesNothing) { EXPECT_EQ(penalised({1, -2, 3}, {0, 1, 2}, 1, {}), (Scores{1, -2, 3})); }
+
+}  // namespace
+}  // namespace qkv

@@ -1,0 +1,90 @@
+// A row's results do not depend on what stands beside it.
+#include "qkv/models/family.h"
+#include "qkv/models/model.h"
+#include "qkv/ops/autograd.h"
+
+#include <cmath>
+
+namespace qkv {
+namespace {
+
+class EveryFamily : public testing::TestWithParam<std::string> {
+ protected:
+  EveryFamily() {
+    const Sizes sizes{.vocab = 29, .context = 16, .layers = 2, .heads = 2, .width = 16};
+    model_ = std::make_unique<Model>(spec_of(Config(family_named(GetParam(), "test").config(sizes), "test")));
+    model_->initialise(RandomKey{11});
+  }
+  std::vector<float> logits(const Inputs& inputs, DType compute = DType::f32) {
+    const NoGrad no_grad;
+    return model_->outputs(inputs, {.compute = compute})[0].second.to_vector<float>();
+  }
+  std::unique_ptr<Model> model_;
+};
+
+const std::vector<std::vector<int32_t>> rows = {{1, 2, 3, 4, 5, 6, 7, 8, 9}, {9, 8}, {5, 5, 5, 28, 0}};
+
+Tensor ids_of(const std::vector<int32_t>& ids) { return Tensor::from<int32_t>({1, std::ssize(ids)}, ids); }
+
+TEST_P(EveryFamily, ABatchEqualsItsRowsAlone) {
+  constexpr size_t length = 9;
+  std::vector<int32_t> ids;
+  std::vector<uint8_t> mask;
+  for (const auto& row : rows)
+    for (size_t t = 0; t < length; ++t) {
+      ids.push_back(t < row.size() ? row[t] : 17);
+      mask.push_back(t < row.size() ? 1 : 0);
+    }
+  const Shape shape{std::ssize(rows), length};
+  const std::vector<float> together =
+      logits({.input_ids = Tensor::from<int32_t>(shape, ids), .attention_mask = Tensor::from<uint8_t>(shape, mask)});
+  const size_t width = together.size() / (rows.size() * length);
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const std::vector<float> alone = logits({.input_ids = ids_of(rows[r])});
+    ASSERT_EQ(alone.size(), rows[r].size() * width);
+    for (size_t i = 0; i < alone.size(); ++i)
+      ASSERT_NEAR(together[r * length * width + i], alone[i], 1e-5) << "row " << r << ", number " << i;
+  }
+}
+
+TEST_P(EveryFamily, WhatStandsUnderThePaddingDoesNotMatter) {
+  const Tensor mask = Tensor::from<uint8_t>({1, 5}, {1, 1, 1, 0, 0});
+  const std::vector<float> one = logits({.input_ids = ids_of({3, 4, 5, 6, 7}), .attention_mask = mask});
+  const std::vector<float> two = logits({.input_ids = ids_of({3, 4, 5, 20, 0}), .attention_mask = mask});
+  for (size_t i = 0; i < one.size() / 5 * 3; ++i) ASSERT_EQ(one[i], two[i]) << i;
+}
+
+TEST_P(EveryFamily, LaterTokensReachEarlierPositionsOnlyWhereTheModelLooksBothWays) {
+  const std::vector<float> one = logits({.input_ids = ids_of({3, 4, 5, 6})});
+  const std::vector<float> two = logits({.input_ids = ids_of({3, 4, 5, 7})});
+  double earlier = 0;
+  for (size_t i = 0; i < one.size() / 4 * 3; ++i) earlier = std::max<double>(earlier, std::abs(one[i] - two[i]));
+  if (model_->spec().causal()) {
+    EXPECT_EQ(earlier, 0);
+  } else {
+    EXPECT_GT(earlier, 1e-6);
+  }
+}
+
+TEST_P(EveryFamily, TheSameTwiceIsTheSame) {
+  for (const DType compute : {DType::f32, DType::bf16}) {
+    const Inputs inputs{.input_ids = ids_of(rows[0])};
+    EXPECT_EQ(logits(inputs, compute), logits(inputs, compute));
+  }
+}
+
+std::vector<std::string> families() {
+  std::vector<std::string> names;
+  for (const Family* family : all_families())
+    if (family->config != nullptr) names.emplace_back(family->type);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, EveryFamily, testing::ValuesIn(families()), [](const auto& each) {
+  std::string name = each.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace qkv
