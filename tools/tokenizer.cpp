@@ -39,9 +39,11 @@ void train(const Options& options) {
   }
   if (texts.empty() && options.kind != "byte")
     throw Error("tokenizer train", "no text to train on", "name files, or choose --kind byte, which needs none");
-  const Tokenizer tokenizer = options.kind == "bpe"    ? train_bpe(texts, options.train)
-                              : options.kind == "char" ? train_characters(texts, options.train)
-                                                       : byte_tokenizer(options.train);
+  const Tokenizer tokenizer = options.kind == "bpe"         ? train_bpe(texts, options.train)
+                              : options.kind == "wordpiece" ? train_wordpiece(texts, options.train)
+                              : options.kind == "unigram"   ? train_unigram(texts, options.train)
+                              : options.kind == "char"      ? train_characters(texts, options.train)
+                                                            : byte_tokenizer(options.train);
   tokenizer.save(options.out);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   fmt::print(stderr, "{} tokens in {:.2f} s, written to {}\n", tokenizer.vocab_size(), seconds, options.out);
@@ -57,16 +59,23 @@ void add_tokenizer(CLI::App& app) {
   auto options = std::make_shared<Options>();
   options->train.progress = print_progress;
   training->add_option("files", options->files, "UTF-8 text")->check(CLI::ExistingFile)->type_name("FILE");
-  training->add_option("--kind", options->kind, "bpe (byte-level), char (a token a character) or byte")
+  training
+      ->add_option(
+          "--kind", options->kind,
+          "bpe (byte-level), wordpiece (BERT's), unigram (SentencePiece's), char (a token a character) or byte")
       ->capture_default_str()
-      ->check(CLI::IsMember({"bpe", "char", "byte"}));
-  training->add_option("--vocab-size", options->train.vocab_size, "bpe: how many tokens")->capture_default_str();
-  training->add_option("--min-frequency", options->train.min_frequency, "bpe: merge only pairs seen so often")
+      ->check(CLI::IsMember({"bpe", "wordpiece", "unigram", "char", "byte"}));
+  training->add_option("--vocab-size", options->train.vocab_size, "bpe, wordpiece, unigram: how many tokens")
       ->capture_default_str();
   training
-      ->add_option("--special", options->train.special_tokens, "a special token (repeatable); the first ends a text")
-      ->allow_extra_args(false)
+      ->add_option("--min-frequency", options->train.min_frequency, "bpe, wordpiece: merge only pairs seen so often")
       ->capture_default_str();
+  training->add_flag("--cased{false}", options->train.lowercase, "wordpiece: keep capitals and accents");
+  CLI::Option* special = training
+                             ->add_option("--special", options->train.special_tokens,
+                                          "a special token (repeatable); the first ends a text")
+                             ->allow_extra_args(false)
+                             ->capture_default_str();
   training->add_option("--out", options->out, "directory for tokenizer.json and tokenizer_config.json")
       ->type_name("DIR")
       ->required();
@@ -74,7 +83,11 @@ void add_tokenizer(CLI::App& app) {
   const char* example = "Example:\n  qkv tokenizer train --kind bpe --vocab-size 8000 --out runs/tokenizer book.txt";
   training->footer(example);
   command->footer(example);
-  training->callback([options] { train(*options); });
+  training->callback([options, special] {
+    if (options->kind == "wordpiece" && special->count() == 0)
+      options->train.special_tokens = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+    train(*options);
+  });
 }
 
 }  // namespace qkv

@@ -49,4 +49,16 @@ void Rewrite::insert(char32_t c) {
   put(c, from);
 }
 
+void apply_changes(AlignedText& text, const std::vector<Change>& changes) {
+  Rewrite rewrite(text);
+  for (const Change& change : changes) {
+    if (change.growth > 0 || rewrite.done()) {
+      rewrite.insert(change.c);
+      continue;
+    }
+    rewrite.replace(change.c);
+    for (int i = change.growth; i < 0 && !rewrite.done(); ++i) rewrite.drop();
+  }
+}
+
 }  // namespace qkv

@@ -57,4 +57,12 @@ class Rewrite {
   std::vector<Span> fresh_origin_;
 };
 
+// A character of a text's new form. growth > 0: it is inserted, and shares the origin of the character before it in the
+// old text; else it replaces the next character of the old text, and -growth more go with that one.
+struct Change {
+  char32_t c;
+  int growth;
+};
+void apply_changes(AlignedText& text, const std::vector<Change>& changes);
+
 }  // namespace qkv

@@ -4,16 +4,8 @@
 #include "qkv/text/byte_level.h"
 #include "qkv/text/unicode.h"
 
-#include <queue>
-
 namespace qkv {
 namespace {
-
-constexpr size_t short_piece = 48;  // symbols; above, a heap beats looking at all pairs after each merge
-
-uint64_t pair_key(int32_t left, int32_t right) {
-  return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
-}
 
 std::optional<std::string> optional_string(const JsonCursor& json) {
   if (json.is_null()) return std::nullopt;
@@ -37,15 +29,17 @@ Bpe::Bpe(const JsonCursor& json, bool pieces_are_bytes)
     if (unknown_ == Vocabulary::none) json["unk_token"].fail(fmt::format("'{}' is not in the vocabulary", *name));
   }
   for (int byte = 0; byte < 256; ++byte)
-    byte_ids_[byte] =
-        vocabulary_.find(bytes_ ? utf8(byte_to_char(static_cast<uint8_t>(byte))) : fmt::format("<0x{:02X}>", byte));
+    byte_ids_[byte] = vocabulary_.find(bytes_ ? utf8(byte_to_char(static_cast<uint8_t>(byte)))
+                                              : byte_token(static_cast<uint8_t>(byte)));
   const bool every_byte = std::count(byte_ids_.begin(), byte_ids_.end(), Vocabulary::none) == 0;
   plain_bytes_ = bytes_ && !prefix_ && !suffix_ && (every_byte || unknown_ == Vocabulary::none);
   if (bytes_ && byte_fallback_ && !every_byte)
     json["byte_fallback"].fail(
         "is set beside a ByteLevel pre-tokenizer whose characters are not all in the vocabulary");
   read_merges(json["merges"]);
-  index_merges();
+  table_.reserve(merges_.size());
+  for (size_t rank = 0; rank < merges_.size(); ++rank)
+    table_.add(merges_[rank].left, merges_[rank].right, static_cast<uint32_t>(rank), merges_[rank].joined);
 }
 
 // Each merge is "left right" or ["left", "right"].
@@ -78,31 +72,11 @@ void Bpe::add_merge(std::string_view left, std::string_view right, const JsonCur
   merges_.push_back({id_of(left), id_of(right), id_of(joined)});
 }
 
-void Bpe::index_merges() {
-  size_t slots = 16;
-  while (slots < merges_.size() * 2 + 1) slots *= 2;
-  pairs_.assign(slots, {no_pair, no_rank, 0});
-  for (size_t rank = 0; rank < merges_.size(); ++rank) {
-    const uint64_t key = pair_key(merges_[rank].left, merges_[rank].right);
-    size_t slot = mix(key, 0) & (slots - 1);
-    while (pairs_[slot].pair != no_pair && pairs_[slot].pair != key) slot = (slot + 1) & (slots - 1);
-    pairs_[slot] = {key, static_cast<uint32_t>(rank), merges_[rank].joined};  // of a repeated pair the last counts
-  }
-}
-
-const Bpe::PairSlot* Bpe::find_pair(int32_t left, int32_t right) const {
-  const uint64_t key = pair_key(left, right);
-  const size_t mask = pairs_.size() - 1;
-  for (size_t slot = mix(key, 0) & mask; pairs_[slot].pair != no_pair; slot = (slot + 1) & mask)
-    if (pairs_[slot].pair == key) return &pairs_[slot];
-  return nullptr;
-}
-
 void Bpe::tokenize(std::string_view piece, std::vector<ModelToken>& out) const {
   if (ignore_merges_) {
     const int32_t whole = bytes_ ? vocabulary_.find(bytes_to_chars(piece)) : vocabulary_.find(piece);
     if (whole != Vocabulary::none) {
-      out.push_back({whole, static_cast<uint32_t>(piece.size())});
+      out.push_back({whole, 0, static_cast<uint32_t>(piece.size())});
       return;
     }
   }
@@ -113,36 +87,35 @@ void Bpe::tokenize(std::string_view piece, std::vector<ModelToken>& out) const {
   } else {
     split_chars(bytes_ ? std::string_view(characters = bytes_to_chars(piece)) : piece, out);
   }
-  if (merges_.empty()) return;
-  if (out.size() - first <= short_piece) {
-    merge_short(out, first);
-  } else {
-    merge_long(out, first);
-  }
+  table_.apply(out, first);
 }
 
 // A byte whose character is not in the vocabulary gives no token.
 void Bpe::split_bytes(std::string_view piece, std::vector<ModelToken>& out) const {
-  for (const char byte : piece) {
-    const int32_t id = byte_ids_[static_cast<uint8_t>(byte)];
-    if (id != Vocabulary::none) out.push_back({id, 1});
+  for (uint32_t i = 0; i < piece.size(); ++i) {
+    const int32_t id = byte_ids_[static_cast<uint8_t>(piece[i])];
+    if (id != Vocabulary::none) out.push_back({id, i, i + 1});
   }
 }
 
-bool Bpe::fall_back_to_bytes(std::string_view text, std::vector<ModelToken>& out) const {
+bool Bpe::fall_back_to_bytes(std::string_view text, uint32_t at, std::vector<ModelToken>& out) const {
   for (const char byte : text)
     if (byte_ids_[static_cast<uint8_t>(byte)] == Vocabulary::none) return false;
-  for (const char byte : text) out.push_back({byte_ids_[static_cast<uint8_t>(byte)], 1});
+  for (const char byte : text) {
+    out.push_back({byte_ids_[static_cast<uint8_t>(byte)], at, at + 1});
+    ++at;
+  }
   return true;
 }
 
 void Bpe::split_chars(std::string_view piece, std::vector<ModelToken>& out) const {
-  ModelToken pending{unknown_, 0};  // unknown text not yet given out
+  ModelToken pending{unknown_, 0, 0};  // unknown text not yet given out
   const auto flush = [&] {
-    if (pending.bytes > 0) out.push_back(pending);
-    pending.bytes = 0;
+    if (pending.end > pending.begin) out.push_back(pending);
+    pending.begin = pending.end;
   };
   std::string decorated;
+  uint32_t at = 0;
   for (size_t i = 0; i < piece.size();) {
     const auto length = static_cast<size_t>(utf8_length(piece[i]));
     std::string_view symbol = piece.substr(i, length);
@@ -154,87 +127,25 @@ void Bpe::split_chars(std::string_view piece, std::vector<ModelToken>& out) cons
       symbol = decorated;
     }
     i += length;
-    const auto bytes = bytes_ ? 1 : static_cast<uint32_t>(length);  // a byte-level character stands for one byte
+    const uint32_t begin = at;
+    at += bytes_ ? 1 : static_cast<uint32_t>(length);  // a byte-level character stands for one byte
     if (const int32_t id = vocabulary_.find(symbol); id != Vocabulary::none) {
       flush();
-      out.push_back({id, bytes});
-    } else if (byte_fallback_ && fall_back_to_bytes(symbol, out)) {
+      out.push_back({id, begin, at});
+    } else if (byte_fallback_ && fall_back_to_bytes(symbol, begin, out)) {
       continue;
     } else if (unknown_ != Vocabulary::none) {
       if (!fuse_unknown_) flush();
-      pending.bytes += bytes;
+      if (pending.begin == pending.end) pending.begin = begin;
+      pending.end = at;
     }
   }
   flush();
 }
 
-void Bpe::merge_short(std::vector<ModelToken>& symbols, size_t first) const {
-  struct Candidate {
-    uint32_t rank;
-    int32_t joined;
-  };
-  ModelToken* const s = symbols.data() + first;
-  size_t count = symbols.size() - first;
-  if (count < 2) return;
-  Candidate pairs[short_piece];  // pairs[i] joins symbols i and i + 1
-  const auto look = [&](size_t i) -> Candidate {
-    const PairSlot* const found = find_pair(s[i].id, s[i + 1].id);
-    return found ? Candidate{found->rank, found->joined} : Candidate{no_rank, 0};
-  };
-  for (size_t i = 0; i + 1 < count; ++i) pairs[i] = look(i);
-  while (count > 1) {
-    size_t best = 0;
-    for (size_t i = 1; i + 1 < count; ++i)
-      if (pairs[i].rank < pairs[best].rank) best = i;
-    if (pairs[best].rank == no_rank) break;
-    s[best] = {pairs[best].joined, s[best].bytes + s[best + 1].bytes};
-    for (size_t i = best + 1; i + 1 < count; ++i) s[i] = s[i + 1];
-    for (size_t i = best + 1; i + 2 < count; ++i) pairs[i] = pairs[i + 1];
-    --count;
-    if (best > 0) pairs[best - 1] = look(best - 1);
-    if (best + 1 < count) pairs[best] = look(best);
-  }
-  symbols.resize(first + count);
-}
-
-void Bpe::merge_long(std::vector<ModelToken>& symbols, size_t first) const {
-  struct Candidate {
-    uint32_t rank;
-    uint32_t at;
-    int32_t left;
-    int32_t right;
-    int32_t joined;
-    bool operator>(const Candidate& other) const { return rank != other.rank ? rank > other.rank : at > other.at; }
-  };
-  constexpr uint32_t none = ~uint32_t{0};
-  const auto count = static_cast<uint32_t>(symbols.size() - first);
-  ModelToken* const s = symbols.data() + first;
-  std::vector<uint32_t> previous(count), next(count);
-  for (uint32_t i = 0; i < count; ++i) previous[i] = i == 0 ? none : i - 1, next[i] = i + 1 == count ? none : i + 1;
-  std::vector<bool> gone(count);
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
-  const auto consider = [&](uint32_t i) {
-    if (i == none || next[i] == none) return;
-    const int32_t left = s[i].id, right = s[next[i]].id;
-    if (const PairSlot* found = find_pair(left, right)) queue.push({found->rank, i, left, right, found->joined});
-  };
-  for (uint32_t i = 0; i < count; ++i) consider(i);
-  while (!queue.empty()) {
-    const Candidate top = queue.top();
-    queue.pop();
-    const uint32_t right = gone[top.at] ? none : next[top.at];
-    if (right == none || s[top.at].id != top.left || s[right].id != top.right) continue;  // merged since
-    s[top.at] = {top.joined, s[top.at].bytes + s[right].bytes};
-    gone[right] = true;
-    next[top.at] = next[right];
-    if (next[right] != none) previous[next[right]] = top.at;
-    consider(previous[top.at]);
-    consider(top.at);
-  }
-  size_t kept = 0;
-  for (uint32_t i = 0; i < count; ++i)
-    if (!gone[i]) s[kept++] = s[i];
-  symbols.resize(first + kept);
+bool Bpe::splits_before_marker() const {
+  return !bytes_ && !ignore_merges_ && !prefix_ && !suffix_ && vocabulary_.find(space_marker) != Vocabulary::none &&
+         no_token_crosses_marker(vocabulary_);
 }
 
 std::string Bpe::to_json() const {

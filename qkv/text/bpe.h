@@ -2,6 +2,7 @@
 // Radford et al., "Language models are unsupervised multitask learners", 2019).
 #pragma once
 
+#include "qkv/text/merge_table.h"
 #include "qkv/text/token_model.h"
 
 #include <array>
@@ -17,6 +18,7 @@ class Bpe : public TokenModel {
   void tokenize(std::string_view piece, std::vector<ModelToken>& out) const override;
   std::string_view name() const override { return "BPE"; }
   std::string to_json() const override;
+  bool splits_before_marker() const override;
 
   // In order of rank.
   struct Merge {
@@ -27,25 +29,12 @@ class Bpe : public TokenModel {
   const std::vector<Merge>& merges() const { return merges_; }
 
  private:
-  // rank and result of the merge of two tokens
-  struct PairSlot {
-    uint64_t pair;
-    uint32_t rank;
-    int32_t joined;
-  };
-  static constexpr uint64_t no_pair = ~uint64_t{0};
-  static constexpr uint32_t no_rank = ~uint32_t{0};
-
   void read_merges(const JsonCursor& json);
   void add_merge(std::string_view left, std::string_view right, const JsonCursor& where);
-  void index_merges();
-  const PairSlot* find_pair(int32_t left, int32_t right) const;
 
   void split_bytes(std::string_view piece, std::vector<ModelToken>& out) const;
   void split_chars(std::string_view piece, std::vector<ModelToken>& out) const;
-  bool fall_back_to_bytes(std::string_view text, std::vector<ModelToken>& out) const;
-  void merge_short(std::vector<ModelToken>& symbols, size_t first) const;
-  void merge_long(std::vector<ModelToken>& symbols, size_t first) const;
+  bool fall_back_to_bytes(std::string_view text, uint32_t at, std::vector<ModelToken>& out) const;
 
   bool bytes_ = false;        // pieces are bytes, the vocabulary is in byte-level characters
   bool plain_bytes_ = false;  // and each byte is a symbol of its own, without decoration or unknown token
@@ -56,7 +45,7 @@ class Bpe : public TokenModel {
   std::optional<std::string> suffix_;    // after every piece's last character
   std::array<int32_t, 256> byte_ids_{};  // of byte-level characters, or of "<0x..>" for the fallback
   std::vector<Merge> merges_;
-  std::vector<PairSlot> pairs_;
+  MergeTable table_;
 };
 
 }  // namespace qkv

@@ -1,11 +1,7 @@
 #include "qkv/text/bpe_trainer.h"
 
 #include "qkv/core/error.h"
-#include "qkv/text/byte_level.h"
-#include "qkv/text/unicode.h"
-
-#include <array>
-#include <queue>
+#include <algorithm>
 #include <unordered_map>
 
 namespace qkv {
@@ -58,13 +54,6 @@ class PairCounts {
   size_t size_ = 0;
 };
 
-// A word's tokens, in one array for all words.
-struct Word {
-  size_t begin;
-  uint32_t length;
-  int64_t count;
-};
-
 using Positions = std::vector<uint32_t>;  // indices of words
 
 // A pair to merge, with the words where it was seen when this entry was made.
@@ -74,27 +63,32 @@ struct Candidate {
   Positions words;
 };
 
+}  // namespace
+
+void TokenWords::add(std::span<const int32_t> tokens, int64_t count) {
+  words_.push_back({tokens_.size(), static_cast<uint32_t>(tokens.size()), count});
+  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+}
+
 class MergeSearch {
  public:
-  MergeSearch(const WordCounts& words, Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {
-    std::array<int32_t, 256> ids;
-    for (int byte = 0; byte < 256; ++byte) ids[byte] = vocabulary_.find(utf8(byte_to_char(static_cast<uint8_t>(byte))));
-    words.for_each([&](const WordCounts::Entry& entry) {
-      words_.push_back({tokens_.size(), static_cast<uint32_t>(entry.word.size()), entry.count});
-      for (const char byte : entry.word) tokens_.push_back(ids[static_cast<uint8_t>(byte)]);
-    });
+  MergeSearch(TokenWords words, Vocabulary vocabulary, const MergeOptions& options)
+      : vocabulary_(std::move(vocabulary)),
+        options_(options),
+        words_(std::move(words.words_)),
+        tokens_(std::move(words.tokens_)) {
     if (words_.size() >= ~uint32_t{0}) throw Error("tokenizer train", "the text has too many different words");
     for (uint32_t i = 0; i < words_.size(); ++i) {
-      const Word& word = words_[i];
+      const TokenWords::Word& word = words_[i];
       const int32_t* const token = &tokens_[word.begin];
       for (uint32_t k = 0; k + 1 < word.length; ++k) change(pair_of(token[k], token[k + 1]), word.count, i);
     }
     queue_changed();
   }
 
-  BpeMerges run(int64_t vocab_size, int64_t min_frequency, const std::function<void(int64_t)>& progress) {
+  BpeMerges run() {
     BpeMerges out;
-    while (vocabulary_.size() < vocab_size && !queue_.empty()) {
+    while (vocabulary_.size() < options_.vocab_size && !queue_.empty()) {
       std::pop_heap(queue_.begin(), queue_.end(), is_behind);
       Candidate top = std::move(queue_.back());
       queue_.pop_back();
@@ -103,10 +97,12 @@ class MergeSearch {
         push(std::move(top));
         continue;
       }
-      if (top.count < 1 || top.count < min_frequency) break;
+      if (top.count < 1 || top.count < options_.min_frequency) break;
       const int32_t left = left_of(top.pair), right = right_of(top.pair);
       std::string joined(vocabulary_.token(left));
-      joined += vocabulary_.token(right);
+      std::string_view tail = vocabulary_.token(right);
+      if (tail.starts_with(options_.continuing_prefix)) tail.remove_prefix(options_.continuing_prefix.size());
+      joined += tail;
       // Two pairs can make the same token; the second takes the first one's id.
       int32_t id = vocabulary_.find(joined);
       if (id == Vocabulary::none) {
@@ -116,7 +112,7 @@ class MergeSearch {
       out.merges.emplace_back(left, right);
       for (const uint32_t word : top.words) merge(word, left, right, id);
       queue_changed();
-      if (progress) progress(vocabulary_.size());
+      if (options_.progress) options_.progress(vocabulary_.size());
     }
     out.vocabulary = std::move(vocabulary_);
     return out;
@@ -146,7 +142,7 @@ class MergeSearch {
   }
 
   void merge(uint32_t index, int32_t left, int32_t right, int32_t joined) {
-    Word& word = words_[index];
+    TokenWords::Word& word = words_[index];
     int32_t* const token = &tokens_[word.begin];
     uint32_t to = 0;
     for (uint32_t from = 0; from < word.length; ++from, ++to) {
@@ -167,18 +163,16 @@ class MergeSearch {
   }
 
   Vocabulary vocabulary_;
-  std::vector<Word> words_;
+  const MergeOptions& options_;
+  std::vector<TokenWords::Word> words_;
   std::vector<int32_t> tokens_;
   PairCounts counts_;
   std::unordered_map<Pair, Positions, PairHash> changed_;  // pairs that became more frequent, and where
   std::vector<Candidate> queue_;                           // a heap
 };
 
-}  // namespace
-
-BpeMerges find_merges(const WordCounts& words, Vocabulary vocabulary, int64_t vocab_size, int64_t min_frequency,
-                      const std::function<void(int64_t)>& progress) {
-  return MergeSearch(words, std::move(vocabulary)).run(vocab_size, min_frequency, progress);
+BpeMerges find_merges(TokenWords words, Vocabulary vocabulary, const MergeOptions& options) {
+  return MergeSearch(std::move(words), std::move(vocabulary), options).run();
 }
 
 }  // namespace qkv

@@ -18,4 +18,8 @@ std::string bytes_to_chars(std::string_view bytes);
 // The bytes that a token of such characters stands for; nothing when it has any other character.
 std::optional<std::string> chars_to_bytes(std::string_view token);
 
+// Tokens that stand for a byte where a vocabulary is in plain characters: "<0x41>".
+std::string byte_token(uint8_t byte);
+int byte_of_token(std::string_view token);  // -1 when it is not one
+
 }  // namespace qkv

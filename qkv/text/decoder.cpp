@@ -89,15 +89,9 @@ Strings from_byte_tokens(Strings tokens) {
     for (size_t i = 0; !valid && i < bytes.size(); ++i) out.push_back(utf8(replacement_character));
     bytes.clear();
   };
-  const auto hex = [](char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
-  };
   for (std::string& token : tokens) {
-    if (token.size() == 6 && token.starts_with("<0x") && token[5] == '>' && hex(token[3]) >= 0 && hex(token[4]) >= 0) {
-      bytes += static_cast<char>(hex(token[3]) * 16 + hex(token[4]));
+    if (const int byte = byte_of_token(token); byte >= 0) {
+      bytes += static_cast<char>(byte);
       continue;
     }
     flush();
@@ -115,6 +109,21 @@ std::unique_ptr<Decoder> parse_strip(const JsonCursor& json) {
         token.erase(0, content.size());
       for (int64_t i = 0; i < stop && !content.empty() && token.ends_with(content); ++i)
         token.resize(token.size() - content.size());
+    }
+    return tokens;
+  });
+}
+
+// Connectionist temporal classification: repeated tokens count once, blanks not at all.
+std::unique_ptr<Decoder> parse_ctc(const JsonCursor& json) {
+  return make([blank = json["pad_token"].string_or("<pad>"), delimiter = json["word_delimiter_token"].string_or("|"),
+               cleanup = json["cleanup"].boolean_or(true)](Strings tokens) {
+    tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+    for (std::string& token : tokens) {
+      replace_all(token, blank, "");
+      if (!cleanup) continue;
+      clean_up(token);
+      replace_all(token, delimiter, " ");
     }
     return tokens;
   });
@@ -141,6 +150,7 @@ std::unique_ptr<Decoder> Decoder::parse(const JsonCursor& json) {
   if (type == "Metaspace") return parse_metaspace(json);
   if (type == "ByteFallback") return make(from_byte_tokens);
   if (type == "Fuse") return make([](Strings tokens) { return Strings{join(tokens)}; });
+  if (type == "CTC") return parse_ctc(json);
   if (type == "Strip") return parse_strip(json);
   if (type == "Replace")
     return make(
@@ -157,8 +167,9 @@ std::unique_ptr<Decoder> Decoder::parse(const JsonCursor& json) {
       for (size_t i = 0; i < tokens.size(); ++i) replace_all(tokens[i], suffix, i + 1 == tokens.size() ? "" : " ");
       return tokens;
     });
-  json.fail(fmt::format("decoder '{}' is not supported yet", type),
-            "supported: ByteLevel, WordPiece, BPEDecoder, Metaspace, ByteFallback, Fuse, Strip, Replace, Sequence");
+  json.fail(
+      fmt::format("decoder '{}' is not supported", type),
+      "supported: ByteLevel, WordPiece, BPEDecoder, Metaspace, ByteFallback, Fuse, Strip, Replace, CTC, Sequence");
 }
 
 }  // namespace qkv

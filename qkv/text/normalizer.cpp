@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/text/byte_level.h"
+#include "qkv/text/precompiled.h"
 #include "qkv/text/unicode_normalization.h"
 
 #include <unicode/uchar.h>
@@ -157,6 +158,41 @@ void nmt(AlignedText& text) {
   }
 }
 
+// A literal that is replaced without tracking needs no regular expression.
+class ReplaceNormalizer : public Normalizer {
+ public:
+  explicit ReplaceNormalizer(const JsonCursor& json)
+      : regex_(parse_pattern(json["pattern"])), content_(json["content"].string()) {
+    const JsonCursor pattern = json["pattern"];
+    if (pattern.json().is_string()) {
+      literal_ = pattern.string();
+    } else if (!pattern["String"].is_null()) {
+      literal_ = pattern["String"].string();
+    }
+  }
+
+  void normalize(AlignedText& text) const override {
+    if (text.tracked || literal_.empty()) return replace_matches(text, regex_, content_);
+    size_t at = text.text.find(literal_);
+    if (at == std::string::npos) return;
+    std::string fresh;
+    fresh.reserve(text.text.size() + text.text.size() / 2);
+    size_t done = 0;
+    for (; at != std::string::npos; at = text.text.find(literal_, done)) {
+      fresh.append(text.text, done, at - done);
+      fresh += content_;
+      done = at + literal_.size();
+    }
+    fresh.append(text.text, done);
+    text.text = std::move(fresh);
+  }
+
+ private:
+  Regex regex_;
+  std::string content_;
+  std::string literal_;
+};
+
 std::unique_ptr<Normalizer> parse_sequence(const JsonCursor& list) {
   std::vector<std::shared_ptr<Normalizer>> parts;
   for (size_t i = 0; i < list.array_size(); ++i)
@@ -175,6 +211,15 @@ std::unique_ptr<Normalizer> parse_bert(const JsonCursor& json) {
   return std::make_unique<BertNormalizer>(options);
 }
 
+std::unique_ptr<Normalizer> parse_precompiled(const JsonCursor& json) {
+  const JsonCursor encoded = json["precompiled_charsmap"];
+  std::string blob;
+  if (!decode_base64(encoded.string(), blob)) encoded.fail("is not base64");
+  return make([map = std::make_shared<const Charsmap>(blob, encoded.where())](AlignedText& text) {
+    apply_by_grapheme(*map, text);
+  });
+}
+
 }  // namespace
 
 std::unique_ptr<Normalizer> Normalizer::parse(const JsonCursor& json) {
@@ -186,6 +231,7 @@ std::unique_ptr<Normalizer> Normalizer::parse(const JsonCursor& json) {
   if (type == "StripAccents") return make([](AlignedText& text) { drop_class(text, mark); });
   if (type == "Nmt") return make(nmt);
   if (type == "ByteLevel") return make(to_byte_chars);
+  if (type == "Precompiled") return parse_precompiled(json);
   if (const auto form = normalization_form(type))
     return make([f = *form](AlignedText& text) { normalize_unicode(text, f); });
   if (type == "Strip") {
@@ -194,12 +240,10 @@ std::unique_ptr<Normalizer> Normalizer::parse(const JsonCursor& json) {
   }
   if (type == "Prepend")
     return make([prefix = std::string(json["prepend"].string())](AlignedText& text) { prepend(text, prefix); });
-  if (type == "Replace")
-    return make([regex = parse_pattern(json["pattern"]), content = std::string(json["content"].string())](
-                    AlignedText& text) { replace_matches(text, regex, content); });
-  json.fail(fmt::format("normalizer '{}' is not supported yet", type),
+  if (type == "Replace") return std::make_unique<ReplaceNormalizer>(json);
+  json.fail(fmt::format("normalizer '{}' is not supported", type),
             "supported: BertNormalizer, Lowercase, StripAccents, Strip, Prepend, Replace, NFC, NFD, NFKC, NFKD, Nmt, "
-            "ByteLevel, Sequence");
+            "ByteLevel, Precompiled, Sequence");
 }
 
 }  // namespace qkv

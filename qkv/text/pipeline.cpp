@@ -38,6 +38,7 @@ std::string_view Tokenizer::Pipeline::token(int64_t id) const {
 Pieces Tokenizer::Pipeline::split(std::string_view text, bool tracked) const {
   Pieces pieces = added.extract(text, normalizer.get(), tracked);
   if (pre_tokenizer) pre_tokenizer->split(pieces);
+  if (marker_cuts) split_before_markers(pieces);
   return pieces;
 }
 
@@ -58,8 +59,9 @@ Encoding Tokenizer::Pipeline::encode(std::string_view text) const {
     out.ids.push_back(id);
     out.tokens.emplace_back(name);
     end = std::min(end, origin.size());
-    begin = std::min(begin, end == 0 ? 0 : end - 1);
-    out.offsets.emplace_back(code_point(origin[begin].begin), code_point(origin[end - 1].end));
+    begin = std::min(begin, origin.size() - 1);
+    const uint32_t start = origin[begin].begin;
+    out.offsets.emplace_back(code_point(start), code_point(begin < end ? origin[end - 1].end : start));
   };
   std::vector<ModelToken> tokens;
   for (const Piece& piece : pieces.pieces) {
@@ -70,10 +72,11 @@ Encoding Tokenizer::Pipeline::encode(std::string_view text) const {
     }
     tokens.clear();
     model->tokenize(piece_text, tokens);
-    size_t begin = piece.begin;
     for (const ModelToken& token : tokens) {
-      put(token.id, model->vocabulary().token(token.id), begin, begin + token.bytes);
-      begin += token.bytes;
+      const bool spelled = token.id == model->unknown() && model->unknown_keeps_text();
+      put(token.id,
+          spelled ? piece_text.substr(token.begin, token.end - token.begin) : model->vocabulary().token(token.id),
+          piece.begin + token.begin, piece.begin + token.end);
     }
   }
   return out;

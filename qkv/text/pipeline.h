@@ -25,7 +25,21 @@ struct Workspace {
 };
 
 struct Tokenizer::Pipeline {
-  Pipeline(const Json& tokenizer, const Json& config, const std::string& where);
+  // What a pipeline is put together from.
+  struct Parts {
+    std::unique_ptr<Normalizer> normalizer;
+    std::unique_ptr<PreTokenizer> pre_tokenizer;
+    std::unique_ptr<TokenModel> model;
+    std::unique_ptr<Decoder> decoder;
+    Json description = Json::object();  // tokenizer.json without the model
+    Json config = Json::object();
+    Json roles = Json::object();  // special tokens, as in `config`, that the model itself names
+    // The files that the model came from, where it is not part of a tokenizer.json: names and contents.
+    std::vector<std::pair<std::string, std::string>> files;
+    bool pieces_are_bytes = false;
+  };
+  static Parts parse(const Json& tokenizer, const Json& config, const std::string& where);
+  Pipeline(Parts parts, const std::string& where);
 
   // The input as pieces that the model takes. Throws for invalid UTF-8.
   Pieces split(std::string_view text, bool tracked) const;
@@ -53,10 +67,12 @@ struct Tokenizer::Pipeline {
   int64_t id_end = 0;
   Json description;  // tokenizer.json without the model and the added tokens
   Json config;
+  std::vector<std::pair<std::string, std::string>> files;
 
   // The ways to encode ids that need no pieces, and whether one applies.
   enum class Shortcut { none, scanner, bert } shortcut = Shortcut::none;
   Pattern scanner = Pattern::other;
+  bool marker_cuts = false;  // the model lets pieces be cut before space markers
 
   // Lends workspaces, so that the words stay known from call to call.
   class Lease {
@@ -73,7 +89,7 @@ struct Tokenizer::Pipeline {
   };
 
  private:
-  void read_special_tokens(const std::string& where);
+  void read_special_tokens(const Json& named, const std::string& where);
 
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Workspace>> idle_;

@@ -91,7 +91,7 @@ PostProcessor PostProcessor::parse(const JsonCursor& json) {
     out.pair.push_back({Part::special, {sep}, second});
     return out;
   }
-  json.fail(fmt::format("post-processor '{}' is not supported yet", type),
+  json.fail(fmt::format("post-processor '{}' is not supported", type),
             "supported: TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel, Sequence");
 }
 

@@ -4,6 +4,8 @@
 #include "qkv/text/byte_level.h"
 #include "qkv/text/normalizer.h"
 
+#include <unicode/uscript.h>
+
 #include <utility>
 
 namespace qkv {
@@ -134,6 +136,65 @@ std::unique_ptr<PreTokenizer> bert() {
   return sequence;
 }
 
+// A cut wherever the script changes; kana count as ideographs. Spaces, and what is newer than the reference library's
+// table of Unicode 9, have no script; at a piece's start they go.
+std::unique_ptr<PreTokenizer> unicode_scripts() {
+  constexpr int32_t any = -1;
+  const auto script_of = [](char32_t c) -> int32_t {
+    constexpr int table_age = 9;
+    if (c == U' ' || unicode_age(c) > table_age) return any;
+    UErrorCode status = U_ZERO_ERROR;
+    const UScriptCode script = uscript_getScript(static_cast<UChar32>(c), &status);
+    if (U_FAILURE(status) || script == USCRIPT_UNKNOWN) return any;
+    const bool ideograph = c == 0x30FC || script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA;
+    return ideograph ? USCRIPT_HAN : script;
+  };
+  return make([script_of](Pieces& pieces) {
+    std::vector<Piece> out;
+    for (const Piece& piece : pieces.pieces) {
+      if (piece.added_token >= 0) {
+        out.push_back(piece);
+        continue;
+      }
+      const char* const base = pieces.text.text.data();
+      int32_t last = any;
+      bool begun = false;
+      for (const char *p = base + piece.begin, *end = base + piece.end; p < end;) {
+        const auto at = static_cast<uint32_t>(p - base);
+        const int32_t script = script_of(next_code_point(p));
+        if (script != any && (!begun || script != last)) {
+          if (begun) out.back().end = at;
+          out.push_back({at, piece.end});
+          begun = true;
+        }
+        if (script != any) last = script;
+      }
+    }
+    pieces.pieces = std::move(out);
+  });
+}
+
+std::unique_ptr<PreTokenizer> parse_fixed_length(const JsonCursor& json) {
+  const int64_t length = json["length"].integer_or(5);
+  if (length < 1) json["length"].fail("must be at least 1");
+  return make([length](Pieces& pieces) {
+    std::vector<Piece> out;
+    for (const Piece& piece : pieces.pieces) {
+      if (piece.added_token >= 0) {
+        out.push_back(piece);
+        continue;
+      }
+      for (uint32_t begin = piece.begin; begin < piece.end;) {
+        uint32_t end = begin;
+        for (int64_t i = 0; i < length && end < piece.end; ++i) end += utf8_length(pieces.text.text[end]);
+        out.push_back({begin, end});
+        begin = end;
+      }
+    }
+    pieces.pieces = std::move(out);
+  });
+}
+
 // A marker for every space, one before the text, and a cut before every marker.
 std::unique_ptr<PreTokenizer> parse_metaspace(const JsonCursor& json) {
   const char32_t replacement = parse_char(json["replacement"]);
@@ -197,6 +258,8 @@ std::unique_ptr<PreTokenizer> PreTokenizer::parse(const JsonCursor& json, bool* 
     return splitter(SplitBehavior::removed, each_match(Regex(whitespace_pattern, "Whitespace")), true);
   if (type == "WhitespaceSplit") return splitter(SplitBehavior::removed, each_of(white_space));
   if (type == "CharDelimiterSplit") return splitter(SplitBehavior::removed, each_char(parse_char(json["delimiter"])));
+  if (type == "UnicodeScripts") return unicode_scripts();
+  if (type == "FixedLength") return parse_fixed_length(json);
   if (type == "Punctuation") {
     const bool given = !json["behavior"].is_null();
     return splitter(given ? parse_behavior(json["behavior"]) : SplitBehavior::isolated, each_of(punctuation));
@@ -206,9 +269,9 @@ std::unique_ptr<PreTokenizer> PreTokenizer::parse(const JsonCursor& json, bool* 
     return splitter(single ? SplitBehavior::isolated : SplitBehavior::contiguous, each_of(number));
   }
   json.fail(
-      fmt::format("pre-tokenizer '{}' is not supported yet", type),
+      fmt::format("pre-tokenizer '{}' is not supported", type),
       "supported: ByteLevel, Split, BertPreTokenizer, Metaspace, Whitespace, WhitespaceSplit, CharDelimiterSplit, "
-      "Punctuation, Digits, Sequence");
+      "Punctuation, Digits, UnicodeScripts, FixedLength, Sequence");
 }
 
 }  // namespace qkv

@@ -45,6 +45,9 @@ enum class SplitBehavior { removed, isolated, merged_with_previous, merged_with_
 using FindMatches = std::function<void(std::string_view, const std::function<void(size_t begin, size_t end)>&)>;
 void split_pieces(Pieces& pieces, SplitBehavior behavior, bool invert, const FindMatches& find);
 
+// Cuts every text piece before each space marker that follows another character.
+void split_before_markers(Pieces& pieces);
+
 // Rewrites each text piece into a fresh text; `first` is true for a piece at the input's start.
 void rewrite_pieces(Pieces& pieces, const std::function<void(AlignedText& piece, bool first)>& rewrite);
 

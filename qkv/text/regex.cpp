@@ -17,6 +17,10 @@ namespace {
 
 constexpr size_t longest_pattern = 1 << 16;
 
+// Oniguruma's \w; and what its table of the first 256 characters, which it asks outside of classes, has besides.
+constexpr std::string_view word_class = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+constexpr std::string_view latin_numbers = R"(\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE})";
+
 // Spells the classes whose meaning differs between Oniguruma and PCRE2.
 std::string translate(std::string_view pattern, std::string_view where) {
   std::string out;
@@ -33,11 +37,11 @@ std::string translate(std::string_view pattern, std::string_view where) {
           out += "\\P{White_Space}";
           break;
         case 'w':
-          out += in_class ? "\\p{Alphabetic}\\p{M}\\p{N}\\p{Pc}" : "[\\p{Alphabetic}\\p{M}\\p{N}\\p{Pc}]";
+          out += in_class ? std::string(word_class) : fmt::format("[{}{}]", word_class, latin_numbers);
           break;
         case 'W':
           if (in_class) throw Error(where, "has \\W inside a character class, which is not supported");
-          out += "[^\\p{Alphabetic}\\p{M}\\p{N}\\p{Pc}]";
+          out += fmt::format("[^{}{}]", word_class, latin_numbers);
           break;
         case 'h':
           out += in_class ? "0-9a-fA-F" : "[0-9a-fA-F]";

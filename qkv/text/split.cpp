@@ -1,4 +1,5 @@
 #include "qkv/text/pre_tokenizer.h"
+#include "qkv/text/token_model.h"
 
 namespace qkv {
 namespace {
@@ -61,6 +62,32 @@ void split_pieces(Pieces& pieces, SplitBehavior behavior, bool invert, const Fin
     for (const Part& part : apply(behavior, std::move(parts)))
       if (part.end > part.begin)
         out.push_back({static_cast<uint32_t>(piece.begin + part.begin), static_cast<uint32_t>(piece.begin + part.end)});
+  }
+  pieces.pieces = std::move(out);
+}
+
+void split_before_markers(Pieces& pieces) {
+  std::vector<Piece> out;
+  out.reserve(pieces.text.text.size() / 6 + 8);
+  const char* const base = pieces.text.text.data();
+  for (const Piece& piece : pieces.pieces) {
+    if (piece.added_token >= 0) {
+      out.push_back(piece);
+      continue;
+    }
+    uint32_t begin = piece.begin;
+    bool after_marker = true;  // or at the piece's start
+    for (uint32_t at = begin; at < piece.end;) {
+      const bool marker =
+          base[at] == space_marker[0] && std::string_view(base + at, piece.end - at).starts_with(space_marker);
+      if (marker && !after_marker) {
+        out.push_back({begin, at});
+        begin = at;
+      }
+      after_marker = marker;
+      at += marker ? space_marker.size() : 1;
+    }
+    out.push_back({begin, piece.end});
   }
   pieces.pieces = std::move(out);
 }

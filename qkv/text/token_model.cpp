@@ -2,9 +2,19 @@
 
 #include "qkv/core/error.h"
 #include "qkv/text/bpe.h"
+#include "qkv/text/unigram.h"
 #include "qkv/text/word_models.h"
 
 namespace qkv {
+
+bool no_token_crosses_marker(const Vocabulary& vocabulary) {
+  for (int64_t id = 0; id < vocabulary.id_end(); ++id) {
+    std::string_view token = vocabulary.token(id);
+    while (token.starts_with(space_marker)) token.remove_prefix(space_marker.size());
+    if (token.find(space_marker) != std::string_view::npos) return false;
+  }
+  return true;
+}
 
 std::string TokenModel::vocabulary_json() const {
   std::string out = "\"vocab\": {";
@@ -29,7 +39,8 @@ std::unique_ptr<TokenModel> TokenModel::parse(const JsonCursor& json, bool piece
   if (type == "BPE") return std::make_unique<Bpe>(json, pieces_are_bytes);
   if (type == "WordPiece") return std::make_unique<WordPiece>(json);
   if (type == "WordLevel") return std::make_unique<WordLevel>(json);
-  json.fail(fmt::format("{} is not supported yet", type), "supported: BPE, WordPiece, WordLevel");
+  if (type == "Unigram") return std::make_unique<Unigram>(json);
+  json.fail(fmt::format("model '{}' is not supported", type), "supported: BPE, WordPiece, WordLevel, Unigram");
 }
 
 }  // namespace qkv

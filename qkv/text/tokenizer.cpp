@@ -8,44 +8,59 @@
 
 namespace qkv {
 
-Tokenizer::Pipeline::Pipeline(const Json& tokenizer, const Json& configuration, const std::string& where)
-    : config(configuration.is_object() ? configuration : Json::object()) {
+Tokenizer::Pipeline::Parts Tokenizer::Pipeline::parse(const Json& tokenizer, const Json& config,
+                                                      const std::string& where) {
   const JsonCursor root(tokenizer, where);
   const JsonCursor model_json = root["model"];
   const bool is_bpe = TokenModel::kind(model_json) == "BPE";
-  bool bytes_at_end = false;
-  pre_tokenizer = PreTokenizer::parse(root["pre_tokenizer"], is_bpe ? &bytes_at_end : nullptr);
-  model = TokenModel::parse(model_json, bytes_at_end);
-  normalizer = Normalizer::parse(root["normalizer"]);
+  Parts parts;
+  parts.pre_tokenizer = PreTokenizer::parse(root["pre_tokenizer"], is_bpe ? &parts.pieces_are_bytes : nullptr);
+  parts.model = TokenModel::parse(model_json, parts.pieces_are_bytes);
+  parts.normalizer = Normalizer::parse(root["normalizer"]);
+  parts.decoder = Decoder::parse(root["decoder"]);
+  for (const auto& [key, value] : tokenizer.items())
+    if (key != "model") parts.description[key] = value;
+  if (config.is_object()) parts.config = config;
+  return parts;
+}
+
+Tokenizer::Pipeline::Pipeline(Parts parts, const std::string& where)
+    : normalizer(std::move(parts.normalizer)),
+      pre_tokenizer(std::move(parts.pre_tokenizer)),
+      model(std::move(parts.model)),
+      decoder(std::move(parts.decoder)),
+      description(std::move(parts.description)),
+      config(std::move(parts.config)),
+      files(std::move(parts.files)) {
+  const JsonCursor root(description, where);
   added = AddedTokens(root["added_tokens"], model->vocabulary(), normalizer.get());
   post_processor = PostProcessor::parse(root["post_processor"]);
-  decoder = Decoder::parse(root["decoder"]);
-  for (const auto& [key, value] : tokenizer.items())
-    if (key != "model" && key != "added_tokens") description[key] = value;
 
   id_end = model->vocabulary().id_end();
   if (!added.all().empty()) id_end = std::max<int64_t>(id_end, added.all().rbegin()->first + 1);
-  for (const auto* parts : {&post_processor.single, &post_processor.pair})
-    for (const auto& part : *parts)
+  for (const auto* sequence : {&post_processor.single, &post_processor.pair})
+    for (const auto& part : *sequence)
       for (const int32_t id : part.ids)
         if (token(id).empty()) root["post_processor"].fail(fmt::format("adds id {}, which no token has", id));
-  read_special_tokens(where);
+  read_special_tokens(parts.roles, where);
+  read_special_tokens(config, where);
 
+  marker_cuts = model->splits_before_marker();
   scanner = pre_tokenizer ? pre_tokenizer->scanner() : Pattern::other;
-  if (normalizer == nullptr && bytes_at_end && scanner != Pattern::other) shortcut = Shortcut::scanner;
+  if (normalizer == nullptr && parts.pieces_are_bytes && scanner != Pattern::other) shortcut = Shortcut::scanner;
   const bool bert_pieces =
       !root["pre_tokenizer"].is_null() && root["pre_tokenizer"]["type"].string() == "BertPreTokenizer";
   if (dynamic_cast<const BertNormalizer*>(normalizer.get()) && bert_pieces && !added.any_normalized())
     shortcut = Shortcut::bert;
 }
 
-void Tokenizer::Pipeline::read_special_tokens(const std::string& where) {
+void Tokenizer::Pipeline::read_special_tokens(const Json& named, const std::string& where) {
   const std::pair<const char*, std::optional<int32_t> SpecialTokens::*> roles[] = {
       {"bos_token", &SpecialTokens::bos},  {"eos_token", &SpecialTokens::eos}, {"unk_token", &SpecialTokens::unk},
       {"sep_token", &SpecialTokens::sep},  {"pad_token", &SpecialTokens::pad}, {"cls_token", &SpecialTokens::cls},
       {"mask_token", &SpecialTokens::mask}};
   for (const auto& [name, member] : roles) {
-    const Json value = config.value(name, Json());
+    const Json value = named.value(name, Json());
     if (value.is_null()) continue;
     const JsonCursor cursor(value, where + ": " + name);
     const std::string content(value.is_object() ? cursor["content"].string() : cursor.string());
@@ -59,7 +74,7 @@ void Tokenizer::Pipeline::read_special_tokens(const std::string& where) {
 }
 
 Tokenizer Tokenizer::from_json(const Json& tokenizer, const Json& config, const std::string& where) {
-  return Tokenizer(std::make_shared<const Pipeline>(tokenizer, config, where));
+  return Tokenizer(std::make_shared<const Pipeline>(Pipeline::parse(tokenizer, config, where), where));
 }
 
 namespace {
@@ -176,7 +191,7 @@ std::optional<int32_t> Tokenizer::id(std::string_view token) const {
 
 bool Tokenizer::is_special(int32_t id) const {
   const AddedToken* const found = pipeline_->added.find(int64_t{id});
-  return found != nullptr && found->special;
+  return found != nullptr ? found->special : pipeline_->model->is_control(id);
 }
 
 const SpecialTokens& Tokenizer::special() const { return pipeline_->special; }

@@ -43,8 +43,11 @@ struct SpecialTokens {
 class Tokenizer {
  public:
   // A directory, or a file in one: tokenizer.json; or vocab.json (or encoder.json) with merges.txt (or vocab.bpe);
-  // or vocab.txt; with tokenizer_config.json and special_tokens_map.json where they are. Throws Error when
-  // there is none, when a kind is not supported (Unigram, SentencePiece), or when the content is inconsistent.
+  // or vocab.txt; or a SentencePiece model (spiece.model, tokenizer.model, ...; of Marian source.spm, and target.spm by
+  // name, with vocab.json); with tokenizer_config.json and special_tokens_map.json where they are. A SentencePiece
+  // model of a class that has a Hugging Face form (T5, ALBERT, XLNet, XLM-RoBERTa, Llama) behaves as that; else as
+  // SentencePiece itself. Throws Error when there is none, when a kind is not supported, or when the content is
+  // inconsistent.
   static Tokenizer load(const fs::path& path);
 
   // From the content of tokenizer.json and of tokenizer_config.json (null: none). `where` is for error messages.
@@ -70,18 +73,23 @@ class Tokenizer {
   std::optional<int32_t> id(std::string_view token) const;
   bool is_special(int32_t id) const;
   const SpecialTokens& special() const;
-  // "BPE", "WordPiece" or "WordLevel".
+  // "BPE", "Unigram", "WordPiece" or "WordLevel".
   std::string kind() const;
   // The most tokens that tokenizer_config.json says the model takes; nothing when it does not say.
   std::optional<int64_t> max_length() const;
   // tokenizer_config.json as loaded (chat_template and all), or an empty object.
   const Json& config() const;
 
-  // Writes tokenizer.json and tokenizer_config.json, which the Hugging Face libraries load.
+  // Writes tokenizer.json (or the SentencePiece files) and tokenizer_config.json, which the Hugging Face libraries
+  // load.
   void save(const fs::path& directory) const;
 
- private:
+  // What it is made of; internal.
   struct Pipeline;
+
+ private:
+  static Tokenizer load_sentencepiece(const fs::path& path, Json config);
+  std::string tokenizer_json() const;
   Encoding encode_texts(std::initializer_list<std::string_view> texts, EncodeOptions options) const;
   explicit Tokenizer(std::shared_ptr<const Pipeline> pipeline) : pipeline_(std::move(pipeline)) {}
 

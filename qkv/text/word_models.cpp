@@ -34,12 +34,12 @@ void WordPiece::tokenize(std::string_view piece, std::vector<ModelToken>& out) c
     }
     if (id == Vocabulary::none) break;
     const size_t length = candidate.size() - before;
-    out.push_back({id, static_cast<uint32_t>(length)});
+    out.push_back({id, static_cast<uint32_t>(begin), static_cast<uint32_t>(begin + length)});
     begin += length;
   }
   if (begin == piece.size()) return;
   out.resize(first);
-  out.push_back({unknown_, static_cast<uint32_t>(piece.size())});
+  out.push_back({unknown_, 0, static_cast<uint32_t>(piece.size())});
 }
 
 std::string WordPiece::to_json() const {
@@ -60,7 +60,7 @@ void WordLevel::tokenize(std::string_view piece, std::vector<ModelToken>& out) c
   if (id == Vocabulary::none)
     throw Error("tokenizer", fmt::format("'{}' is not in the vocabulary, which has no unknown token", piece),
                 "train the tokenizer on text that has it, or with an unknown token");
-  out.push_back({id, static_cast<uint32_t>(piece.size())});
+  out.push_back({id, 0, static_cast<uint32_t>(piece.size())});
 }
 
 std::string WordLevel::to_json() const {

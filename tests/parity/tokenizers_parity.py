@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Live comparison of qkv's tokenizers with the Hugging Face `tokenizers` library.
+"""Live comparison of qkv's tokenizers with the Hugging Face `tokenizers` library and with SentencePiece.
 
-    pip install tokenizers
+    pip install tokenizers sentencepiece
     python tests/parity/tokenizers_parity.py --qkv build/qkv [--strings 10000] [--text book.txt ...] [DIR ...]
 
 For every tokenizer directory (those of tests/golden/tokenizers when none is named): random Unicode strings must give the
-same ids, tokens, offsets, type ids and decoded text. Then tokenizers are trained: BPE merges must be the library's, and
+same ids, tokens, offsets, type ids and decoded text. So must small pipelines made of every normalizer, pre-tokenizer,
+model, post-processor and decoder there is. Then tokenizers are trained: BPE merges must be the library's, and
 the saved tokenizer.json must load there and encode the same. Prints "N passed, N failed"; exits 1 on failure.
 """
 import argparse
@@ -17,7 +18,10 @@ import sys
 import tempfile
 import unicodedata
 
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+import sentencepiece
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+import tokenizer_pipelines
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/golden/tokenizers"
@@ -104,6 +108,37 @@ def compare(tally, qkv, directory, tokenizer, strings, name):
     print(f"{name}: {len(strings)} strings, {tally.failed - before} differ")
 
 
+def sentencepiece_theirs(processor, text):
+    """SentencePiece counts bytes of UTF-8; we count characters."""
+    at, place = {0: 0}, 0
+    for i, c in enumerate(text):
+        place += len(c.encode())
+        at[place] = i + 1
+    pieces = processor.encode(text, return_type="proto").pieces
+    ids = [piece.id for piece in pieces]
+    return {"ids": ids, "tokens": [piece.piece for piece in pieces],
+            "offsets": [[at[piece.begin], at[piece.end]] for piece in pieces], "decoded": processor.decode(ids)}
+
+
+def compare_sentencepiece(tally, qkv, path, strings):
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    before = tally.failed
+    for text, mine in zip(strings, ours(qkv, path, strings, [None] * len(strings))):
+        del mine["decoded_clean"]
+        tally.check(f"{path.parent.name}/{path.name} {ascii(text)}", mine, sentencepiece_theirs(processor, text))
+    print(f"{path.parent.name}/{path.name}: {len(strings)} strings, {tally.failed - before} differ")
+
+
+def compare_pipelines(tally, qkv, strings):
+    """Every component of the pipeline, in small tokenizers of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, tokenizer in tokenizer_pipelines.pipelines(GOLDEN):
+            directory = pathlib.Path(folder) / name
+            directory.mkdir()
+            (directory / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+            compare(tally, qkv, directory, Tokenizer.from_file(str(directory / "tokenizer.json")), strings, name)
+
+
 def corpus(texts, directory):
     """The given books, and the golden cases, one file."""
     parts = [pathlib.Path(path).read_text(encoding="utf-8") for path in texts]
@@ -118,6 +153,39 @@ def corpus(texts, directory):
 def train_qkv(qkv, kind, out, corpus_file, *options):
     subprocess.run([qkv, "tokenizer", "train", "--kind", kind, "--out", str(out), *options, str(corpus_file)],
                    check=True, capture_output=True)
+
+
+def check_wordpiece(tally, qkv, text, folder):
+    """The library orders equal merges by chance, so all but a few tokens must be the same."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    train_qkv(qkv, "wordpiece", folder / "wp", text, "--vocab-size", "4000")
+    reference = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    reference.normalizer = normalizers.BertNormalizer(lowercase=True)
+    reference.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    reference.train([str(text)], trainers.WordPieceTrainer(vocab_size=4000, min_frequency=2, special_tokens=special,
+                                                           show_progress=False))
+    mine, other = (set(t.get_vocab()) for t in (Tokenizer.from_file(str(folder / "wp/tokenizer.json")), reference))
+    print(f"WordPiece training to 4000: {len(mine & other)} of {len(other)} tokens in common")
+    tally.check("WordPiece vocabulary", len(mine) == len(other) and len(mine & other) >= 0.97 * len(other), True)
+
+
+def log_likelihood(tokenizer, lines):
+    scores = dict(json.loads(tokenizer.to_str())["model"]["vocab"])
+    return sum(scores.get(token, -20.0) for line in lines for token in tokenizer.encode(line, add_special_tokens=False).tokens)
+
+
+def check_unigram(tally, qkv, text, folder):
+    """The text must be as likely under our pieces as under the library's, within 1 %."""
+    train_qkv(qkv, "unigram", folder / "uni", text, "--vocab-size", "4000")
+    mine = Tokenizer.from_file(str(folder / "uni/tokenizer.json"))
+    reference = Tokenizer(models.Unigram())
+    reference.normalizer, reference.pre_tokenizer = mine.normalizer, mine.pre_tokenizer
+    reference.train([str(text)], trainers.UnigramTrainer(vocab_size=4000, special_tokens=["<|endoftext|>", "<unk>"],
+                                                         unk_token="<unk>", show_progress=False))
+    lines = text.read_text(encoding="utf-8").split("\n")
+    ours_, theirs_ = log_likelihood(mine, lines), log_likelihood(reference, lines)
+    print(f"Unigram training to 4000: log-likelihood {ours_:.0f}, the library's {theirs_:.0f}")
+    tally.check("likelihood under the unigram model", ours_ >= 1.01 * theirs_, True)
 
 
 def check_training(tally, qkv, texts, strings):
@@ -137,7 +205,9 @@ def check_training(tally, qkv, texts, strings):
             tally.check(f"merges of BPE {size}", got["merges"], [list(merge) for merge in expected["merges"]])
             tally.check(f"vocabulary of BPE {size}", got["vocab"], expected["vocab"])
             print(f"BPE training to {size}: {len(expected['merges'])} merges")
-        for kind in ("bpe", "char", "byte"):
+        check_wordpiece(tally, qkv, text, folder)
+        check_unigram(tally, qkv, text, folder)
+        for kind in ("bpe", "wordpiece", "unigram", "char", "byte"):
             out = folder / kind
             train_qkv(qkv, kind, out, text, "--vocab-size", "2000")
             compare(tally, qkv, out, Tokenizer.from_file(str(out / "tokenizer.json")), strings, f"trained {kind}")
@@ -157,6 +227,12 @@ def main():
         if (directory / "tokenizer.json").exists():
             compare(tally, options.qkv, directory, Tokenizer.from_file(str(directory / "tokenizer.json")), strings,
                     directory.name)
+        elif directory.name.startswith("sp_"):
+            compare_sentencepiece(tally, options.qkv, next(directory.glob("*.model")), strings)
+        elif directory.suffix == ".model":
+            compare_sentencepiece(tally, options.qkv, directory, strings)
+    if not options.directories:
+        compare_pipelines(tally, options.qkv, strings)
     check_training(tally, options.qkv, options.text, strings)
     print(f"{tally.passed} passed, {tally.failed} failed")
     sys.exit(1 if tally.failed else 0)

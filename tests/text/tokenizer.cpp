@@ -195,6 +195,36 @@ TEST(Training, CharactersAndBytes) {
   EXPECT_EQ(bytes.encode_ids("a<|endoftext|>"), (std::vector<int32_t>{'a', 256}));
 }
 
+TEST(Training, WordPieceByHand) {
+  const std::string_view text = "Hug hug PUG pun bun hugs";
+  TrainOptions options;
+  options.special_tokens = {"[PAD]", "[CLS]", "[SEP]"};
+  options.vocab_size = 4 + 7 + 4 + 2;  // special tokens, letters, continuations, merges
+  const Tokenizer tokenizer = train_wordpiece(std::span(&text, 1), options);
+  // ##u ##g comes four times, ##u ##n twice; then h ##ug, three times, would have come before, were there room.
+  EXPECT_TRUE(tokenizer.id("##ug"));
+  EXPECT_TRUE(tokenizer.id("hug"));
+  EXPECT_EQ(tokenizer.special().cls, 1);
+  EXPECT_EQ(tokenizer.encode("hug").tokens, (std::vector<std::string>{"[CLS]", "hug", "[SEP]"}));
+  EXPECT_EQ(tokenizer.encode_ids("?", {.add_special_tokens = false}), std::vector<int32_t>{*tokenizer.special().unk});
+}
+
+TEST(Training, UnigramFindsWords) {
+  std::string text;
+  std::mt19937 random(8);
+  const char* const words[] = {"tokenizer", "language", "model", "pieces", "segmentation"};
+  for (int i = 0; i < 2000; ++i) text += std::string(words[random() % 5]) + (random() % 2 ? "s " : " ");
+  const std::string_view view = text;
+  TrainOptions options;
+  options.vocab_size = 40;
+  const Tokenizer tokenizer = train_unigram(std::span(&view, 1), options);
+  EXPECT_LE(tokenizer.vocab_size(), 40);
+  EXPECT_EQ(tokenizer.kind(), "Unigram");
+  for (const char* word : words) EXPECT_EQ(tokenizer.encode_ids(word).size(), 1u) << word;
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode_ids("language models")), "language models");
+  EXPECT_EQ(tokenizer.encode("żodel").tokens[1], "ż");
+}
+
 TEST(Training, BadOptions) {
   const std::string_view text = "text", broken = "\xFF";
   TrainOptions options;
@@ -205,6 +235,13 @@ TEST(Training, BadOptions) {
   options.special_tokens = {"<s>", "<s>"};
   EXPECT_THROW(train_bpe(std::span(&text, 1), options), Error);
   EXPECT_THROW(train_characters({}, {}), Error);
+  EXPECT_THROW(train_wordpiece({}, {}), Error);
+  EXPECT_THROW(train_unigram({}, {}), Error);
+  EXPECT_THROW(train_unigram(std::span(&broken, 1), {}), Error);
+  options = {};
+  options.vocab_size = 3;
+  EXPECT_THROW(train_wordpiece(std::span(&text, 1), options), Error);
+  EXPECT_THROW(train_unigram(std::span(&text, 1), options), Error);
 }
 
 TEST(TokenizerTraining, SpecialTokensNamedAsBertsHaveItsRoles) {
