@@ -440,6 +440,8 @@ struct AttentionShape {
   bool bias = false;
   float dropout = 0;
   bool large = false;
+  float softcap = 0;
+  bool slopes = false;
 };
 
 void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DType type) {
@@ -448,7 +450,7 @@ void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DTy
   const int64_t time = std::max(s.queries, s.keys);
   const Tensor packed = random({s.batch, time, row}, type, 1),
                dout = random({s.batch, s.queries, s.heads, s.head_dim}, type, 2);
-  const Tensor bias = random({s.heads, s.queries, s.keys}, DType::f32, 3, 2);
+  const Tensor bias = random({s.heads, s.queries, s.keys}, DType::f32, 3, 2), slopes = random({s.heads}, DType::f32, 4);
   std::vector<uint8_t> mask(static_cast<size_t>(s.batch * s.keys), 1);
   for (size_t i = 0; i < mask.size(); ++i)
     mask[i] = s.mask && (i % 3 == 1 || i < static_cast<size_t>(s.keys) / 2) ? 0 : 1;
@@ -456,9 +458,10 @@ void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DTy
   const double visible = s.causal && s.queries == s.keys ? 0.5 : 1;
   const double flops = 4.0 * visible * static_cast<double>(s.batch * s.heads * s.queries * s.keys * s.head_dim);
   const std::string label =
-      fmt::format("b{} t{} s{} h{}/{} d{} {}{}{}{}{}{}", s.batch, s.queries, s.keys, s.heads, s.kv_heads, s.head_dim,
-                  name_of(type), s.causal ? " causal" : "", s.window > 0 ? " window" : "", s.mask ? " mask" : "",
-                  s.bias ? " bias" : "", s.dropout > 0 ? " dropout" : "");
+      fmt::format("b{} t{} s{} h{}/{} d{} {}{}{}{}{}{}{}{}", s.batch, s.queries, s.keys, s.heads, s.kv_heads,
+                  s.head_dim, name_of(type), s.causal ? " causal" : "", s.window > 0 ? " window" : "",
+                  s.mask ? " mask" : "", s.bias ? " bias" : "", s.dropout > 0 ? " dropout" : "",
+                  s.softcap > 0 ? " softcap" : "", s.slopes ? " slopes" : "");
   const auto arguments = [=](const Tensor& out, const Tensor& lse) {
     const auto at = [&](int64_t head) {
       return ConstHeads{static_cast<const char*>(packed.raw()) + head * s.head_dim * size_of(type), time * row, row,
@@ -479,6 +482,8 @@ void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DTy
                      .scale = 0.7F,
                      .causal = s.causal,
                      .window = s.window,
+                     .softcap = s.softcap,
+                     .slopes = s.slopes ? slopes.data<float>() : nullptr,
                      .key_mask = s.mask ? key_mask.data<uint8_t>() : nullptr,
                      .bias = s.bias ? bias.data<float>() : nullptr,
                      .bias_head_stride = s.queries * s.keys,
@@ -528,6 +533,9 @@ void add_attention(std::vector<KernelCase>& cases) {
       attention_case(cases, {2, 2, 66, 2, 2, 16, causal, 5, true, true}, type);
       attention_case(cases, {2, 66, 66, 2, 2, 16, causal, 0, false, true}, type);
       attention_case(cases, {1, 100, 100, 2, 1, 16, causal, 0, true, true, 0.2F}, type);
+      attention_case(cases, {1, 100, 100, 4, 2, 16, causal, 0, false, false, 0, false, 2}, type);
+      attention_case(cases, {1, 100, 100, 4, 2, 16, causal, 0, true, false, 0, false, 0, true}, type);
+      attention_case(cases, {1, 2, 100, 4, 2, 16, causal, 20, false, false, 0, false, 2, true}, type);
     }
     attention_case(cases, {0, 5, 5, 2, 2, 8, true}, type);
     attention_case(cases, {12, 64, 64, 4, 4, 32, true, 0, false, false, 0, true}, type);

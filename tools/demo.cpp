@@ -63,6 +63,7 @@ void demo(const Options& options) {
   run.out = options.out;
   run.vocab_size = 1024;
   run.sizes = {.context = 128, .layers = 4, .heads = 4, .width = 192};
+  run.init_std = 0.04;
   run.batch = 8;
   run.rates.peak = 2e-3;
   run.rates.lowest = 2e-4;

@@ -14,6 +14,7 @@ namespace {
 struct Options {
   std::string directory;
   bool families = false;
+  bool markdown = false;
   bool devices = false;
   bool json = false;
 };
@@ -74,11 +75,16 @@ void add_info(CLI::App& app) {
   auto options = std::make_shared<Options>();
   command->add_option("directory", options->directory, "a Hugging Face model directory")->type_name("DIR");
   command->add_flag("--families", options->families, "list the families of models that qkv knows");
+  command->add_flag("--markdown", options->markdown, "print the families as docs/families.md has them");
   command->add_flag("--devices", options->devices, "list this machine's devices and their kernels");
   command->add_flag("--json", options->json, "print JSON");
   command->footer("Examples:\n  qkv info runs/demo\n  qkv info --families");
   command->callback([options] {
-    if (options->families) print_families();
+    if (options->families && options->markdown) {
+      fmt::print("{}", families_markdown());
+    } else if (options->families) {
+      print_families();
+    }
     if (options->devices) print_devices();
     if (!options->directory.empty()) print_model(*options);
     if (!options->families && !options->devices && options->directory.empty())

@@ -60,6 +60,9 @@ void add_options(CLI::App& command, TrainRun& run) {
   number("--dropout", run.sizes.dropout, "probability of dropping an activation")
       ->check(between(0.0, 0.99))
       ->group(group);
+  number("--init-std", run.init_std, "spread of a new model's first weights (0: the family's, mostly 0.02)")
+      ->check(between(0.0, 1.0))
+      ->group(group);
   command.add_flag("--untied", run.untied, "give the output its own matrix, not the embedding's")->group(group);
 
   group = "Optimization";

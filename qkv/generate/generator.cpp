@@ -28,6 +28,15 @@ int64_t room(const Spec& spec, const std::vector<std::vector<int32_t>>& prompts,
   return std::min(wanted, left);
 }
 
+// The prompts as penalties see them.
+std::vector<std::vector<int32_t>> seen_prompts(std::vector<std::vector<int32_t>> prompts, int32_t padding) {
+  if (padding < 0) return prompts;
+  size_t length = 0;
+  for (const auto& prompt : prompts) length = std::max(length, prompt.size());
+  for (auto& prompt : prompts) prompt.insert(prompt.begin(), length - prompt.size(), padding);
+  return prompts;
+}
+
 // One sequence of greedy or sampled decoding.
 struct Row {
   std::vector<int32_t> ids;  // prompt and continuation
@@ -72,8 +81,9 @@ std::vector<std::vector<Continuation>> Generator::generate(const std::vector<std
   Decoding decoding(model_, compute_, prompts, limit);
   times_.prompt_seconds = seconds_since(prompt_start);
   const auto decode_start = std::chrono::steady_clock::now();
+  const std::vector<std::vector<int32_t>> seen = seen_prompts(prompts, options.prompt_padding);
   if (options.num_beams > 1) {
-    auto results = beam_search(decoding, prompts, options, limit);
+    auto results = beam_search(decoding, seen, options, limit);
     for (const auto& of_prompt : results)
       for (const Continuation& c : of_prompt) times_.new_tokens += static_cast<int64_t>(c.ids.size());
     times_.decode_seconds = seconds_since(decode_start);
@@ -85,8 +95,7 @@ std::vector<std::vector<Continuation>> Generator::generate(const std::vector<std
   for (size_t p = 0; p < prompts.size(); ++p)
     for (int64_t r = 0; r < options.num_return_sequences; ++r) {
       // Each sequence has its own random numbers, whatever else is in the batch.
-      rows.push_back(
-          {prompts[p], prompts[p].size(), Random(RandomKey{options.seed}.child(static_cast<uint64_t>(r))), {}});
+      rows.push_back({seen[p], seen[p].size(), Random(RandomKey{options.seed}.child(static_cast<uint64_t>(r))), {}});
       sources.push_back(static_cast<int32_t>(p));
     }
   decoding.select_rows(sources);

@@ -3,6 +3,7 @@
 #include "qkv/generate/generator.h"
 
 #include <cmath>
+#include <limits>
 
 namespace qkv {
 namespace {
@@ -24,6 +25,9 @@ GenerationOptions options_of(const fs::path& directory, const Json& setting) {
   if (fs::exists(directory / "generation_config.json"))
     apply_generation_config(Config(read_json(directory / "generation_config.json"), "generation_config.json"), options);
   apply_generation_config(Config(setting, "golden.json"), options);
+  options.prompt_padding = static_cast<int32_t>(
+      Config::read(directory).integer("pad_token_id", -1, -1, std::numeric_limits<int32_t>::max()));
+  options.penalise_padding = Config::read(directory).text("transformers_version", "").starts_with("4.");
   return options;
 }
 
@@ -36,7 +40,7 @@ std::vector<GoldenResult> compare_generation(const fs::path& directory) {
   std::vector<GoldenResult> results;
   if (settings.empty()) return results;
   const Safetensors golden(directory / "golden.safetensors");
-  const LoadedModel loaded = load_model(directory, {.in_place = true});
+  const LoadedModel loaded = load_model(directory, {.in_place = true, .eager = true});
   Generator generator(*loaded.model, DType::f32);
   for (const auto& [name, setting] : settings.items()) {
     const std::string prefix = "gen." + name + ".";

@@ -26,7 +26,11 @@ struct GenerationOptions {
   float min_p = 0;      // keep those of at least min_p times the likeliest's probability
   float typical_p = 1;  // keep those whose surprise is nearest the entropy, up to p in all (Meister et al. 2022)
   uint64_t seed = 0;
-  // Against repetition.
+  // Against repetition. In transformers, the padding of shorter prompts counts as said: for the n-gram ban always, for
+  // the repetition penalty up to version 4. Here it does so only if its id is given, so that a batch gives what its
+  // rows give alone.
+  int32_t prompt_padding = -1;  // the id; -1 = padding is nothing
+  bool penalise_padding = false;
   float repetition_penalty =
       1;  // logits of seen tokens: divided if positive, multiplied if negative (Keskar et al. 2019)
   float frequency_penalty = 0;  // subtracted once for each time generated

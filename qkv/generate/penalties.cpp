@@ -21,8 +21,11 @@ void ban_repeated_ngrams(std::span<float> scores, std::span<const int32_t> ids, 
 }  // namespace
 
 void apply_penalties(std::span<float> scores, std::span<const int32_t> ids, size_t prompt, const GenerationOptions& o) {
+  auto said = ids.begin();
+  while (!o.penalise_padding && said != ids.begin() + static_cast<ptrdiff_t>(prompt) && *said == o.prompt_padding)
+    ++said;
   if (o.repetition_penalty != 1)
-    for (const int32_t id : std::set<int32_t>(ids.begin(), ids.end())) {
+    for (const int32_t id : std::set<int32_t>(said, ids.end())) {
       float& score = scores[static_cast<size_t>(id)];
       score = score < 0 ? score * o.repetition_penalty : score / o.repetition_penalty;
     }

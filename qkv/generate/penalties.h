@@ -8,7 +8,7 @@
 namespace qkv {
 
 // Applies the penalties, the n-gram ban and the hold on end tokens to `scores` [V] (logits or log probabilities).
-// `ids` is the sequence so far without padding, its first `prompt` ids given and the others generated.
+// `ids` is the sequence so far, its first `prompt` ids given and the others generated.
 void apply_penalties(std::span<float> scores, std::span<const int32_t> ids, size_t prompt,
                      const GenerationOptions& options);
 

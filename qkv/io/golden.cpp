@@ -24,9 +24,10 @@ class Comparison {
   Comparison(const Safetensors& golden, double tolerance) : golden_(golden), tolerance_(tolerance) {}
 
   // Compares a result with a golden tensor, where `visible` (per row and position, may be empty) is not 0.
-  // `position_dim`: which dimension runs over positions.
+  // `position_dim`: which dimension runs over positions; 0: the first runs over all rows' positions.
   void add(const std::string& name, const Tensor& result, const std::vector<uint8_t>& visible, int position_dim) {
     if (!golden_.contains(name)) return;
+    compared_.insert(name);
     const Tensor expected = golden_.get(name);
     if (result.shape() != expected.shape()) {
       results.push_back(
@@ -38,13 +39,20 @@ class Comparison {
     double largest = 0;
     double difference = 0;
     for (size_t i = 0; i < want.size(); ++i) {
-      if (!visible.empty() && visible[position_of(i, expected.shape(), position_dim)] == 0) continue;
+      if (!visible.empty() && position_dim == 0 && visible[i / (want.size() / visible.size())] == 0) continue;
+      if (!visible.empty() && position_dim > 0 && visible[position_of(i, expected.shape(), position_dim)] == 0)
+        continue;
       largest = std::max(largest, std::abs(want[i]));
       const double d = std::abs(got[i] - want[i]);
       difference = std::isnan(d) ? d : std::max(difference, d);
       if (std::isnan(difference)) break;
     }
     report(name, difference, largest, tolerance_);
+  }
+
+  // Fails for a golden result that was never compared.
+  void require(const std::string& name) {
+    if (golden_.contains(name) && compared_.count(name) == 0) results.push_back({name, 1, 0, "not computed"});
   }
 
   void add_gradients(const std::map<std::string, Tensor>& gradients, double tolerance) {
@@ -93,6 +101,7 @@ class Comparison {
   }
 
   const Safetensors& golden_;
+  std::set<std::string> compared_;
   double tolerance_;
 };
 
@@ -120,6 +129,7 @@ Inputs inputs_of(const Safetensors& golden, const std::string& prefix, const Spe
   inputs.token_type_ids = ids_of(golden, prefix + "token_type_ids");
   inputs.position_ids = ids_of(golden, prefix + "position_ids");
   inputs.next_sentence = ids_of(golden, prefix + "next_sentence_label");
+  if (!inputs.next_sentence) inputs.next_sentence = ids_of(golden, prefix + "sentence_order_label");
   inputs.start_positions = ids_of(golden, prefix + "start_positions");
   inputs.end_positions = ids_of(golden, prefix + "end_positions");
   if (golden.contains(prefix + "labels")) {
@@ -142,9 +152,14 @@ struct Listener {
       const std::string layer = std::to_string(i);
       golden_names["blocks." + layer + ".attn.hook_pattern"] = "attentions." + layer;
       golden_names["blocks." + layer + ".hook_resid_pre"] = "hidden_states." + layer;
+      golden_names["blocks." + layer + ".mlp.hook_router_logits"] = "router_logits." + layer;
     }
     const std::string last_block = "blocks." + std::to_string(spec.layers() - 1) + ".hook_resid_post";
-    golden_names[spec.stack.final_norm ? "ln_final.hook_normalized" : last_block] = "hidden_states." + last;
+    // A plain projection behind the stack belongs to it in transformers.
+    const bool projected = spec.heads.transform == Activation::none;
+    golden_names[projected               ? "unembed.hook_in"
+                 : spec.stack.final_norm ? "ln_final.hook_normalized"
+                                         : last_block] = "hidden_states." + last;
     taps.wants = [this](const std::string& name) { return golden_names.count(name) > 0; };
     taps.see = [this](const std::string& name, const Tensor& value) {
       seen[golden_names.at(name)] = value.detach();
@@ -157,33 +172,38 @@ void compare_run(Model& model, const Safetensors& golden, const std::string& pre
                  Comparison& comparison) {
   const Inputs inputs = inputs_of(golden, prefix, model.spec());
   Listener listener(model.spec());
-  Context context{.compute = compute, .taps = &listener.taps};
+  std::vector<Routing> routing;
+  Context context{.compute = compute, .taps = &listener.taps, .routing = &routing};
   std::vector<std::pair<std::string, Tensor>> outputs;
   {
     const NoGrad no_grad;
     outputs = model.outputs(inputs, context);
+    if (!routing.empty()) comparison.add(prefix + "aux_loss", balance_loss(routing, inputs.attention_mask), {}, 0);
   }
   const std::vector<uint8_t> visible =
       inputs.attention_mask ? inputs.attention_mask.to_vector<uint8_t>() : std::vector<uint8_t>();
   const bool per_position =
       model.spec().task != Task::sequence_classification && model.spec().task != Task::multiple_choice;
   for (const auto& [name, value] : outputs) {
-    const bool masked = per_position && name != "seq_relationship_logits" && name != "pooler_output";
+    const bool masked = per_position && name != model.spec().heads.sentence_logits && name != "pooler_output";
     comparison.add(prefix + name, value, masked ? visible : std::vector<uint8_t>(), 1);
   }
   for (const auto& [name, value] : listener.seen)
-    comparison.add(prefix + name, value, visible, name.starts_with("attentions.") ? 2 : 1);
+    comparison.add(prefix + name, value, visible,
+                   name.starts_with("attentions.")      ? 2
+                   : name.starts_with("router_logits.") ? 0
+                                                        : 1);
   if (!golden.contains(prefix + "loss")) return;
 
   context.taps = nullptr;
+  context.routing = nullptr;
+  context.training = true;  // no golden case has dropout; losses of routers count
   const Tensor loss = model.loss(inputs, context);
   comparison.add(prefix + "loss", loss, {}, 0);
   if (!prefix.empty()) return;
   backward(loss);
   std::map<std::string, Tensor> gradients;
-  for (const NamedTensor& tensor :
-       checkpoint_tensors(model, [](const Tensor& parameter) { return gradient(parameter); }))
-    gradients[tensor.name] = tensor.value;
+  for (const NamedTensor& tensor : checkpoint_gradients(model)) gradients[tensor.name] = tensor.value;
   comparison.add_gradients(gradients, compute == DType::f32 ? gradient_tolerance : half_tolerance);
 }
 
@@ -204,13 +224,17 @@ Json read_golden_description(const fs::path& directory) {
 }
 
 std::vector<GoldenResult> compare_with_golden(const fs::path& directory, DType compute) {
-  LoadedModel loaded = load_model(directory);
+  LoadedModel loaded = load_model(directory, {.eager = true});
   const Safetensors golden(directory / "golden.safetensors");
   const Json description = read_golden_description(directory);
   loaded.model->require_grad();
   Comparison comparison(golden, compute == DType::f32 ? output_tolerance : half_tolerance);
-  for (const Json& run : description["runs"])
-    compare_run(*loaded.model, golden, run.value("prefix", ""), compute, comparison);
+  for (const Json& run : description["runs"]) {
+    const std::string prefix = run.value("prefix", "");
+    compare_run(*loaded.model, golden, prefix, compute, comparison);
+    for (const Json& output : run.value("outputs", Json::array()))
+      if (output.is_string()) comparison.require(prefix + output.get<std::string>());
+  }
   return comparison.results;
 }
 

@@ -4,6 +4,7 @@
 #include "qkv/io/checkpoint.h"
 #include "qkv/models/describe.h"
 #include "qkv/models/initialise.h"
+#include "qkv/ops/arithmetic.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/shape.h"
 
@@ -66,15 +67,42 @@ struct Problems {
   }
 };
 
+// A fused projection's rows by key head, as stored, to all queries, all keys, all values, or back.
+Tensor regrouped(const Tensor& x, const AttentionSpec& attention, bool to_stored) {
+  const int64_t K = attention.head_dim;
+  const int64_t G = attention.kv_heads;
+  const int64_t group = attention.heads / G;
+  std::vector<Tensor> parts;
+  for (int64_t g = 0; g < (to_stored ? G : 1); ++g)
+    if (to_stored) {
+      parts.push_back(x.narrow(0, g * group * K, group * K));
+      parts.push_back(x.narrow(0, (attention.heads + g) * K, K));
+      parts.push_back(x.narrow(0, (attention.heads + G + g) * K, K));
+    }
+  if (!to_stored)
+    for (const int64_t kind : {0, 1, 2})
+      for (int64_t g = 0; g < G; ++g)
+        parts.push_back(
+            x.narrow(0, (g * (group + 2) + (kind == 0 ? 0 : group + kind - 1)) * K, kind == 0 ? group * K : K));
+  return concat(parts, 0);
+}
+
+Tensor plus(const Tensor& x, float number) {
+  return add(x, Tensor::from(x.shape(), std::vector<float>(static_cast<size_t>(x.numel()), number)));
+}
+
 // Reads one parameter: its pieces joined, laid out our way, as f32 (or bf16 for halves of big models).
 Tensor read_parameter(const Checkpoint& checkpoint, const std::vector<std::string>& stored, WeightRule::Layout layout,
-                      DType dtype, bool in_place) {
+                      const AttentionSpec& attention, DType dtype, bool in_place) {
+  using Layout = WeightRule::Layout;
   std::vector<Tensor> pieces;
   for (const std::string& name : stored) {
     Tensor piece = checkpoint.get(name);
-    if (layout == WeightRule::Layout::transposed) piece = piece.transpose(0, 1);
+    if (layout == Layout::transposed) piece = piece.transpose(0, 1);
     pieces.push_back(piece.dtype() == dtype && piece.contiguous() ? piece : cast(piece, dtype));
   }
+  if (layout == Layout::grouped_heads) return regrouped(pieces[0], attention, false);
+  if (layout == Layout::minus_one) return plus(pieces[0], 1);
   if (pieces.size() > 1) return concat(pieces, 0);
   return in_place ? pieces[0] : clone(pieces[0]);
 }
@@ -115,7 +143,9 @@ bool is_matrix(Role role) { return role == Role::matrix || role == Role::residua
 LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
   const NoGrad no_grad;
   Config config = Config::read(directory);
-  const Spec spec = spec_of(config);
+  Json for_spec = config.json();
+  if (options.eager) for_spec["_attn_implementation"] = "eager";
+  const Spec spec = spec_of(Config(for_spec, config.where()));
   const Family& family = family_named(spec.family, config.where());
   const Checkpoint checkpoint(directory);
   check_extent(spec, config, checkpoint);
@@ -163,8 +193,8 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
             pieces.size() > 1 ? "together they" : "config.json", to_string(stored_shape(value, rule.layout))));
       return;
     }
-    value = read_parameter(checkpoint, pieces, rule.layout, options.half && is_matrix(role) ? DType::bf16 : DType::f32,
-                           options.in_place);
+    value = read_parameter(checkpoint, pieces, rule.layout, spec.stack.block.attention,
+                           options.half && is_matrix(role) ? DType::bf16 : DType::f32, options.in_place);
   });
   for (const auto& [canonical, name] : stored) {
     const bool known = used.count(canonical) > 0 || std::any_of(family.unused.begin(), family.unused.end(),
@@ -178,17 +208,23 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
   return loaded;
 }
 
-std::vector<NamedTensor> checkpoint_tensors(Model& model,
-                                            const std::function<Tensor(const Tensor& parameter)>& value_of) {
+namespace {
+
+std::vector<NamedTensor> stored_tensors(Model& model, const std::function<Tensor(const Tensor& parameter)>& value_of,
+                                        bool gradients) {
+  using Layout = WeightRule::Layout;
   const NoGrad no_grad;
   const Family& family = family_named(model.spec().family, "model");
   const std::map<std::string, WeightRule> rules = rules_by_name(family, model.spec());
   const AttentionSpec& attention = model.spec().stack.block.attention;
   std::vector<NamedTensor> tensors;
   model.visit([&](const std::string& name, Tensor& parameter, Role) {
-    const Tensor value = value_of(parameter);
+    Tensor value = value_of(parameter);
     if (!value) return;
+    value = value.detach();
     const WeightRule& rule = rule_for(rules, name, family);
+    if (rule.layout == Layout::grouped_heads) value = regrouped(value, attention, true);
+    if (rule.layout == Layout::minus_one && !gradients) value = plus(value, -1);
     // Joined parameters are queries, keys and values, or equal parts.
     std::vector<int64_t> lengths(rule.theirs.size(), value.size(0) / static_cast<int64_t>(rule.theirs.size()));
     if (rule.theirs.size() == 3)
@@ -196,13 +232,25 @@ std::vector<NamedTensor> checkpoint_tensors(Model& model,
                  attention.kv_heads * attention.head_dim};
     int64_t begin = 0;
     for (size_t i = 0; i < rule.theirs.size(); ++i) {
-      Tensor piece = value.detach().narrow(0, begin, lengths[i]);
+      Tensor piece = value.narrow(0, begin, lengths[i]);
       begin += lengths[i];
-      if (rule.layout == WeightRule::Layout::transposed) piece = piece.transpose(0, 1);
+      if (rule.layout == Layout::transposed) piece = piece.transpose(0, 1);
       tensors.push_back({rule.theirs[i], piece});
     }
   });
   return tensors;
+}
+
+}  // namespace
+
+std::vector<NamedTensor> checkpoint_tensors(Model& model,
+                                            const std::function<Tensor(const Tensor& parameter)>& value_of) {
+  return stored_tensors(model, value_of, false);
+}
+
+std::vector<NamedTensor> checkpoint_gradients(Model& model) {
+  return stored_tensors(
+      model, [](const Tensor& parameter) { return gradient(parameter); }, true);
 }
 
 void save_model(const fs::path& directory, const Config& config, Model& model) {

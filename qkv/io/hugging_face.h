@@ -23,6 +23,7 @@ struct LoadOptions {
   bool half = false;      // matrices and embeddings to bf16
   bool new_head = false;  // a missing head is initialised, tensors left over are ignored: for fine-tuning
   RandomKey key;          // for a new head
+  bool eager = false;     // as transformers' "eager" attention computes where it differs from its default form
 };
 
 // Reads config.json and the weights. Every tensor missing, left over or mis-shaped is listed in one Error, with both
@@ -30,8 +31,11 @@ struct LoadOptions {
 LoadedModel load_model(const fs::path& directory, const LoadOptions& options = {});
 
 // The parameters under the checkpoint's names and in its layout; the inverse of loading. `value` picks what is written
-// of each (itself, its gradient); undefined results are left out.
+// of each; undefined results are left out.
 std::vector<NamedTensor> checkpoint_tensors(Model& model, const std::function<Tensor(const Tensor& parameter)>& value);
+
+// The parameters' gradients likewise, of those that have one.
+std::vector<NamedTensor> checkpoint_gradients(Model& model);
 
 // Writes config.json (as given, with "dtype") and the weights into an existing directory.
 void save_model(const fs::path& directory, const Config& config, Model& model);

@@ -161,6 +161,8 @@ struct ConstHeads {
 // Scaled dot-product attention (Vaswani et al. 2017), without ever holding T x S scores for all heads
 // (Dao et al. 2022):
 //   out[b,t,h,:] = sum_s p[b,h,t,s] v[b,s,g,:],  p = softmax_s(scale q.k + bias[h,t,s]),  g = h / (heads / kv_heads)
+// softcap > 0: scale q.k becomes softcap tanh(scale q.k / softcap) first. slopes f32 [heads]: head h adds
+// slopes[h] (s - position of t), as in ALiBi (Press et al. 2021).
 // Query t stands at key position t + (keys - queries). causal: it sees s <= its position; window > 0: only the last
 // `window` of those (s > position - window; not causal: also s < position + window). key_mask u8 [batch, keys]: 0
 // hides a key from every query of that row. A query that sees nothing gives zeros. bias f32 with its own strides
@@ -177,6 +179,8 @@ struct Attention {
   float scale = 1;
   bool causal = false;
   int64_t window = 0;
+  float softcap = 0;
+  const float* slopes = nullptr;  // may be null
   const uint8_t* key_mask = nullptr;
   const float* bias = nullptr;
   int64_t bias_batch_stride = 0, bias_head_stride = 0, bias_query_stride = 0, bias_key_stride = 0;

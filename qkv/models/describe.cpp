@@ -1,5 +1,7 @@
 #include "qkv/models/describe.h"
 
+#include "qkv/models/model.h"
+
 #include <fmt/format.h>
 
 namespace qkv {
@@ -10,12 +12,18 @@ std::string attention_words(const AttentionSpec& a) {
   if (a.kv_heads != a.heads) text += fmt::format(", {} key/value heads", a.kv_heads);
   text += a.causal ? ", causal" : ", both ways";
   if (a.window > 0) text += fmt::format(", window {}", a.window);
+  if (a.alibi != 0) text += ", ALiBi";
+  if (a.softcap > 0) text += fmt::format(", scores capped at {:g}", a.softcap);
   if (a.rotary) text += fmt::format(", rotary positions (base {:g})", a.rotary->base);
   return text;
 }
 
-std::string feed_forward_words(const FeedForwardSpec& f) {
-  return fmt::format("feed-forward: {} wide, {}{}", f.width, name_of(f.activation), f.gated ? " gate" : "");
+std::string feed_forward_words(const BlockSpec& block) {
+  const FeedForwardSpec& f = block.feed_forward;
+  return fmt::format(
+      "feed-forward: {}{} wide, {}{}",
+      block.experts ? fmt::format("{} of {} experts, ", block.experts->chosen, block.experts->count) : "", f.width,
+      name_of(f.activation), f.gated ? " gate" : "");
 }
 
 std::string norm_words(const NormSpec& n) { return n.kind == NormSpec::Kind::rms ? "RMS norm" : "layer norm"; }
@@ -24,27 +32,30 @@ std::string draw(const Spec& spec) {
   const BlockSpec& block = spec.stack.block;
   const std::string norm = norm_words(block.norm);
   std::string text = fmt::format("  tokens ({}) -> embedding {}", spec.vocab, spec.width());
-  if (spec.embeddings.positions > 0) text += fmt::format(" + {} learned positions", spec.embeddings.positions);
+  if (spec.embeddings.positions > 0)
+    text += fmt::format(" + {} {} positions", spec.embeddings.positions,
+                        spec.embeddings.position_kind == EmbeddingsSpec::Positions::learned ? "learned" : "sinusoidal");
   if (spec.embeddings.token_types > 0) text += fmt::format(" + {} segments", spec.embeddings.token_types);
   if (spec.embeddings.norm) text += " -> " + norm;
   text += fmt::format("\n    |\n  +-+----------------- {} x\n", spec.layers());
   const auto line = [&](const std::string& words) { text += "  | |  " + words + "\n"; };
   switch (block.residual) {
     case Residual::pre_norm:
+    case Residual::from_norm:
       line("+-> " + norm + " -> " + attention_words(block.attention));
       line("+ <-'");
-      line("+-> " + norm + " -> " + feed_forward_words(block.feed_forward));
+      line("+-> " + norm + " -> " + feed_forward_words(block));
       line("+ <-'");
       break;
     case Residual::post_norm:
       line("+-> " + attention_words(block.attention));
       line("+ <-' -> " + norm);
-      line("+-> " + feed_forward_words(block.feed_forward));
+      line("+-> " + feed_forward_words(block));
       line("+ <-' -> " + norm);
       break;
     case Residual::parallel:
       line("+-> " + norm + " -> " + attention_words(block.attention));
-      line("+-> " + norm + " -> " + feed_forward_words(block.feed_forward));
+      line("+-> " + norm + " -> " + feed_forward_words(block));
       line("+ <-' both");
       break;
   }
@@ -61,36 +72,61 @@ std::string draw(const Spec& spec) {
 }  // namespace
 
 ModelDescription describe(const Spec& spec) {
-  const int64_t D = spec.width();
-  const AttentionSpec& a = spec.stack.block.attention;
-  const FeedForwardSpec& f = spec.stack.block.feed_forward;
-  const int64_t L = spec.layers();
-  const auto norm_size = [&](const NormSpec& n) { return n.kind == NormSpec::Kind::layer && n.bias ? 2 * D : D; };
-  const auto linear = [](int64_t in, int64_t out, bool bias) { return in * out + (bias ? out : 0); };
-  const int64_t embeddings = (spec.vocab + spec.embeddings.positions + spec.embeddings.token_types) * D;
-  const int64_t attention = L * (linear(D, (a.heads + 2 * a.kv_heads) * a.head_dim, a.qkv_bias) +
-                                 linear(a.heads * a.head_dim, D, a.out_bias));
-  const int64_t feed_forward = L * (linear(D, f.gated ? 2 * f.width : f.width, f.bias) + linear(f.width, D, f.bias));
-  int64_t norms = L * 2 * norm_size(spec.stack.block.norm);
-  if (spec.stack.final_norm) norms += norm_size(spec.stack.block.norm);
-  if (spec.embeddings.norm) norms += norm_size(*spec.embeddings.norm);
-  int64_t heads = 0;
-  const HeadsSpec& h = spec.heads;
-  if (h.language_model) heads += (h.tied ? 0 : spec.vocab * D) + (h.language_model_bias ? spec.vocab : 0);
-  if (h.language_model && h.transform) heads += linear(D, D, true) + norm_size(h.transform_norm);
-  if (h.pooler) heads += linear(D, D, true);
-  if (h.next_sentence) heads += linear(D, 2, true);
-  if (h.labels > 0) heads += linear(D, h.labels, true);
   ModelDescription description;
-  description.parts = {{"embeddings", embeddings},
-                       {"attention", attention},
-                       {"feed-forward", feed_forward},
-                       {"norms", norms},
-                       {"heads", heads}};
-  for (const auto& [name, count] : description.parts) description.parameters += count;
-  description.cache_numbers_per_token = static_cast<double>(L * 2 * a.kv_heads * a.head_dim);
+  description.parts = {{"embeddings", 0}, {"attention", 0}, {"feed-forward", 0}, {"norms", 0}, {"heads", 0}};
+  const NoMemory no_memory;
+  Model(spec).visit([&](const std::string& name, Tensor& value, Role) {
+    const auto has = [&](const char* word) { return name.find(word) != std::string::npos; };
+    const size_t part = name.starts_with("heads.")        ? 4
+                        : has("norm")                     ? 3
+                        : has(".feed_forward.")           ? 2
+                        : name.starts_with("embeddings.") ? 0
+                                                          : 1;
+    description.parts[part].second += value.numel();
+    description.parameters += value.numel();
+  });
+  const AttentionSpec& a = spec.stack.block.attention;
+  description.cache_numbers_per_token = static_cast<double>(spec.layers() * 2 * a.kv_heads * a.head_dim);
   description.drawing = draw(spec);
   return description;
+}
+
+std::string families_markdown() {
+  std::string text =
+      "# Families\n\n"
+      "Written by `qkv info --families --markdown`. A family is a mapping in `qkv/models/families/`: from a Hugging "
+      "Face\n"
+      "`config.json` to a Spec, and from its weights' names to ours. The parts named are those of a new model of "
+      "it.\n\n"
+      "| type | name | paper | parts |\n| --- | --- | --- | --- |\n";
+  for (const Family* family : all_families()) {
+    const Sizes sizes{.vocab = 1000, .context = 512, .layers = 4, .heads = 8, .width = 256};
+    const Spec spec = spec_of(Config(family->config(sizes), "families"));
+    const BlockSpec& block = spec.stack.block;
+    const AttentionSpec& a = spec.stack.layer(spec.stack.distinct() - 1).attention;
+    std::vector<std::string> parts;
+    parts.emplace_back(a.causal ? "decoder" : "encoder");
+    parts.push_back(block.residual == Residual::post_norm  ? "post-norm"
+                    : block.residual == Residual::parallel ? "parallel branches"
+                                                           : "pre-norm");
+    parts.push_back(norm_words(block.norm));
+    if (block.branch_norm) parts.emplace_back("norms behind branches");
+    if (spec.embeddings.positions > 0)
+      parts.emplace_back(spec.embeddings.position_kind == EmbeddingsSpec::Positions::learned ? "learned positions"
+                                                                                             : "sinusoidal positions");
+    if (a.rotary) parts.emplace_back(a.rotary->dim < a.head_dim ? "partial rotary positions" : "rotary positions");
+    if (a.rotary && a.rotary->interleaved) parts.emplace_back("turned in pairs");
+    if (a.alibi != 0) parts.emplace_back("ALiBi");
+    if (a.kv_heads < a.heads) parts.emplace_back("shared key heads");
+    if (!spec.stack.varied.empty()) parts.emplace_back("layers that differ");
+    if (!spec.stack.order.empty()) parts.emplace_back("layers that share blocks");
+    if (a.head_norm) parts.emplace_back("query and key norms");
+    if (a.softcap > 0) parts.emplace_back("capped scores");
+    if (block.experts) parts.emplace_back("experts");
+    parts.push_back(std::string(name_of(block.feed_forward.activation)) + (block.feed_forward.gated ? ", gated" : ""));
+    text += fmt::format("| `{}` | {} | {} | {} |\n", family->type, family->name, family->paper, fmt::join(parts, "; "));
+  }
+  return text;
 }
 
 }  // namespace qkv

@@ -19,4 +19,7 @@ struct ModelDescription {
 // Counts come from the Spec alone: no weights are read or allocated.
 ModelDescription describe(const Spec& spec);
 
+// docs/families.md: every family with its paper and its parts, as a table of Markdown.
+std::string families_markdown();
+
 }  // namespace qkv

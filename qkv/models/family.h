@@ -14,7 +14,9 @@ namespace qkv {
 struct WeightRule {
   enum class Layout : uint8_t {
     same,
-    transposed,  // stored [in, out] (GPT-2's Conv1D)
+    transposed,     // stored [in, out] (GPT-2's Conv1D)
+    grouped_heads,  // queries, keys and values by key head: its group's queries, its key, its value (GPT-NeoX)
+    minus_one,      // stored is ours - 1 (Gemma's norms)
   };
   std::string ours;                 // "stack.blocks.*.attention.qkv.weight"
   std::vector<std::string> theirs;  // several: ours is their concatenation along the first dimension

@@ -18,6 +18,7 @@ int64_t label_count(const Config& config, Task task) {
     case Task::question_answering:
       return 2;
     case Task::multiple_choice:
+    case Task::replaced_tokens:
       return 1;
     default:
       return 0;

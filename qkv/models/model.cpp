@@ -23,6 +23,17 @@ Tensor default_positions(int64_t rows, int64_t length, int64_t first) {
   return Tensor::from<int32_t>({rows, length}, positions);
 }
 
+// Counts tokens other than padding from 0; padding itself is at -1.
+Tensor positions_without(int32_t padding, const Tensor& ids) {
+  std::vector<int32_t> positions = ids.to_vector<int32_t>();
+  int32_t next = 0;
+  for (size_t i = 0; i < positions.size(); ++i) {
+    if (i % static_cast<size_t>(ids.size(1)) == 0) next = 0;
+    positions[i] = positions[i] == padding ? -1 : next++;
+  }
+  return Tensor::from(ids.shape(), positions);
+}
+
 // Multiple choice is the same model on B * choices rows.
 Tensor flat_rows(const Tensor& x) { return x && x.rank() == 3 ? x.view({x.size(0) * x.size(1), x.size(2)}) : x; }
 
@@ -82,24 +93,28 @@ void Model::to_half() {
 Tensor Model::hidden(const Inputs& inputs, Context context) {
   const Tensor ids = flat_rows(inputs.input_ids);
   const int64_t before = context.cache == nullptr ? 0 : context.cache->length();
-  const int64_t limit = spec_.embeddings.positions;
+  const int64_t limit = spec_.embeddings.positions - spec_.embeddings.position_offset;
   if (limit > 0 && !inputs.position_ids && before + ids.size(1) > limit)
     throw Error("input", fmt::format("{} tokens do not fit the model's {} positions", before + ids.size(1), limit),
                 "shorten the text, or train with a longer context");
-  context.positions =
-      inputs.position_ids ? flat_rows(inputs.position_ids) : default_positions(ids.size(0), ids.size(1), before);
+  if (inputs.position_ids) {
+    context.positions = flat_rows(inputs.position_ids);
+  } else if (spec_.embeddings.skip_padding) {
+    context.positions = positions_without(static_cast<int32_t>(spec_.embeddings.padding_id), ids);
+  } else {
+    context.positions = default_positions(ids.size(0), ids.size(1), before);
+  }
   context.key_mask = flat_rows(inputs.attention_mask);
   return stack_(embeddings_(ids, flat_rows(inputs.token_type_ids), context), context);
 }
 
 Tensor Model::next_logits(const Inputs& inputs, const Context& context) {
   const Tensor h = hidden(inputs, context);
-  return cast(heads_.language_model(heads_.transformed(select(h, 1, h.size(1) - 1))), DType::f32);
+  return cast(heads_.logits(select(h, 1, h.size(1) - 1), context), DType::f32);
 }
 
 std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs, const Context& context) {
   const Tensor h = hidden(inputs, context);
-  const auto language_model = [&] { return heads_.language_model(heads_.transformed(h)); };
   switch (spec_.task) {
     case Task::features: {
       std::vector<std::pair<std::string, Tensor>> results = {{"last_hidden_state", h}};
@@ -108,13 +123,17 @@ std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs,
     }
     case Task::causal_lm:
     case Task::masked_lm:
-      return {{"logits", language_model()}};
+      return {{"logits", heads_.logits(h, context)}};
     case Task::pretraining:
-      return {{"prediction_logits", language_model()},
-              {"seq_relationship_logits", heads_.next_sentence(heads_.pooled(h))}};
+      return {{"prediction_logits", heads_.logits(h, context)},
+              {spec_.heads.sentence_logits, heads_.next_sentence(heads_.pooled(h))}};
     case Task::question_answering: {
       const Tensor spans = classifier_logits(inputs, h, context);
       return {{"start_logits", select(spans, 2, 0)}, {"end_logits", select(spans, 2, 1)}};
+    }
+    case Task::replaced_tokens: {
+      const Tensor scores = heads_.classified(heads_.transformed(h, context), context);
+      return {{"logits", reshape(scores, {scores.size(0), scores.size(1)})}};
     }
     default:
       return {{"logits", classifier_logits(inputs, h, context)}};
@@ -146,8 +165,29 @@ Tensor Model::language_model_loss(const Tensor& h, const Tensor& labels, int64_t
     rows = embedding(Tensor::from(shape, places), rows, rows.dtype());
     targets = Tensor::from(shape, kept);
   }
-  return linear_cross_entropy(heads_.transformed(rows), heads_.language_model.weight, heads_.language_model.bias,
-                              targets, scale, context.label_smoothing);
+  if (spec_.heads.logit_softcap > 0)
+    return cross_entropy(heads_.logits(rows, context), targets, scale, context.label_smoothing);
+  return linear_cross_entropy(heads_.transformed(rows, context), heads_.language_model.weight,
+                              heads_.language_model.bias, targets, scale, context.label_smoothing);
+}
+
+Tensor Model::detector_loss(const Tensor& h, const Inputs& inputs, int64_t tokens, const Context& context) const {
+  const std::vector<uint8_t> shown = inputs.attention_mask
+                                         ? inputs.attention_mask.to_vector<uint8_t>()
+                                         : std::vector<uint8_t>(static_cast<size_t>(inputs.labels.numel()), 1);
+  const std::vector<float> labels = inputs.labels.to_vector<float>();
+  std::vector<int32_t> places;
+  std::vector<float> targets;
+  for (size_t i = 0; i < labels.size(); ++i)
+    if (shown[i] != 0) {
+      places.push_back(static_cast<int32_t>(i));
+      targets.push_back(labels[i]);
+    }
+  const int64_t count = static_cast<int64_t>(places.size());
+  const Tensor rows = embedding(Tensor::from({count}, places), rows_of(h), h.dtype());
+  const Tensor scores = heads_.classified(heads_.transformed(rows, context), context);
+  return binary_cross_entropy(scores, Tensor::from({count, 1}, targets),
+                              1.0F / static_cast<float>(std::max<int64_t>(1, tokens > 0 ? tokens : count)));
 }
 
 Tensor Model::classifier_loss(const Tensor& logits, const Tensor& labels, int64_t rows) const {
@@ -164,6 +204,20 @@ Tensor Model::classifier_loss(const Tensor& logits, const Tensor& labels, int64_
 }
 
 Tensor Model::loss(const Inputs& inputs, const Context& context, LossCounts counts) {
+  const auto& experts = spec_.stack.block.experts;
+  if (!context.training || !experts || experts->balance == 0 || context.routing != nullptr)
+    return task_loss(inputs, context, counts);
+  Context watched = context;
+  std::vector<Routing> routing;
+  watched.routing = &routing;
+  const Tensor loss = task_loss(inputs, watched, counts);
+  // A micro-batch answers for its share of the step.
+  const float share =
+      counts.tokens > 0 ? static_cast<float>(count_targets(inputs.labels)) / static_cast<float>(counts.tokens) : 1.0F;
+  return add(loss, scale(balance_loss(routing, inputs.attention_mask), experts->balance * share));
+}
+
+Tensor Model::task_loss(const Inputs& inputs, const Context& context, LossCounts counts) {
   const Tensor h = hidden(inputs, context);
   const auto need = [](const Tensor& labels, std::string_view name) {
     if (!labels) throw Error("loss", fmt::format("this task needs {}", name));
@@ -182,6 +236,9 @@ Tensor Model::loss(const Inputs& inputs, const Context& context, LossCounts coun
       return add(language_model_loss(h, inputs.labels, counts.tokens, context),
                  classifier_loss(sentence, inputs.next_sentence, counts.sentences));
     }
+    case Task::replaced_tokens:
+      need(inputs.labels, "labels");
+      return detector_loss(h, inputs, counts.tokens, context);
     case Task::question_answering: {
       need(inputs.start_positions, "start and end positions");
       const Tensor spans = classifier_logits(inputs, h, context);

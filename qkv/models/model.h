@@ -57,12 +57,14 @@ class Model {
   Tensor next_logits(const Inputs& inputs, const Context& context);
 
   // The mean loss over the labels given, an f32 scalar on the tape. Sum over micro-batches when `counts` are the
-  // step's.
+  // step's. While training, routers of experts add their load-balancing loss.
   Tensor loss(const Inputs& inputs, const Context& context, LossCounts counts = {});
 
  private:
+  Tensor task_loss(const Inputs& inputs, const Context& context, LossCounts counts);
   Tensor language_model_loss(const Tensor& h, const Tensor& labels, int64_t tokens, const Context& context) const;
   Tensor classifier_loss(const Tensor& logits, const Tensor& labels, int64_t rows) const;
+  Tensor detector_loss(const Tensor& h, const Inputs& inputs, int64_t tokens, const Context& context) const;
   Tensor classifier_logits(const Inputs& inputs, const Tensor& h, const Context& context) const;
 
   Spec spec_;

@@ -4,7 +4,7 @@
 
 namespace qkv {
 
-RotarySpec rotary_spec(const Config& config, int64_t head_dim, int64_t max_positions) {
+RotarySpec rotary_spec(const Config& config, int64_t head_dim, int64_t max_positions, double partial) {
   using Scaling = RotarySpec::Scaling;
   static const std::map<std::string, Scaling> kinds = {{"default", Scaling::none},
                                                        {"linear", Scaling::linear},
@@ -18,11 +18,13 @@ RotarySpec rotary_spec(const Config& config, int64_t head_dim, int64_t max_posit
   if (found == kinds.end())
     scaling.fail("rope_type", "'" + kind + "' is not supported", "one of default, linear, dynamic, llama3, yarn");
   RotarySpec spec;
-  const double partial =
-      newer ? scaling.positive("partial_rotary_factor", 1) : config.positive("partial_rotary_factor", 1);
-  spec.dim = static_cast<int64_t>(static_cast<double>(head_dim) * partial);
-  spec.base =
-      newer && scaling.has("rope_theta") ? scaling.positive("rope_theta", 10000) : config.positive("rope_theta", 10000);
+  const double share = newer && scaling.has("partial_rotary_factor")
+                           ? scaling.positive("partial_rotary_factor", 1)
+                           : config.positive("partial_rotary_factor", config.positive("rotary_pct", partial));
+  spec.dim = static_cast<int64_t>(static_cast<double>(head_dim) * share);
+  spec.base = newer && scaling.has("rope_theta")
+                  ? scaling.positive("rope_theta", 10000)
+                  : config.positive("rope_theta", config.positive("rotary_emb_base", 10000));
   spec.scaling = found->second;
   spec.factor = scaling.positive("factor", 1);
   spec.original_positions =

@@ -1,4 +1,5 @@
-// Rotary settings as configurations spell them: "rope_theta" and "rope_scaling" (transformers 4) or "rope_parameters".
+// Rotary settings as configurations spell them: "rope_theta" and "rope_scaling" (transformers 4; GPT-NeoX:
+// "rotary_emb_base" and "rotary_pct") or "rope_parameters".
 #pragma once
 
 #include "qkv/models/config.h"
@@ -6,6 +7,7 @@
 
 namespace qkv {
 
-RotarySpec rotary_spec(const Config& config, int64_t head_dim, int64_t max_positions);
+// `partial`: the family's share of the head that turns, where the configuration does not say.
+RotarySpec rotary_spec(const Config& config, int64_t head_dim, int64_t max_positions, double partial = 1);
 
 }  // namespace qkv

@@ -20,6 +20,7 @@ struct Spec {
   StackSpec stack;
   HeadsSpec heads;
   float init_std = 0.02F;
+  bool older_names = false;          // the checkpoint has its family's older tensor names
   bool scale_residual_init = false;  // residual matrices start smaller by sqrt(2 layers) (Radford et al. 2019)
 
   int64_t width() const { return stack.width; }

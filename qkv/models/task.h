@@ -16,6 +16,7 @@ enum class Task : uint8_t {
   token_classification,
   question_answering,
   multiple_choice,
+  replaced_tokens,  // which tokens a generator put there (ELECTRA)
 };
 
 // From a Hugging Face class name by its ending ("...ForMaskedLM", "...LMHeadModel", "...Model"). Throws Error for an

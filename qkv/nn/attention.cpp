@@ -6,15 +6,35 @@
 
 namespace qkv {
 
+std::vector<float> alibi_slopes(int64_t heads) {
+  const auto powers = [](int64_t count, int64_t first, int64_t step, int64_t of) {
+    std::vector<float> slopes;
+    for (int64_t i = 0; i < count; ++i)
+      slopes.push_back(
+          static_cast<float>(std::exp2(-8.0 * static_cast<double>(first + i * step) / static_cast<double>(of))));
+    return slopes;
+  };
+  int64_t power = 1;
+  while (2 * power <= heads) power *= 2;
+  std::vector<float> slopes = powers(power, 1, 1, power);
+  const std::vector<float> rest = powers(heads - power, 1, 2, 2 * power);
+  slopes.insert(slopes.end(), rest.begin(), rest.end());
+  return slopes;
+}
+
 SelfAttention::SelfAttention(int64_t width, const AttentionSpec& attention_spec)
     : spec(attention_spec),
       qkv(width, (spec.heads + 2 * spec.kv_heads) * spec.head_dim, spec.qkv_bias),
       out(spec.heads * spec.head_dim, width, spec.out_bias, Role::residual_matrix) {
+  if (spec.head_norm) {
+    q_norm = Norm(spec.head_dim, *spec.head_norm);
+    k_norm = Norm(spec.head_dim, *spec.head_norm);
+  }
   if (spec.scale == 0) spec.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(spec.head_dim)));
 }
 
 Tensor SelfAttention::operator()(const Tensor& x, int64_t layer, const Context& context,
-                                 const RotaryTable* table) const {
+                                 const LayerInputs& shared) const {
   const int64_t B = x.size(0);
   const int64_t T = x.size(1);
   const Tensor fused = reshape(qkv(x), {B, T, spec.heads + 2 * spec.kv_heads, spec.head_dim});
@@ -22,9 +42,13 @@ Tensor SelfAttention::operator()(const Tensor& x, int64_t layer, const Context& 
   Tensor q = context.tap(layer, "attn.hook_q", parts[0]);
   Tensor k = context.tap(layer, "attn.hook_k", parts[1]);
   Tensor v = context.tap(layer, "attn.hook_v", parts[2]);
-  if (table != nullptr) {
-    q = context.tap(layer, "attn.hook_rot_q", rotary(q, *table, context.positions));
-    k = context.tap(layer, "attn.hook_rot_k", rotary(k, *table, context.positions));
+  if (spec.head_norm) {
+    q = q_norm(q);
+    k = k_norm(k);
+  }
+  if (spec.rotary) {
+    q = context.tap(layer, "attn.hook_rot_q", rotary(q, *shared.rotary, context.positions));
+    k = context.tap(layer, "attn.hook_rot_k", rotary(k, *shared.rotary, context.positions));
   }
   if (context.cache != nullptr) {
     const KeyValueCache::View all = context.cache->append(layer, k, v);
@@ -34,9 +58,15 @@ Tensor SelfAttention::operator()(const Tensor& x, int64_t layer, const Context& 
   AttentionOptions options{.scale = spec.scale,
                            .causal = spec.causal,
                            .window = spec.window,
+                           .softcap = spec.softcap,
                            .key_mask = context.key_mask,
                            .dropout = context.training ? spec.dropout : 0,
                            .key = context.dropout_key(layer, 0)};
+  if (spec.alibi != 0) {
+    std::vector<float> slopes = alibi_slopes(spec.heads);
+    for (float& slope : slopes) slope *= spec.alibi;
+    options.slopes = Tensor::from({spec.heads}, slopes);
+  }
   if (spec.scale_by_inverse_layer) options.scale /= static_cast<float>(layer + 1);
   if (context.wants(layer, "attn.hook_pattern"))
     context.tap(layer, "attn.hook_pattern", attention_pattern(q, k, options));
@@ -47,6 +77,10 @@ Tensor SelfAttention::operator()(const Tensor& x, int64_t layer, const Context& 
 void SelfAttention::visit(const std::string& prefix, const ParameterVisitor& visitor) {
   qkv.visit(prefix + ".qkv", visitor);
   out.visit(prefix + ".out", visitor);
+  if (spec.head_norm) {
+    q_norm.visit(prefix + ".q_norm", visitor);
+    k_norm.visit(prefix + ".k_norm", visitor);
+  }
 }
 
 }  // namespace qkv

@@ -3,6 +3,7 @@
 
 #include "qkv/nn/context.h"
 #include "qkv/nn/linear.h"
+#include "qkv/nn/norm.h"
 #include "qkv/nn/rotary.h"
 
 #include <optional>
@@ -18,20 +19,33 @@ struct AttentionSpec {
   bool out_bias = true;
   float scale = 0;                      // 0 = 1 / sqrt(head_dim)
   bool scale_by_inverse_layer = false;  // GPT-2's scale_attn_by_inverse_layer_idx: divide by layer + 1
-  int64_t window = 0;
+  int64_t window = 0;                   // > 0: sees only so many positions
+  float softcap = 0;                    // > 0: scores are capped (Gemma 2)
+  float alibi = 0;                      // factor of ALiBi's slopes (Press et al. 2021, arXiv 2108.12409); 0 = none
+  std::optional<NormSpec> head_norm;    // of each head's query and key (Henry et al. 2020, arXiv 2010.04245)
   std::optional<RotarySpec> rotary;
   float dropout = 0;
+};
+
+// ALiBi's slopes: 2^(-8 h / heads) for h = 1 .. heads where that is a power of two, else those of the power below and
+// every second one of the power above.
+std::vector<float> alibi_slopes(int64_t heads);
+
+// What the layers of a stack share in one pass.
+struct LayerInputs {
+  const RotaryTable* rotary = nullptr;  // of the layer's own kind; needed where its spec has rotary positions
 };
 
 struct SelfAttention {
   AttentionSpec spec;
   Linear qkv;  // [(heads + 2 kv_heads) head_dim, width]: queries, keys, values
   Linear out;
+  Norm q_norm, k_norm;  // unused unless the spec asks for them
 
   SelfAttention() = default;
   SelfAttention(int64_t width, const AttentionSpec& attention_spec);
-  // x [B,T,D] -> [B,T,D]. `table` is needed where the spec has rotary positions.
-  Tensor operator()(const Tensor& x, int64_t layer, const Context& context, const RotaryTable* table) const;
+  Tensor operator()(const Tensor& x, int64_t layer, const Context& context,
+                    const LayerInputs& shared) const;  // [B,T,D]
   void visit(const std::string& prefix, const ParameterVisitor& visitor);
 };
 

@@ -19,52 +19,70 @@ AddNorm add_norm(const Norm& norm, const Stream& x, int64_t layer, std::string_v
 
 Tensor Stream::value() const { return branch ? add(stream, branch) : stream; }
 
-Block::Block(int64_t width, const BlockSpec& block_spec)
-    : spec(block_spec),
-      norm1(width, spec.norm),
-      attention(width, spec.attention),
-      norm2(width, spec.norm),
-      feed_forward(width, spec.feed_forward) {}
+Block::Block(int64_t width, const BlockSpec& block_spec) : spec(block_spec), attention(width, spec.attention) {
+  if (spec.first_norm) norm1 = Norm(width, spec.norm);
+  if (!spec.shared_norm) norm2 = Norm(width, spec.norm);
+  if (spec.experts) {
+    experts = Experts(width, spec.feed_forward, *spec.experts);
+  } else {
+    feed_forward = FeedForward(width, spec.feed_forward);
+  }
+  if (spec.branch_norm) {
+    attention_norm = Norm(width, *spec.branch_norm);
+    feed_forward_norm = Norm(width, *spec.branch_norm);
+  }
+}
 
-Tensor Block::attend(const Tensor& h, int64_t layer, const Context& context, const RotaryTable* table) const {
-  const Tensor out = attention(h, layer, context, table);
+Tensor Block::attend(const Tensor& h, int64_t layer, const Context& context, const LayerInputs& shared) const {
+  Tensor out = attention(h, layer, context, shared);
+  if (spec.branch_norm) out = attention_norm(out);
   return context.tap(layer, "hook_attn_out",
                      dropout(out, context.training ? spec.dropout : 0, context.dropout_key(layer, 1)));
 }
 
 Tensor Block::feed(const Tensor& h, int64_t layer, const Context& context) const {
-  const Tensor out = feed_forward(h, layer, context);
+  Tensor out = spec.experts ? experts(h, layer, context) : feed_forward(h, layer, context);
+  if (spec.branch_norm) out = feed_forward_norm(out);
   return context.tap(layer, "hook_mlp_out",
                      dropout(out, context.training ? spec.dropout : 0, context.dropout_key(layer, 2)));
 }
 
-Stream Block::operator()(Stream x, int64_t layer, const Context& context, const RotaryTable* table) const {
+Stream Block::operator()(Stream x, int64_t layer, const Context& context, const LayerInputs& shared) const {
   if (spec.residual == Residual::post_norm) {
     const Tensor input = context.tap(layer, "hook_resid_pre", x.value());
     const Tensor middle =
-        context.tap(layer, "hook_resid_mid", norm1.add(attend(input, layer, context, table), input).y);
+        context.tap(layer, "hook_resid_mid", norm1.add(attend(input, layer, context, shared), input).y);
     return {context.tap(layer, "hook_resid_post", norm2.add(feed(middle, layer, context), middle).y), {}};
   }
-  const AddNorm before = add_norm(norm1, x, layer, "hook_resid_pre", context);
+  const Tensor plain = spec.first_norm ? Tensor() : context.tap(layer, "hook_resid_pre", x.value());
+  const AddNorm before = spec.first_norm ? add_norm(norm1, x, layer, "hook_resid_pre", context) : AddNorm{plain, plain};
   const Tensor h1 = context.tap(layer, "ln1.hook_normalized", before.y);
   Stream result;
   if (spec.residual == Residual::parallel) {
-    const Tensor h2 = context.tap(layer, "ln2.hook_normalized", norm2(before.sum));
-    result = {before.sum, add(attend(h1, layer, context, table), feed(h2, layer, context))};
+    const Tensor h2 = spec.shared_norm ? h1 : context.tap(layer, "ln2.hook_normalized", norm2(before.sum));
+    result = {before.sum, add(attend(h1, layer, context, shared), feed(h2, layer, context))};
   } else {
-    const Tensor attended = attend(h1, layer, context, table);
-    const AddNorm between = add_norm(norm2, {before.sum, attended}, layer, "hook_resid_mid", context);
-    result = {between.sum, feed(context.tap(layer, "ln2.hook_normalized", between.y), layer, context)};
+    const bool from_norm = spec.residual == Residual::from_norm;
+    const Stream attended{from_norm ? h1 : before.sum, attend(h1, layer, context, shared)};
+    const AddNorm between = add_norm(norm2, attended, layer, "hook_resid_mid", context);
+    const Tensor h2 = context.tap(layer, "ln2.hook_normalized", between.y);
+    result = {from_norm ? h2 : between.sum, feed(h2, layer, context)};
   }
   if (context.wants(layer, "hook_resid_post")) return {context.tap(layer, "hook_resid_post", result.value()), {}};
   return result;
 }
 
 void Block::visit(const std::string& prefix, const ParameterVisitor& visitor) {
-  norm1.visit(prefix + ".norm1", visitor);
+  if (spec.first_norm) norm1.visit(prefix + ".norm1", visitor);
   attention.visit(prefix + ".attention", visitor);
-  norm2.visit(prefix + ".norm2", visitor);
-  feed_forward.visit(prefix + ".feed_forward", visitor);
+  if (spec.branch_norm) attention_norm.visit(prefix + ".attention_norm", visitor);
+  if (!spec.shared_norm) norm2.visit(prefix + ".norm2", visitor);
+  if (spec.experts) {
+    experts.visit(prefix + ".feed_forward", visitor);
+  } else {
+    feed_forward.visit(prefix + ".feed_forward", visitor);
+  }
+  if (spec.branch_norm) feed_forward_norm.visit(prefix + ".feed_forward_norm", visitor);
 }
 
 }  // namespace qkv

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "qkv/nn/attention.h"
+#include "qkv/nn/experts.h"
 #include "qkv/nn/feed_forward.h"
 #include "qkv/nn/norm.h"
 
@@ -12,6 +13,7 @@ enum class Residual : uint8_t {
   pre_norm,   // x + f(norm(x)), twice                (GPT-2, Llama)
   post_norm,  // norm(x + f(x)), twice                (the original transformer, BERT)
   parallel,   // x + attention(norm(x)) + ff(norm(x)) (GPT-J, GPT-NeoX)
+  from_norm,  // h + f(h) with h = norm(x), twice     (BLOOM's variant)
 };
 
 struct BlockSpec {
@@ -19,7 +21,11 @@ struct BlockSpec {
   NormSpec norm;
   AttentionSpec attention;
   FeedForwardSpec feed_forward;
-  float dropout = 0;  // of each branch's output
+  float dropout = 0;                    // of each branch's output
+  bool first_norm = true;               // pre_norm: false where the embeddings' norm serves (ModernBERT's first layer)
+  bool shared_norm = false;             // parallel: one norm feeds both branches (GPT-J, Phi)
+  std::optional<NormSpec> branch_norm;  // of each branch's output, before it is added (Gemma 2)
+  std::optional<ExpertsSpec> experts;   // of the feed-forward
 };
 
 // The residual stream between blocks: its value is stream + branch, but the addition waits for the next norm, which
@@ -36,15 +42,17 @@ struct Block {
   Norm norm1;
   SelfAttention attention;
   Norm norm2;
-  FeedForward feed_forward;
+  FeedForward feed_forward;  // or
+  Experts experts;
+  Norm attention_norm, feed_forward_norm;  // of the branches' outputs
 
   Block() = default;
   Block(int64_t width, const BlockSpec& block_spec);
-  Stream operator()(Stream x, int64_t layer, const Context& context, const RotaryTable* table) const;
+  Stream operator()(Stream x, int64_t layer, const Context& context, const LayerInputs& shared) const;
   void visit(const std::string& prefix, const ParameterVisitor& visitor);
 
  private:
-  Tensor attend(const Tensor& h, int64_t layer, const Context& context, const RotaryTable* table) const;
+  Tensor attend(const Tensor& h, int64_t layer, const Context& context, const LayerInputs& shared) const;
   Tensor feed(const Tensor& h, int64_t layer, const Context& context) const;
 };
 

@@ -7,8 +7,11 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace qkv {
+
+struct Routing;  // what a router of experts did (nn/experts.h)
 
 struct Context {
   DType compute = DType::f32;  // f32 or bf16: the dtype of activations
@@ -20,6 +23,7 @@ struct Context {
   Tensor key_mask;             // u8 [B, S], 0 = padding; undefined = none
   KeyValueCache* cache = nullptr;
   const Taps* taps = nullptr;
+  std::vector<Routing>* routing = nullptr;  // routers of experts report here; null = nobody asks
 
   bool wants(const std::string& name) const { return taps != nullptr && taps->wants(name); }
   // Shows `value` to whoever listens at `name`; returns it, or what the listener put in its place.

@@ -4,22 +4,56 @@
 #include "qkv/ops/arithmetic.h"
 #include "qkv/ops/embedding.h"
 
+#include <cmath>
+#include <vector>
+
 namespace qkv {
 
-Embeddings::Embeddings(int64_t vocab, int64_t width, const EmbeddingsSpec& embeddings_spec)
-    : spec(embeddings_spec), token(Tensor::empty({vocab, width})) {
-  if (spec.positions > 0) position = Tensor::empty({spec.positions, width});
-  if (spec.token_types > 0) segment = Tensor::empty({spec.token_types, width});
-  if (spec.norm) norm = Norm(width, *spec.norm);
+Tensor sinusoidal_positions(int64_t positions, int64_t width) {
+  std::vector<float> values;
+  const int64_t half = width / 2;
+  for (int64_t p = 0; p < positions; ++p)
+    for (int64_t i = 0; i < width; ++i) {
+      const double frequency = std::pow(10000.0, -2.0 * static_cast<double>(i % half) / static_cast<double>(width));
+      const double angle = static_cast<double>(p) * frequency;
+      values.push_back(static_cast<float>(i < half ? std::sin(angle) : std::cos(angle)));
+    }
+  return Tensor::from({positions, width}, values);
+}
+
+Embeddings::Embeddings(int64_t vocab, int64_t width, const EmbeddingsSpec& embeddings_spec) : spec(embeddings_spec) {
+  const int64_t narrow = projects() ? spec.width : width;
+  const int64_t others = projects() && !spec.project_tokens ? narrow : width;
+  token = Tensor::empty({vocab, narrow});
+  if (spec.positions > 0 && spec.position_kind == EmbeddingsSpec::Positions::learned)
+    position = Tensor::empty({spec.positions, others});
+  if (spec.token_types > 0) segment = Tensor::empty({spec.token_types, others});
+  if (spec.norm) norm = Norm(others, *spec.norm);
+  if (projects()) projection = Linear(narrow, width, spec.project_bias);
+}
+
+Tensor Embeddings::place(const Context& context, int64_t width) const {
+  Tensor places = context.positions;
+  if (spec.position_offset != 0) {
+    std::vector<int32_t> moved = places.to_vector<int32_t>();
+    for (int32_t& row : moved) row += static_cast<int32_t>(spec.position_offset);
+    places = Tensor::from(places.shape(), moved);
+  }
+  if (spec.position_kind == EmbeddingsSpec::Positions::sinusoidal && !sinusoids_)
+    sinusoids_ = sinusoidal_positions(spec.positions, width);
+  return context.tap("hook_pos_embed", embedding(places, position ? position : sinusoids_, context.compute));
 }
 
 Tensor Embeddings::operator()(const Tensor& ids, const Tensor& token_types, const Context& context) const {
   Tensor x = context.tap("hook_embed", embedding(ids, token, context.compute, spec.padding_id));
+  if (spec.scale != 1) x = scale(x, spec.scale);
+  if (projects() && spec.project_tokens) x = projection(x);
   if (segment)
     x = add(x, embedding(token_types ? token_types : Tensor::zeros(ids.shape(), DType::i32), segment, context.compute));
-  if (position) x = add(x, context.tap("hook_pos_embed", embedding(context.positions, position, context.compute)));
+  if (spec.positions > 0) x = add(x, place(context, x.size(-1)));
   if (spec.norm) x = norm(x);
-  return dropout(x, context.training ? spec.dropout : 0, context.dropout_key(-1, 0));
+  x = dropout(x, context.training ? spec.dropout : 0, context.dropout_key(-1, 0));
+  return projects() && !spec.project_tokens ? projection(x) : x;
 }
 
 void Embeddings::visit(const std::string& prefix, const ParameterVisitor& visitor) {
@@ -27,6 +61,7 @@ void Embeddings::visit(const std::string& prefix, const ParameterVisitor& visito
   if (position) visitor(prefix + "position", position, Role::embedding);
   if (segment) visitor(prefix + "segment", segment, Role::embedding);
   if (spec.norm) norm.visit(prefix + "norm", visitor);
+  if (projects()) projection.visit(prefix + "projection", visitor);
 }
 
 }  // namespace qkv

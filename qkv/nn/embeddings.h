@@ -2,6 +2,7 @@
 #pragma once
 
 #include "qkv/nn/context.h"
+#include "qkv/nn/linear.h"
 #include "qkv/nn/norm.h"
 
 #include <optional>
@@ -9,25 +10,43 @@
 namespace qkv {
 
 struct EmbeddingsSpec {
-  int64_t positions = 0;    // learned absolute positions; 0 = none
+  int64_t width = 0;            // of the tables, where it differs from the model's: a projection follows (ALBERT)
+  bool project_tokens = false;  // only the tokens are narrow and projected; positions are not (OPT)
+  bool project_bias = false;
+  float scale = 1;              // of the tokens' embeddings
+  int64_t positions = 0;        // absolute positions; 0 = none
+  int64_t position_offset = 0;  // rows of the table before position 0's
+  bool skip_padding = false;    // positions count tokens other than padding_id only (RoBERTa)
+  enum class Positions : uint8_t { learned, sinusoidal };
+  Positions position_kind = Positions::learned;
   int64_t token_types = 0;  // segments; 0 = none
   std::optional<NormSpec> norm;
   float dropout = 0;
   int64_t padding_id = -1;  // this token's embedding is not trained by its occurrences
 };
 
+// Sines and cosines (Vaswani et al. 2017), [positions, width]: row p is sin(p f_i) for all i, then cos(p f_i), with
+// f_i = 10000^(-2i / width).
+Tensor sinusoidal_positions(int64_t positions, int64_t width);
+
 struct Embeddings {
   EmbeddingsSpec spec;
-  Tensor token;     // [V, D]
-  Tensor position;  // [positions, D]
-  Tensor segment;   // [token_types, D]
+  Tensor token;     // [V, E]
+  Tensor position;  // [positions, E], or [positions, D] where only tokens are projected
+  Tensor segment;   // likewise
   Norm norm;
+  Linear projection;  // [D, E]
 
   Embeddings() = default;
   Embeddings(int64_t vocab, int64_t width, const EmbeddingsSpec& embeddings_spec);
   // ids, token_types: i32 [B, T]; undefined token_types are all 0.
   Tensor operator()(const Tensor& ids, const Tensor& token_types, const Context& context) const;
   void visit(const std::string& prefix, const ParameterVisitor& visitor);
+
+ private:
+  bool projects() const { return spec.width > 0; }
+  Tensor place(const Context& context, int64_t width) const;  // the positions' embeddings
+  mutable Tensor sinusoids_;                                  // made at first use
 };
 
 }  // namespace qkv

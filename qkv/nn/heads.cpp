@@ -1,21 +1,21 @@
 #include "qkv/nn/heads.h"
 
 #include "qkv/ops/activation.h"
+#include "qkv/ops/arithmetic.h"
 #include "qkv/ops/shape.h"
 
 namespace qkv {
 
 Heads::Heads(int64_t vocab, int64_t width, const HeadsSpec& heads_spec, const Tensor& token_embedding)
     : spec(heads_spec) {
+  const int64_t inner = spec.transform && spec.transform_width > 0 ? spec.transform_width : width;
+  if (spec.transform) transform = Linear(width, inner, spec.transform_bias);
+  if (spec.transform_norm) transform_norm = Norm(inner, *spec.transform_norm);
   if (spec.language_model) {
-    if (spec.transform) {
-      transform = Linear(width, width, true);
-      transform_norm = Norm(width, spec.transform_norm);
-    }
     if (spec.tied) {
       language_model.weight = token_embedding;
     } else {
-      language_model.weight = Tensor::empty({vocab, width});
+      language_model.weight = Tensor::empty({vocab, inner});
     }
     if (spec.language_model_bias) language_model.bias = Tensor::empty({vocab});
   }
@@ -24,22 +24,27 @@ Heads::Heads(int64_t vocab, int64_t width, const HeadsSpec& heads_spec, const Te
   if (spec.labels > 0) classifier = Linear(width, spec.labels, true);
 }
 
-Tensor Heads::transformed(const Tensor& h) const {
-  return spec.transform ? transform_norm(transform(h, *spec.transform)) : h;
+Tensor Heads::transformed(const Tensor& h, const Context& context) const {
+  const Tensor inner = spec.transform ? transform(h, *spec.transform) : h;
+  return context.tap("unembed.hook_in", spec.transform_norm ? transform_norm(inner) : inner);
 }
 
-Tensor Heads::pooled(const Tensor& h) const { return pooler(select(h, 1, 0), Activation::tanh); }
+Tensor Heads::logits(const Tensor& h, const Context& context) const {
+  const Tensor x = language_model(transformed(h, context));
+  if (spec.logit_softcap == 0) return x;
+  return scale(activate(scale(x, 1 / spec.logit_softcap), Activation::tanh), spec.logit_softcap);
+}
+
+Tensor Heads::pooled(const Tensor& h) const { return pooler(select(h, 1, 0), spec.pooler_activation); }
 
 Tensor Heads::classified(const Tensor& h, const Context& context) const {
   return classifier(qkv::dropout(h, context.training ? spec.dropout : 0, context.dropout_key(-1, 1)));
 }
 
 void Heads::visit(const std::string& prefix, const ParameterVisitor& visitor) {
+  if (spec.transform) transform.visit(prefix + "transform", visitor);
+  if (spec.transform_norm) transform_norm.visit(prefix + "transform_norm", visitor);
   if (spec.language_model) {
-    if (spec.transform) {
-      transform.visit(prefix + "transform", visitor);
-      transform_norm.visit(prefix + "transform_norm", visitor);
-    }
     if (!spec.tied) visitor(prefix + "language_model.weight", language_model.weight, Role::matrix);
     if (language_model.bias) visitor(prefix + "language_model.bias", language_model.bias, Role::bias);
   }

@@ -6,19 +6,25 @@
 #include "qkv/nn/norm.h"
 
 #include <optional>
+#include <string>
 
 namespace qkv {
 
 struct HeadsSpec {
-  // Language model: logits = transform(h) W^T + b; W is the token embedding when tied.
+  // Language model: logits = cap(transform(h) W^T + b); W is the token embedding when tied.
   bool language_model = false;
   bool tied = false;
   bool language_model_bias = false;
-  std::optional<Activation> transform;  // dense, activation and norm before the product (BERT)
-  NormSpec transform_norm;
-  // First position through a dense layer and tanh (BERT's pooler).
+  std::optional<Activation> transform;  // a dense layer with activation before the product (BERT)
+  int64_t transform_width = 0;          // of its result, where it differs from the model's
+  bool transform_bias = true;
+  std::optional<NormSpec> transform_norm;  // and a norm
+  float logit_softcap = 0;                 // > 0: logits x become softcap tanh(x / softcap) (Gemma 2)
+  // First position through a dense layer and an activation (BERT's pooler).
   bool pooler = false;
-  bool next_sentence = false;  // two classes from the pooled vector
+  Activation pooler_activation = Activation::tanh;
+  bool next_sentence = false;                               // two classes from the pooled vector
+  std::string sentence_logits = "seq_relationship_logits";  // their name among the outputs
   // Classifier over the pooled vector, every position, or choices.
   int64_t labels = 0;
   enum class Problem : uint8_t { single_label, multi_label, regression };
@@ -37,8 +43,10 @@ struct Heads {
 
   Heads() = default;
   Heads(int64_t vocab, int64_t width, const HeadsSpec& heads_spec, const Tensor& token_embedding);
-  Tensor transformed(const Tensor& h) const;  // [.., D] -> [.., D], what the language model's product takes
-  Tensor pooled(const Tensor& h) const;       // [B,T,D] -> [B,D]
+  // [.., D] -> [.., E], what the language model's product takes, and [.., V].
+  Tensor transformed(const Tensor& h, const Context& context) const;
+  Tensor logits(const Tensor& h, const Context& context) const;
+  Tensor pooled(const Tensor& h) const;                              // [B,T,D] -> [B,D]
   Tensor classified(const Tensor& h, const Context& context) const;  // [.., D] -> [.., labels], with dropout
   void visit(const std::string& prefix, const ParameterVisitor& visitor);
 };

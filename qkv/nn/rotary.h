@@ -26,6 +26,8 @@ struct RotarySpec {
   double mscale = 0;               // yarn, as DeepSeek states it; 0 = not given
   double mscale_all_dim = 0;
   bool truncate = true;  // yarn: round the correction range to whole dimensions
+
+  bool operator==(const RotarySpec&) const = default;
 };
 
 // cosine and sine, [positions, dim/2].

@@ -7,35 +7,38 @@
 namespace qkv {
 
 Stack::Stack(const StackSpec& stack_spec) : spec(stack_spec) {
-  for (int64_t i = 0; i < spec.layers; ++i) blocks.emplace_back(spec.width, spec.block);
-  if (spec.final_norm) final_norm = Norm(spec.width, spec.block.norm);
+  for (int64_t i = 0; i < spec.distinct(); ++i) blocks.emplace_back(spec.width, spec.layer(i));
+  if (spec.final_norm) final_norm = Norm(spec.width, *spec.final_norm);
 }
 
-const RotaryTable* Stack::table_for(int64_t positions) const {
-  const auto& rotary = spec.block.attention.rotary;
-  if (!rotary) return nullptr;
-  const int64_t rows = std::max(spec.max_positions, positions);
+const RotaryTable* Stack::table_for(const RotarySpec& rotary, int64_t positions) const {
   // Only dynamic scaling depends on the length; every other table serves all shorter texts.
-  const int64_t wanted =
-      rotary->scaling == RotarySpec::Scaling::dynamic ? std::max(rotary->original_positions, positions) : rows;
-  if (!table_ || table_->cosine.size(0) != wanted)
-    table_ = std::make_shared<RotaryTable>(rotary_table(*rotary, wanted));
-  return table_.get();
+  const int64_t wanted = rotary.scaling == RotarySpec::Scaling::dynamic ? std::max(rotary.original_positions, positions)
+                                                                        : std::max(spec.max_positions, positions);
+  std::shared_ptr<MadeTable>* place = nullptr;
+  for (auto& made : tables_)
+    if (made->spec == rotary) place = &made;
+  if (place == nullptr) place = &tables_.emplace_back();
+  if (!*place || (*place)->table.cosine.size(0) != wanted)
+    *place = std::make_shared<MadeTable>(MadeTable{rotary, rotary_table(rotary, wanted)});
+  return &(*place)->table;
 }
 
 Tensor Stack::operator()(const Tensor& x, const Context& context) const {
   const int64_t before = context.cache == nullptr ? 0 : context.cache->length();
-  const RotaryTable* table = table_for(before + x.size(1));
+  const int64_t length = before + x.size(1);
   Stream stream{x, {}};
   for (int64_t i = 0; i < spec.layers; ++i) {
-    const Block& block = blocks[static_cast<size_t>(i)];
+    const Block& block = blocks[static_cast<size_t>(spec.order.empty() ? i : spec.order[static_cast<size_t>(i)])];
+    const auto& rotary = block.spec.attention.rotary;
+    const LayerInputs shared{.rotary = rotary ? table_for(*rotary, length) : nullptr};
     if (context.checkpoint && context.training) {
-      const auto run = [&block, i, context, table](const Tensor& input) {
-        return block({input, {}}, i, context, table).value();
+      const auto run = [&block, i, context, shared](const Tensor& input) {
+        return block({input, {}}, i, context, shared).value();
       };
       stream = {checkpoint(run, stream.value()), {}};
     } else {
-      stream = block(std::move(stream), i, context, table);
+      stream = block(std::move(stream), i, context, shared);
     }
   }
   if (context.cache != nullptr) context.cache->advance(x.size(1));

@@ -3,6 +3,7 @@
 
 #include "qkv/nn/block.h"
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -12,8 +13,20 @@ struct StackSpec {
   int64_t width = 0;
   int64_t layers = 0;
   int64_t max_positions = 0;
-  BlockSpec block;
-  bool final_norm = false;
+  BlockSpec block;                // of every layer, unless
+  std::vector<BlockSpec> varied;  // layers differ: then one each. Widths, heads and head_dim stay the same.
+  std::vector<int64_t> order;     // which block each layer is, where layers share theirs (ALBERT); empty: its own
+  int64_t blocks_together = 1;    // shared blocks that always follow each other
+  std::optional<NormSpec> final_norm;
+
+  const BlockSpec& layer(int64_t i) const { return varied.empty() ? block : varied[static_cast<size_t>(i)]; }
+  int64_t distinct() const { return order.empty() ? layers : 1 + *std::max_element(order.begin(), order.end()); }
+  // Sets `varied`: change(i, block) makes of the common block the one of layer i.
+  template <typename Change>
+  void vary(Change&& change) {
+    varied.assign(static_cast<size_t>(layers), block);
+    for (int64_t i = 0; i < layers; ++i) change(i, varied[static_cast<size_t>(i)]);
+  }
 };
 
 struct Stack {
@@ -28,8 +41,12 @@ struct Stack {
   void visit(const std::string& prefix, const ParameterVisitor& visitor);
 
  private:
-  const RotaryTable* table_for(int64_t positions) const;
-  mutable std::shared_ptr<RotaryTable> table_;  // made at first use
+  const RotaryTable* table_for(const RotarySpec& rotary, int64_t positions) const;
+  struct MadeTable {
+    RotarySpec spec;
+    RotaryTable table;
+  };
+  mutable std::vector<std::shared_ptr<MadeTable>> tables_;  // one a kind of rotary positions, made at first use
 };
 
 }  // namespace qkv

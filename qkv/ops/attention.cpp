@@ -35,6 +35,7 @@ kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
                        .scale = options.scale,
                        .causal = options.causal,
                        .window = options.window,
+                       .softcap = options.softcap,
                        .dropout = options.dropout,
                        .dropout_key = dropout_key(options.key)};
   if (options.key_mask) {
@@ -42,6 +43,11 @@ kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
     check(mask.dtype() == DType::u8 && mask.shape() == Shape{a.batch, a.keys} && mask.contiguous(), op,
           "expected a u8 key mask [{}, {}], got {}", a.batch, a.keys, to_string(mask.shape()));
     a.key_mask = mask.data<uint8_t>();
+  }
+  if (options.slopes) {
+    check(options.slopes.dtype() == DType::f32 && options.slopes.shape() == Shape{a.heads}, op,
+          "expected f32 slopes [{}], got {}", a.heads, to_string(options.slopes.shape()));
+    a.slopes = options.slopes.data<float>();
   }
   if (options.bias) {
     const Tensor& bias = options.bias;

@@ -10,6 +10,8 @@ struct AttentionOptions {
   float scale = 1;
   bool causal = false;
   int64_t window = 0;  // > 0: sees only the last `window` positions
+  float softcap = 0;   // > 0: scaled scores x become softcap tanh(x / softcap)
+  Tensor slopes;       // f32 [H]: ALiBi, adds slopes[h] (key position - query position); may be undefined
   Tensor key_mask;     // u8 [B, S]: 0 hides a key; may be undefined
   Tensor bias;         // f32 [B or 1, H or 1, T or 1, S], added to the scaled scores; may be undefined
   float dropout = 0;   // of the probabilities

@@ -37,6 +37,18 @@ class Storage {
   std::shared_ptr<const void> owner_;
 };
 
+// While one lives, what this thread allocates has a size but no memory: for counting what a model would hold.
+class NoMemory {
+ public:
+  NoMemory();
+  ~NoMemory();
+  NoMemory(const NoMemory&) = delete;
+  NoMemory& operator=(const NoMemory&) = delete;
+
+ private:
+  bool before_;
+};
+
 struct MemoryUse {
   size_t now = 0;     // bytes in live tensors
   size_t peak = 0;    // the most there ever were

@@ -164,8 +164,11 @@ TEST_P(GeneratorTest, WhenEverythingIsBannedTheBanGives) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, GeneratorTest, testing::ValuesIn(causal_families()),
-                         [](const auto& each) { return each.param; });
+INSTANTIATE_TEST_SUITE_P(Families, GeneratorTest, testing::ValuesIn(causal_families()), [](const auto& each) {
+  std::string name = each.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
 
 TEST(Generator, WantsACausalModel) {
   Model model(

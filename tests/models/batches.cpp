@@ -80,7 +80,11 @@ std::vector<std::string> families() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, EveryFamily, testing::ValuesIn(families()), [](const auto& each) { return each.param; });
+INSTANTIATE_TEST_SUITE_P(All, EveryFamily, testing::ValuesIn(families()), [](const auto& each) {
+  std::string name = each.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
 
 }  // namespace
 }  // namespace qkv

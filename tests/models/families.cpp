@@ -49,6 +49,11 @@ TEST(Families, FilesAreShortAndNothingElseComparesArchitectureNames) {
   }
 }
 
+TEST(Families, TheirPageIsCurrent) {
+  EXPECT_EQ(read_file(fs::path(QKV_SOURCE_DIR) / "docs/families.md"), families_markdown())
+      << "run: qkv info --families --markdown > docs/families.md";
+}
+
 TEST(Families, UnknownTypeNamesTheNearest) {
   try {
     family_named("gpt_2", "config.json");

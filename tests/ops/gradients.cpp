@@ -198,6 +198,12 @@ TEST(Gradients, Attention) {
         return attention(x[0], x[1], x[2], options);
       },
       {random({2, 3, 2, 6}, 1), random({2, 5, 2, 6}, 2), random({2, 5, 2, 6}, 3), random({1, 2, 3, 5}, 4)});
+  for (const float softcap : {0.0F, 1.5F})
+    check_gradients(
+        [=, slopes = random({4}, 7)](const auto& x) {
+          return attention(x[0], x[1], x[2], {.causal = true, .softcap = softcap, .slopes = slopes});
+        },
+        {random({2, 5, 4, 6}, 1), random({2, 5, 2, 6}, 2), random({2, 5, 2, 6}, 3)});
 }
 
 TEST(Gradients, FusedProjectionThroughSplitAndRotary) {

@@ -115,6 +115,7 @@ Config new_config(const TrainRun& run, const Tokenizer& tokenizer) {
   sizes.vocab = tokenizer.vocab_size();
   sizes.tied = !run.untied;
   Json config = family.config(sizes);
+  if (run.init_std > 0) config["initializer_range"] = run.init_std;
   const SpecialTokens& special = tokenizer.special();
   const auto id = [](const std::optional<int32_t>& token) { return token ? Json(*token) : Json(nullptr); };
   config["bos_token_id"] = id(special.bos ? special.bos : special.eos);

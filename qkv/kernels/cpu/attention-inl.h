@@ -104,7 +104,16 @@ HWY_INLINE bool tile_visible(const Attention& a, int64_t q0, int64_t count, int6
   return !(a.window > 0 && !a.causal && k0 >= position_of(a, q0 + count - 1) + a.window);
 }
 
-// Adds the bias to a row of scores and hides what the query must not see; keys beyond the end are hidden too.
+// A row of scores x becomes softcap tanh(x / softcap). `slopes`, if given, receives the derivative.
+HWY_INLINE void cap_row(float softcap, float* row, float* slopes) {
+  for (int64_t j = 0; j < tile; j += lanes()) {
+    const V capped = tanh(hn::Mul(load(row + j), splat(1 / softcap)));
+    store(hn::Mul(capped, splat(softcap)), row + j);
+    if (slopes != nullptr) store(hn::NegMulAdd(capped, capped, splat(1)), slopes + j);
+  }
+}
+
+// Adds bias and slopes to a row of scores and hides what the query must not see; keys beyond the end are hidden too.
 HWY_INLINE void mask_row(const Attention& a, HeadPlace place, int64_t query, int64_t k0, float* scores) {
   const int64_t position = position_of(a, query);
   if (a.bias != nullptr) {
@@ -112,6 +121,8 @@ HWY_INLINE void mask_row(const Attention& a, HeadPlace place, int64_t query, int
         a.bias + place.b * a.bias_batch_stride + place.h * a.bias_head_stride + query * a.bias_query_stride;
     for (int64_t j = 0; j < std::min(tile, a.keys - k0); ++j) scores[j] += bias[(k0 + j) * a.bias_key_stride];
   }
+  if (a.slopes != nullptr)
+    for (int64_t j = 0; j < tile; ++j) scores[j] += a.slopes[place.h] * static_cast<float>(k0 + j - position);
   const int64_t last = std::min(a.causal ? position + 1 : a.keys, a.window > 0 ? position + a.window : a.keys);
   const int64_t end = std::clamp<int64_t>(std::min(last, a.keys) - k0, 0, tile);
   for (int64_t j = end; j < tile; ++j) scores[j] = nothing;
@@ -124,7 +135,7 @@ HWY_INLINE void mask_row(const Attention& a, HeadPlace place, int64_t query, int
 
 // Whether every query of the rows sees every key of the tile, so that masking can be left out.
 HWY_INLINE bool tile_plain(const Attention& a, int64_t q0, int64_t k0) {
-  return a.bias == nullptr && a.window == 0 && a.key_mask == nullptr && k0 + tile <= a.keys &&
+  return a.bias == nullptr && a.slopes == nullptr && a.window == 0 && a.key_mask == nullptr && k0 + tile <= a.keys &&
          (!a.causal || k0 + tile - 1 <= position_of(a, q0));
 }
 

@@ -74,6 +74,7 @@ void attend_tile(const Attention& a, HeadPlace place, int64_t q0, const float* k
     const bool plain = tile_plain(a, q0, k0);
     for (int64_t i = 0; i < count; ++i) {
       float* row = scores + i * tile;
+      if (a.softcap > 0) cap_row(a.softcap, row, nullptr);
       if (!plain) mask_row(a, place, q0 + i, k0, row);
       const float rescale = soften_row(row, running.highest[i], running.sum[i]);
       if (a.dropout > 0) drop_row(a, place, q0 + i, k0, row);
@@ -178,7 +179,10 @@ void decode_of(const Attention& a) {
             const HeadPlace place{b, g * group + r / a.queries};
             const int64_t query = r % a.queries;
             float* row = scores + r * padded_keys;
-            for (int64_t k0 = 0; k0 < a.keys; k0 += tile) mask_row(a, place, query, k0, row + k0);
+            for (int64_t k0 = 0; k0 < a.keys; k0 += tile) {
+              if (a.softcap > 0) cap_row(a.softcap, row + k0, nullptr);
+              mask_row(a, place, query, k0, row + k0);
+            }
             V top = splat(nothing);
             for (int64_t j = 0; j < padded_keys; j += lanes()) top = hn::Max(top, load(row + j));
             const float highest = max_of(top);

@@ -90,8 +90,12 @@ void backward_tile(const AttentionBackward& g, HeadPlace place, int64_t q0, cons
     const bool plain = tile_plain(a, q0, k0);
     for (int64_t i = 0; i < count; ++i) {
       float* p = query.p + i * tile;
+      float* ds = query.ds + i * tile;
+      float slopes[tile];
+      if (a.softcap > 0) cap_row(a.softcap, p, slopes);
       if (!plain) mask_row(a, place, q0 + i, k0, p);
-      score_gradient(a, place, q0 + i, k0, lse[i], delta[i], p, query.ds + i * tile);
+      score_gradient(a, place, q0 + i, k0, lse[i], delta[i], p, ds);
+      if (a.softcap > 0) map(ds, slopes, ds, tile, [](V d, V slope) HWY_ATTR { return hn::Mul(d, slope); });
     }
     multiply<true>(query.p, tile, query.dout, width, key.dv + k0 * width, width, keys, width, count, true);
     multiply<true>(query.ds, tile, query.q, width, key.dk + k0 * width, width, keys, width, count, true);

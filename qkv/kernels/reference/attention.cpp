@@ -31,8 +31,9 @@ int64_t bias_place(const Attention& a, const Place& p, int64_t s) {
   return p.b * a.bias_batch_stride + p.h * a.bias_head_stride + p.t * a.bias_query_stride + s * a.bias_key_stride;
 }
 
-// The scaled, biased scores of one query; -inf where it sees nothing.
-std::vector<double> scores_of(const Attention& a, const Place& p) {
+// The scaled, biased scores of one query; -inf where it sees nothing. `caps` (may be null) receives the derivative of
+// each score by its uncapped value.
+std::vector<double> scores_of(const Attention& a, const Place& p, std::vector<double>* caps = nullptr) {
   std::vector<double> scores(static_cast<size_t>(a.keys), -std::numeric_limits<double>::infinity());
   const int64_t q = offset(a.q, p.b, p.t, p.h);
   for (int64_t s = 0; s < a.keys; ++s) {
@@ -40,7 +41,15 @@ std::vector<double> scores_of(const Attention& a, const Place& p) {
     const int64_t k = offset(a.k, p.b, s, kv_head(a, p.h));
     double dot = 0;
     for (int64_t d = 0; d < a.head_dim; ++d) dot += load(a.q.data, a.type, q + d) * load(a.k.data, a.type, k + d);
-    scores[static_cast<size_t>(s)] = a.scale * dot + (a.bias != nullptr ? a.bias[bias_place(a, p, s)] : 0);
+    double score = a.scale * dot;
+    if (a.softcap > 0) {
+      const double capped = std::tanh(score / a.softcap);
+      score = a.softcap * capped;
+      if (caps != nullptr) (*caps)[static_cast<size_t>(s)] = 1 - capped * capped;
+    }
+    if (a.bias != nullptr) score += a.bias[bias_place(a, p, s)];
+    if (a.slopes != nullptr) score += a.slopes[p.h] * static_cast<double>(s - (p.t + a.keys - a.queries));
+    scores[static_cast<size_t>(s)] = score;
   }
   return scores;
 }
@@ -103,7 +112,8 @@ void attention_backward(const AttentionBackward& g) {
   std::vector<double> dk = dense(a.keys, a.kv_heads);
   std::vector<double> dv = dense(a.keys, a.kv_heads);
   for_each_query(a, [&](const Place& p) {
-    std::vector<double> weights = scores_of(a, p);
+    std::vector<double> caps(static_cast<size_t>(a.keys), 1.0);
+    std::vector<double> weights = scores_of(a, p, &caps);
     normalise(weights);
     const int64_t dout = offset(g.dout, p.b, p.t, p.h);
     const int64_t q = offset(a.q, p.b, p.t, p.h);
@@ -126,8 +136,9 @@ void attention_backward(const AttentionBackward& g) {
     for (int64_t s = 0; s < a.keys; ++s) {
       const size_t i = static_cast<size_t>(s);
       if (weights[i] == 0) continue;
-      const double dscore = weights[i] * (dweight[i] - total);
+      double dscore = weights[i] * (dweight[i] - total);
       if (g.dbias != nullptr) g.dbias[bias_place(a, p, s)] += static_cast<float>(dscore);
+      dscore *= caps[i];
       const int64_t k = offset(a.k, p.b, s, kv_head(a, p.h));
       const size_t row = static_cast<size_t>(((p.b * a.keys + s) * a.kv_heads + kv_head(a, p.h)) * a.head_dim);
       for (int64_t d = 0; d < a.head_dim; ++d) {

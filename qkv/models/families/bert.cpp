@@ -1,102 +1,26 @@
-// BERT: Devlin et al., "BERT: pre-training of deep bidirectional transformers", arXiv 1810.04805.
-#include "qkv/models/family.h"
-#include "qkv/models/labels_config.h"
+// BERT: Devlin et al., arXiv 1810.04805.
+#include "qkv/models/bert_encoder.h"
 
 namespace qkv::families {
 namespace {
 
-Spec spec(const Config& c) {
-  const int64_t width = c.size("hidden_size");
-  const int64_t heads = c.size("num_attention_heads");
-  const int64_t positions = c.size("max_position_embeddings", 512);
-  const float dropout = c.probability("hidden_dropout_prob", 0.1F);
-  const Activation activation = activation_named(c.text("hidden_act", "gelu"));
-  const std::string position_type = c.text("position_embedding_type", "absolute");
-  if (position_type != "absolute")
-    c.fail("position_embedding_type", "'" + position_type + "' is not supported", "only absolute positions are");
-  if (c.flag("is_decoder", false)) c.fail("is_decoder", "is true: BERT as a decoder is not supported");
-  const NormSpec norm{NormSpec::Kind::layer, static_cast<float>(c.positive("layer_norm_eps", 1e-12)), true};
-  const AttentionSpec attention{.heads = heads,
-                                .kv_heads = heads,
-                                .head_dim = width % heads == 0 ? width / heads : 0,
-                                .dropout = c.probability("attention_probs_dropout_prob", 0.1F)};
-  const FeedForwardSpec feed_forward{.width = c.size("intermediate_size", 4 * width), .activation = activation};
-  const Task task = task_of(c);
-  const bool masked_lm = task == Task::masked_lm || task == Task::pretraining;
-  const bool pooled = task == Task::features || task == Task::pretraining || task == Task::sequence_classification ||
-                      task == Task::multiple_choice;
-  HeadsSpec head{.language_model = masked_lm,
-                 .tied = c.flag("tie_word_embeddings", true),
-                 .language_model_bias = masked_lm,
-                 .transform_norm = norm,
-                 .pooler = pooled,
-                 .next_sentence = task == Task::pretraining,
-                 .labels = label_count(c, task),
-                 .problem = label_problem(c),
-                 .dropout = c.probability("classifier_dropout", dropout)};
-  if (masked_lm) head.transform = activation;
-  return {.task = task,
-          .vocab = c.size("vocab_size"),
-          .embeddings = {.positions = positions,
-                         .token_types = c.size("type_vocab_size", 2),
-                         .norm = norm,
-                         .dropout = dropout,
-                         .padding_id = c.integer("pad_token_id", 0, 0, c.size("vocab_size") - 1)},
-          .stack = {.width = width,
-                    .layers = c.size("num_hidden_layers"),
-                    .max_positions = positions,
-                    .block = {Residual::post_norm, norm, attention, feed_forward, dropout}},
-          .heads = head,
-          .init_std = static_cast<float>(c.positive("initializer_range", 0.02))};
-}
-
 std::vector<WeightRule> weights(const Spec& spec) {
-  std::vector<WeightRule> rules = {
-      {"embeddings.token", {"bert.embeddings.word_embeddings.weight"}},
-      {"embeddings.position", {"bert.embeddings.position_embeddings.weight"}},
-      {"embeddings.segment", {"bert.embeddings.token_type_embeddings.weight"}},
-      {"heads.language_model.weight", {"cls.predictions.decoder.weight"}},
-      // An untied head uses the decoder's own bias; the other one is there but idle.
-      {"heads.language_model.bias", {spec.heads.tied ? "cls.predictions.bias" : "cls.predictions.decoder.bias"}}};
-  const std::string layer = "bert.encoder.layer.*.";
-  for (const std::string end : {".weight", ".bias"}) {
-    const std::string self = layer + "attention.self.";
-    rules.insert(
-        rules.end(),
-        {{"embeddings.norm" + end, {"bert.embeddings.LayerNorm" + end}},
-         {"stack.blocks.*.attention.qkv" + end, {self + "query" + end, self + "key" + end, self + "value" + end}},
-         {"stack.blocks.*.attention.out" + end, {layer + "attention.output.dense" + end}},
-         {"stack.blocks.*.norm1" + end, {layer + "attention.output.LayerNorm" + end}},
-         {"stack.blocks.*.feed_forward.up" + end, {layer + "intermediate.dense" + end}},
-         {"stack.blocks.*.feed_forward.down" + end, {layer + "output.dense" + end}},
-         {"stack.blocks.*.norm2" + end, {layer + "output.LayerNorm" + end}},
-         {"heads.pooler" + end, {"bert.pooler.dense" + end}},
-         {"heads.transform" + end, {"cls.predictions.transform.dense" + end}},
-         {"heads.transform_norm" + end, {"cls.predictions.transform.LayerNorm" + end}},
-         {"heads.next_sentence" + end, {"cls.seq_relationship" + end}},
-         {"heads.classifier" + end, {(spec.task == Task::question_answering ? "qa_outputs" : "classifier") + end}}});
-  }
+  std::vector<WeightRule> rules = bert_encoder_weights("bert.");
+  rules.push_back({"heads.language_model.weight", {"cls.predictions.decoder.weight"}});
+  // An untied head uses the decoder's own bias; the other one is there but idle.
+  rules.push_back(
+      {"heads.language_model.bias", {spec.heads.tied ? "cls.predictions.bias" : "cls.predictions.decoder.bias"}});
+  for (const std::string end : {".weight", ".bias"})
+    rules.insert(rules.end(), {{"heads.pooler" + end, {"bert.pooler.dense" + end}},
+                               {"heads.transform" + end, {"cls.predictions.transform.dense" + end}},
+                               {"heads.transform_norm" + end, {"cls.predictions.transform.LayerNorm" + end}},
+                               {"heads.next_sentence" + end, {"cls.seq_relationship" + end}},
+                               {"heads.classifier" + end,
+                                {(spec.task == Task::question_answering ? "qa_outputs" : "classifier") + end}}});
   return rules;
 }
 
-Json config(const Sizes& s) {
-  const int64_t width = s.width > 0 ? s.width : 768;
-  return {{"model_type", "bert"},
-          {"architectures", {"BertForMaskedLM"}},
-          {"vocab_size", s.vocab},
-          {"max_position_embeddings", s.context > 0 ? s.context : 512},
-          {"hidden_size", width},
-          {"num_hidden_layers", s.layers > 0 ? s.layers : 12},
-          {"num_attention_heads", s.heads > 0 ? s.heads : 12},
-          {"intermediate_size", s.feed_forward > 0 ? s.feed_forward : 4 * width},
-          {"hidden_act", "gelu"},
-          {"hidden_dropout_prob", s.dropout},
-          {"attention_probs_dropout_prob", s.dropout},
-          {"type_vocab_size", 2},
-          {"layer_norm_eps", 1e-12},
-          {"initializer_range", 0.02},
-          {"tie_word_embeddings", s.tied}};
-}
+Json config(const Sizes& s) { return bert_encoder_config(s, "bert", "BertForMaskedLM"); }
 
 }  // namespace
 
@@ -104,7 +28,7 @@ extern const Family bert{
     .type = "bert",
     .name = "BERT",
     .paper = "Devlin et al. 2018, arXiv 1810.04805",
-    .spec = spec,
+    .spec = bert_encoder,
     .weights = weights,
     .unused = {"bert.embeddings.position_ids", "cls.predictions.bias", "cls.predictions.decoder.bias",
                "cls.predictions.decoder.weight"},

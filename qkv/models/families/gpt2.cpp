@@ -25,7 +25,7 @@ Spec spec(const Config& c) {
                     .layers = c.size("n_layer"),
                     .max_positions = positions,
                     .block = {Residual::pre_norm, norm, attention, feed_forward, c.probability("resid_pdrop", 0.1F)},
-                    .final_norm = true},
+                    .final_norm = norm},
           .heads = {.language_model = task_of(c) == Task::causal_lm, .tied = c.flag("tie_word_embeddings", true)},
           .init_std = static_cast<float>(c.positive("initializer_range", 0.02)),
           .scale_residual_init = true};
