@@ -83,7 +83,7 @@ bool decode_base64(std::string_view text, std::string& bytes) {
     for (const int shift : {16, 8, 0}) bytes += static_cast<char>(bits >> shift & 0xFF);
     bits = 0;
   }
-  bytes.resize(bytes.size() - padding);
+  bytes.erase(bytes.size() - padding);
   return true;
 }
 
