@@ -19,6 +19,13 @@ struct KernelCase {
   bool large = false;  // timed; small ones are for correctness only
   // Runs on inputs that are the same every time; returns what was computed.
   std::function<std::vector<Tensor>(const kernels::KernelSet&)> run;
+  // For calls that change their inputs: makes these anew before each run, so that only the call is timed. May be empty.
+  std::function<void()> prepare = {};
+
+  std::vector<Tensor> result(const kernels::KernelSet& set) const {
+    if (prepare) prepare();
+    return run(set);
+  }
 };
 
 std::vector<KernelCase> kernel_cases();

@@ -49,14 +49,16 @@ void bench_ops(const Options& options) {
   Json report = Json::array();
   for (const KernelCase& one : kernel_cases()) {
     if (!one.large || one.name.find(options.filter) == std::string::npos) continue;
-    one.run(kernels::cpu());
+    one.result(kernels::cpu());
     std::vector<double> times;
     double total = 0;
     while (times.size() < 5 || (total < 0.3 && times.size() < 200)) {
+      if (one.prepare) one.prepare();
       times.push_back(seconds([&] { one.run(kernels::cpu()); }));
       total += times.back();
     }
     const double time = median(times);
+    if (one.prepare) one.prepare();
     const double slow = options.reference ? seconds([&] { one.run(kernels::reference()); }) : 0;
     if (options.json) {
       report.push_back(

@@ -32,12 +32,12 @@ TEST(Kernels, EveryInstructionSetAgreesWithTheReference) {
   const std::vector<KernelCase> cases = kernel_cases();
   std::vector<std::vector<Tensor>> expected;
   for (const KernelCase& one : cases)
-    expected.push_back(one.large ? std::vector<Tensor>() : one.run(kernels::reference()));
+    expected.push_back(one.large ? std::vector<Tensor>() : one.result(kernels::reference()));
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
     SCOPED_TRACE(hwy::TargetName(target));
     hwy::SetSupportedTargetsForTest(target);
     for (size_t i = 0; i < cases.size(); ++i)
-      if (!cases[i].large) expect_same(cases[i], cases[i].run(kernels::cpu()), expected[i]);
+      if (!cases[i].large) expect_same(cases[i], cases[i].result(kernels::cpu()), expected[i]);
   }
   hwy::SetSupportedTargetsForTest(0);
 }
@@ -45,14 +45,14 @@ TEST(Kernels, EveryInstructionSetAgreesWithTheReference) {
 TEST(Kernels, LargeOnesAgreeToo) {
   for (const KernelCase& one : kernel_cases()) {
     // The reference takes minutes for the largest products; a bounded share of the table is enough.
-    if (one.large && one.flops < 3e8) expect_same(one, one.run(kernels::cpu()), one.run(kernels::reference()));
+    if (one.large && one.flops < 3e8) expect_same(one, one.result(kernels::cpu()), one.result(kernels::reference()));
   }
 }
 
 TEST(Kernels, RepeatedCallsGiveTheSameBits) {
   for (const KernelCase& one : kernel_cases()) {
-    const std::vector<Tensor> first = one.run(kernels::cpu());
-    const std::vector<Tensor> second = one.run(kernels::cpu());
+    const std::vector<Tensor> first = one.result(kernels::cpu());
+    const std::vector<Tensor> second = one.result(kernels::cpu());
     for (size_t i = 0; i < first.size(); ++i)
       EXPECT_EQ(std::memcmp(first[i].raw(), second[i].raw(),
                             static_cast<size_t>(first[i].numel() * size_of(first[i].dtype()))),
