@@ -28,7 +28,7 @@ Alignment align(std::span<const CharSpan> words, std::span<const CharSpan> piece
   std::vector<int32_t> open;
   size_t next = 0;
   for (const int32_t piece : piece_order) {
-    const auto [begin, end] = pieces[piece];
+    const int32_t begin = pieces[piece].first, end = pieces[piece].second;
     while (next < word_order.size() && words[word_order[next]].first < end) open.push_back(word_order[next++]);
     std::erase_if(open, [&](int32_t word) { return words[word].second <= begin; });
     for (const int32_t word : open) {

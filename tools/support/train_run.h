@@ -21,7 +21,7 @@ struct TrainRun {
   std::string family = "gpt2";
   Sizes sizes{.context = 256, .layers = 6, .heads = 6, .width = 384};
   bool untied = false;
-  double init_std = 0;  // of a new model's matrices and embeddings; 0: the family's
+  double init_std = 0;            // of a new model's matrices and embeddings; 0: the family's
   std::string tokenizer = "bpe";  // bpe, char, byte, or a directory
   int64_t vocab_size = 4096;
   std::string objective = "auto";  // causal or masked; auto: what the family is for

@@ -145,8 +145,7 @@ void sum_rows_of(const SumRows& a) {
   PartialRows partial(a.rows, grain, a.width);
   partial.run([&](int64_t begin, int64_t end, float* sums) HWY_ATTR {
     for (int64_t row = begin; row < end; ++row)
-      map(static_cast<const T*>(a.x) + row * ld, sums, sums, a.width,
-          [](V x, V s) HWY_ATTR { return hn::Add(x, s); });
+      map(static_cast<const T*>(a.x) + row * ld, sums, sums, a.width, [](V x, V s) HWY_ATTR { return hn::Add(x, s); });
   });
   partial.add_to(a.out, 0, a.width, a.accumulate);
 }
