@@ -106,9 +106,9 @@ std::string families_markdown() {
     const AttentionSpec& a = spec.stack.layer(spec.stack.distinct() - 1).attention;
     std::vector<std::string> parts;
     parts.emplace_back(a.causal ? "decoder" : "encoder");
-    parts.push_back(block.residual == Residual::post_norm  ? "post-norm"
-                    : block.residual == Residual::parallel ? "parallel branches"
-                                                           : "pre-norm");
+    parts.emplace_back(block.residual == Residual::post_norm  ? "post-norm"
+                       : block.residual == Residual::parallel ? "parallel branches"
+                                                              : "pre-norm");
     parts.push_back(norm_words(block.norm));
     if (block.branch_norm) parts.emplace_back("norms behind branches");
     if (spec.embeddings.positions > 0)
