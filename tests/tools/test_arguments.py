@@ -93,9 +93,23 @@ class OptionsFile(CommandTest):
                 self.assertFalse((self.folder / "run").exists())
 
     def test_files_that_are_not_toml(self):
-        for content in ["steps", "= 3", "\0\0\0", b"\xff\xfe", "steps = 'open", "[[["]:
+        for content in ["steps", "= 3", "\0\0\0", b"\xff\xfe", "steps = 'open", "[[[", "untied =[t", "steps = 1\nsteps = 2",
+                        "steps = 2026-11-24"]:
             with self.subTest(content):
                 self.refuse(*self.train_with(content), says="o.toml")
+
+    def test_an_option_in_two_sections(self):
+        self.refuse(*self.train_with("[a]\nseed = 1\n[b]\nseed = 2\n"), says=["o.toml", "seed", "twice"])
+
+    def test_any_file_name_is_kept(self):
+        for name in ["1.0", "a, [b] 'c' \"d\".txt", "back\\slash", "true"]:
+            with self.subTest(name):
+                text = self.folder / name
+                text.write_bytes(Path(self.text).read_bytes())
+                out = self.folder / "run"
+                self.succeed("train", name, "--out", out, *TINY, "--steps", "2", cwd=self.folder)
+                self.succeed("train", "--resume", out, "--steps", "3", cwd=self.folder)
+                shutil.rmtree(out)
 
     def test_a_file_that_is_not_there(self):
         self.refuse("train", self.text, "--config", self.folder / "none.toml", says=["none.toml", "no such file"])

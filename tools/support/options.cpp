@@ -4,7 +4,10 @@
 #include "qkv/text/unicode.h"
 #include "tools/commands.h"
 
+#include <optional>
+#include <set>
 #include <sstream>
+#include <toml++/toml.h>
 #include <vector>
 
 namespace qkv {
@@ -17,22 +20,92 @@ std::vector<std::string> option_names(const CLI::App& command) {
   return names;
 }
 
-// TOML's two kinds of string; the basic one knows escapes that our reader does not, so quotes decide.
-std::string quoted(const std::string& value) {
-  const char quote = value.find('"') == std::string::npos && value.find('\\') == std::string::npos ? '"' : '\'';
-  return quote + value + quote;
+// A value as the command line would give it; nothing for one that no option takes.
+std::optional<std::string> as_argument(const toml::node& value) {
+  if (const auto* text = value.as_string()) return text->get();
+  if (const auto* number = value.as_integer()) return fmt::format("{}", number->get());
+  if (const auto* number = value.as_floating_point()) return fmt::format("{}", number->get());
+  if (const auto* flag = value.as_boolean()) return flag->get() ? "true" : "false";
+  return std::nullopt;
 }
 
-// What the reader makes of one line. It is simple, so that some combinations of quotes, commas and brackets confuse it.
-std::vector<std::string> values_read(const std::string& line) {
-  try {
-    std::istringstream stream(line);
-    const std::vector<CLI::ConfigItem> items = CLI::ConfigTOML().from_config(stream);
-    return items.size() == 1 ? items[0].inputs : std::vector<std::string>();
-  } catch (const CLI::Error&) {
-    return {};
+// Bare where the reader gives the same argument back, else quoted: a file may be named 1.0.
+std::string toml_of(const std::string& argument) {
+  if (!argument.empty() && argument.find_first_not_of("0123456789+-.eatrufls") == std::string::npos) {
+    try {
+      const toml::table line = toml::parse("value = " + argument);
+      if (as_argument(*line.get("value")) == argument) return argument;
+    } catch (const toml::parse_error&) {  // then it is text
+    }
   }
+  std::ostringstream out;
+  out << toml::toml_formatter{toml::value<std::string>(argument), toml::format_flags::none};
+  return out.str();
 }
+
+// Options of one file, whose sections only group them.
+class OptionsReader {
+ public:
+  OptionsReader(CLI::App& command, const std::string& path)
+      : command_(command), path_(path), names_(option_names(command)) {}
+
+  void read(const toml::table& table) {
+    for (const auto& [key, value] : table) {
+      if (const toml::table* section = value.as_table()) {
+        read(*section);
+      } else {
+        set(std::string(key.str()), value);
+      }
+    }
+  }
+
+ private:
+  CLI::Option& option_named(std::string name, const std::string& key) const {
+    std::replace(name.begin(), name.end(), '_', '-');
+    CLI::Option* option = command_.get_option_no_throw("--" + name);
+    if (option != nullptr && name != "config") return *option;
+    const std::string close = nearest(name, names_);
+    throw Error(path_, fmt::format("'{}' is not an option of qkv {}", key, command_.get_name()),
+                close.empty() ? fmt::format("see qkv {} --help", command_.get_name())
+                              : fmt::format("did you mean '{}'?", close));
+  }
+
+  std::vector<std::string> arguments(const std::string& key, const toml::node& value) const {
+    std::vector<std::string> result;
+    const auto take = [&](const toml::node& one) {
+      const std::optional<std::string> argument = as_argument(one);
+      if (!argument) throw Error(path_, fmt::format("{}: is neither text, number, true nor false", key));
+      result.push_back(*argument);
+    };
+    if (const toml::array* list = value.as_array()) {
+      for (const toml::node& one : *list) take(one);
+    } else {
+      take(value);
+    }
+    return result;
+  }
+
+  void set(const std::string& key, const toml::node& value) {
+    CLI::Option& option = option_named(key, key);
+    if (!seen_.insert(&option).second) throw Error(path_, fmt::format("{}: is given twice", key));
+    if (option.count() > 0) return;  // the command line wins
+    const std::vector<std::string> given = arguments(key, value);
+    if (std::ssize(given) > std::max(1, option.get_items_expected_max()))
+      throw Error(path_, fmt::format("{}: takes one value, not {}", key, given.size()));
+    if (given.empty() || (given.size() == 1 && given[0] == "false" && option.get_items_expected_max() == 0)) return;
+    try {
+      for (const std::string& argument : given) option.add_result(argument);
+      option.run_callback();
+    } catch (const CLI::Error& error) {
+      throw Error(path_, fmt::format("{}: {}", key, error.what()));
+    }
+  }
+
+  CLI::App& command_;
+  const std::string& path_;
+  const std::vector<std::string> names_;
+  std::set<const CLI::Option*> seen_;
+};
 
 }  // namespace
 
@@ -46,36 +119,21 @@ void read_options(CLI::App& command, const std::string& path) {
 void read_options_text(CLI::App& command, const std::string& text, const std::string& path) {
   require_utf8(text, path);
   if (text.find('\0') != std::string::npos) throw Error(path, "has a NUL byte: it is no text");
-  std::vector<CLI::ConfigItem> items;
+  toml::table table;
   try {
-    std::istringstream stream(text);
-    items = CLI::ConfigTOML().from_config(stream);
-  } catch (const CLI::Error& error) {
-    throw Error(path, fmt::format("is not TOML that can be read: {}", error.what()));
+    table = toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    const int64_t number = error.source().begin.line;
+    std::istringstream lines(text);
+    std::string line;
+    for (int64_t i = 0; i < number; ++i) std::getline(lines, line);
+    constexpr size_t longest = 200;
+    const std::string shown = line.size() <= longest ? fmt::format(" (in `{}`)", line) : "";
+    throw Error(fmt::format("{}:{}", path, number),
+                fmt::format("is not TOML that can be read: {}{}", error.description(), shown),
+                "write one `option = value` a line, text in quotes");
   }
-  const std::vector<std::string> names = option_names(command);
-  for (const CLI::ConfigItem& item : items) {
-    if (item.name == "++" || item.name == "--") continue;  // how the parser marks sections
-    std::string name = item.name;
-    std::replace(name.begin(), name.end(), '_', '-');
-    CLI::Option* option = command.get_option_no_throw("--" + name);
-    if (option == nullptr || name == "config") {
-      const std::string close = nearest(name, names);
-      throw Error(path, fmt::format("'{}' is not an option of qkv {}", item.fullname(), command.get_name()),
-                  close.empty() ? fmt::format("see qkv {} --help", command.get_name())
-                                : fmt::format("did you mean '{}'?", close));
-    }
-    if (option->count() > 0) continue;  // the command line wins
-    if (std::ssize(item.inputs) > std::max(1, option->get_items_expected_max()))
-      throw Error(path, fmt::format("{}: takes one value, not {}", item.name, item.inputs.size()));
-    try {
-      if (item.inputs.size() == 1 && item.inputs[0] == "false" && option->get_items_expected_max() == 0) continue;
-      for (const std::string& value : item.inputs) option->add_result(value);
-      option->run_callback();
-    } catch (const CLI::Error& error) {
-      throw Error(path, fmt::format("{}: {}", item.name, error.what()));
-    }
-  }
+  OptionsReader(command, path).read(table);
 }
 
 void allow_config(CLI::App& command) {
@@ -98,23 +156,12 @@ std::string effective_config(const CLI::App& command) {
       if (!flag) continue;
       values = {"false"};
     }
-    const auto literal = [](const std::string& value) {
-      const bool bare = value == "true" || value == "false" ||
-                        (!value.empty() && value.find_first_not_of("0123456789+-.eE") == std::string::npos &&
-                         value.find_first_of("0123456789") != std::string::npos);
-      return bare ? value : quoted(value);
-    };
     std::string list;
-    for (const std::string& value : values) list += (list.empty() ? "" : ", ") + literal(value);
-    const std::string line =
-        values.size() > 1 ? fmt::format("{} = [{}]\n", names[0], list) : fmt::format("{} = {}\n", names[0], list);
-    if (values_read(line) != values)
-      throw Error("--" + names[0],
-                  fmt::format("the value {} has a combination of quotes, commas or brackets that cannot be kept in a "
-                              "file of options",
-                              list),
-                  "rename the file");
-    text += line;
+    for (const std::string& value : values) {
+      require_utf8(value, "--" + names[0]);
+      list += (list.empty() ? "" : ", ") + toml_of(value);
+    }
+    text += values.size() > 1 ? fmt::format("{} = [{}]\n", names[0], list) : fmt::format("{} = {}\n", names[0], list);
   }
   return text;
 }
