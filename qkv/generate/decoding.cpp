@@ -17,21 +17,11 @@ int64_t longest(const std::vector<std::vector<int32_t>>& prompts) {
   return static_cast<int64_t>(length);
 }
 
-KeyValueCache make_cache(const Spec& spec, const std::vector<std::vector<int32_t>>& prompts, int64_t new_tokens,
-                         DType compute) {
-  const AttentionSpec& attention = spec.stack.block.attention;
-  return {spec.layers(),
-          static_cast<int64_t>(prompts.size()),
-          longest(prompts) + new_tokens,
-          attention.kv_heads,
-          attention.head_dim,
-          compute};
-}
-
 }  // namespace
 
 Decoding::Decoding(Model& model, DType compute, const std::vector<std::vector<int32_t>>& prompts, int64_t new_tokens)
-    : model_(model), cache_(make_cache(model.spec(), prompts, new_tokens, compute)) {
+    : model_(model),
+      cache_(model.spec().layers(), static_cast<int64_t>(prompts.size()), longest(prompts) + new_tokens) {
   context_.compute = compute;
   context_.cache = &cache_;
   const int64_t length = longest(prompts);

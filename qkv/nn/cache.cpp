@@ -6,9 +6,9 @@
 namespace qkv {
 namespace {
 
-void copy_positions(const Tensor& from, const Tensor& to) {
-  kernels::Copy copy{.rank = 4, .x = from.raw(), .x_type = from.dtype(), .y = to.raw(), .y_type = to.dtype()};
-  for (int i = 0; i < 4; ++i) {
+void copy_values(const Tensor& from, const Tensor& to) {
+  kernels::Copy copy{.rank = from.rank(), .x = from.raw(), .x_type = from.dtype(), .y = to.raw(), .y_type = to.dtype()};
+  for (int i = 0; i < from.rank(); ++i) {
     copy.size[i] = from.size(i);
     copy.x_stride[i] = from.stride(i);
     copy.y_stride[i] = to.stride(i);
@@ -16,37 +16,61 @@ void copy_positions(const Tensor& from, const Tensor& to) {
   kernels_of(from).copy(copy);
 }
 
+Tensor room_for(const Tensor& some, int64_t capacity) {
+  return Tensor::empty({some.size(0), capacity, some.size(2), some.size(3)}, some.dtype(), some.device());
+}
+
+// Row i is row sources[i] of `old`. With `length` >= 0 only so many positions (dimension 1) hold anything.
+Tensor selected(const Tensor& old, const std::vector<int32_t>& sources, int64_t length = -1) {
+  if (!old) return {};
+  Shape shape = old.shape();
+  shape.set(0, static_cast<int64_t>(sources.size()));
+  Tensor fresh = Tensor::empty(shape, old.dtype(), old.device());
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const Tensor from = old.narrow(0, sources[i], 1);
+    const Tensor to = fresh.narrow(0, static_cast<int64_t>(i), 1);
+    copy_values(length < 0 ? from : from.narrow(1, 0, length), length < 0 ? to : to.narrow(1, 0, length));
+  }
+  return fresh;
+}
+
 }  // namespace
 
-KeyValueCache::KeyValueCache(int64_t layers, int64_t rows, int64_t capacity, int64_t kv_heads, int64_t head_dim,
-                             DType dtype)
-    : rows_(rows), capacity_(capacity) {
-  const Shape shape{rows, capacity, kv_heads, head_dim};
-  for (int64_t i = 0; i < layers; ++i) layers_.push_back({Tensor::empty(shape, dtype), Tensor::empty(shape, dtype)});
-}
+KeyValueCache::KeyValueCache(int64_t layers, int64_t rows, int64_t capacity)
+    : layers_(static_cast<size_t>(layers)), rows_(rows), capacity_(capacity) {}
 
 KeyValueCache::View KeyValueCache::append(int64_t layer, const Tensor& k, const Tensor& v) {
   const int64_t count = k.size(1);
   if (length_ + count > capacity_)
     throw Error("cache", fmt::format("{} positions do not fit: the cache holds {}", length_ + count, capacity_),
                 "generate fewer tokens or shorten the prompt");
-  const Layer& place = layers_.at(static_cast<size_t>(layer));
-  copy_positions(k, place.keys.narrow(1, length_, count));
-  copy_positions(v, place.values.narrow(1, length_, count));
+  Layer& place = layers_.at(static_cast<size_t>(layer));
+  if (!place.keys) {
+    place.keys = room_for(k, capacity_);
+    place.values = room_for(v, capacity_);
+  }
+  copy_values(k, place.keys.narrow(1, length_, count));
+  copy_values(v, place.values.narrow(1, length_, count));
   return {place.keys.narrow(1, 0, length_ + count), place.values.narrow(1, 0, length_ + count)};
 }
 
+Tensor KeyValueCache::state(int64_t layer, size_t slot) const {
+  const std::vector<Tensor>& states = layers_.at(static_cast<size_t>(layer)).states;
+  return slot < states.size() ? states[slot] : Tensor();
+}
+
+void KeyValueCache::set_state(int64_t layer, size_t slot, Tensor state) {
+  std::vector<Tensor>& states = layers_.at(static_cast<size_t>(layer)).states;
+  if (slot >= states.size()) states.resize(slot + 1);
+  states[slot] = std::move(state);
+}
+
 void KeyValueCache::select_rows(const std::vector<int32_t>& sources) {
-  const auto selected = [&](const Tensor& old) {
-    Shape shape = old.shape();
-    shape.set(0, static_cast<int64_t>(sources.size()));
-    Tensor fresh = Tensor::empty(shape, old.dtype(), old.device());
-    for (size_t i = 0; i < sources.size(); ++i)
-      copy_positions(old.narrow(0, sources[i], 1).narrow(1, 0, length_),
-                     fresh.narrow(0, static_cast<int64_t>(i), 1).narrow(1, 0, length_));
-    return fresh;
-  };
-  for (Layer& layer : layers_) layer = {selected(layer.keys), selected(layer.values)};
+  for (Layer& layer : layers_) {
+    layer.keys = selected(layer.keys, sources, length_);
+    layer.values = selected(layer.values, sources, length_);
+    for (Tensor& state : layer.states) state = selected(state, sources);
+  }
   rows_ = static_cast<int64_t>(sources.size());
 }
 

@@ -1,4 +1,5 @@
-// The keys and values of tokens already seen, so that a new token costs one position, not all of them again.
+// What a model remembers of tokens already seen, so that a new token costs one position, not all of them again: the
+// keys and values of attention, and the states of layers that remember in other ways (state spaces, moving averages).
 #pragma once
 
 #include "qkv/tensor/tensor.h"
@@ -10,17 +11,23 @@ namespace qkv {
 
 class KeyValueCache {
  public:
-  // Room for `capacity` positions of `rows` sequences, in each of `layers` layers.
-  KeyValueCache(int64_t layers, int64_t rows, int64_t capacity, int64_t kv_heads, int64_t head_dim, DType dtype);
+  // Room for `capacity` positions of `rows` sequences, in each of `layers` layers. Memory for keys and values is taken
+  // when a layer first appends, in their shapes and dtypes; a layer that never does costs none.
+  KeyValueCache(int64_t layers, int64_t rows, int64_t capacity);
 
   struct View {
-    Tensor keys;    // [rows, length + T, kv_heads, head_dim]
-    Tensor values;  // likewise
+    Tensor keys;    // [rows, length + T, heads, K]
+    Tensor values;  // [rows, length + T, heads, V]
   };
-  // Writes k and v [rows, T, kv_heads, head_dim] behind the `length()` positions that are there, and returns all.
-  // Throws Error when the capacity is exceeded. Every layer appends, then advance(T) makes it so.
+  // Writes k [rows, T, heads, K] and v [rows, T, heads, V] behind the `length()` positions that are there, and returns
+  // all. Throws Error when the capacity is exceeded. Every layer appends, then advance(T) makes it so.
   View append(int64_t layer, const Tensor& k, const Tensor& v);
   void advance(int64_t positions) { length_ += positions; }
+
+  // A state of the layer, [rows, ...], of a size that does not grow: undefined until it is set. `slot` tells several
+  // of one layer apart.
+  Tensor state(int64_t layer, size_t slot) const;
+  void set_state(int64_t layer, size_t slot, Tensor state);
 
   int64_t length() const { return length_; }
   int64_t capacity() const { return capacity_; }
@@ -28,12 +35,11 @@ class KeyValueCache {
 
   // Row i becomes a copy of row sources[i] (beam search; may also change the number of rows).
   void select_rows(const std::vector<int32_t>& sources);
-  // Forgets positions at and after `length`.
-  void truncate(int64_t length) { length_ = length; }
 
  private:
   struct Layer {
-    Tensor keys, values;  // [rows, capacity, kv_heads, head_dim]
+    Tensor keys, values;  // [rows, capacity, heads, K or V], undefined until something is appended
+    std::vector<Tensor> states;
   };
   std::vector<Layer> layers_;
   int64_t rows_;

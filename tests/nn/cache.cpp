@@ -1,0 +1,44 @@
+// The cache: what is appended comes back, rows follow their sources, states of other layers included.
+#include "qkv/nn/cache.h"
+
+#include "qkv/core/error.h"
+
+#include <gtest/gtest.h>
+
+namespace qkv {
+namespace {
+
+Tensor filled(const Shape& shape, float first) {
+  std::vector<float> values;
+  for (int64_t i = 0; i < shape.numel(); ++i) values.push_back(first + static_cast<float>(i));
+  return Tensor::from(shape, values);
+}
+
+TEST(Cache, KeepsKeysAndValuesOfDifferentWidths) {
+  KeyValueCache cache(2, 2, 3);
+  cache.append(1, filled({2, 2, 1, 2}, 0), filled({2, 2, 1, 1}, 100));
+  cache.advance(2);
+  const KeyValueCache::View all = cache.append(1, filled({2, 1, 1, 2}, 50), filled({2, 1, 1, 1}, 200));
+  EXPECT_EQ(all.keys.to_vector<float>(), (std::vector<float>{0, 1, 2, 3, 50, 51, 4, 5, 6, 7, 52, 53}));
+  EXPECT_EQ(all.values.to_vector<float>(), (std::vector<float>{100, 101, 200, 102, 103, 201}));
+  cache.advance(1);
+  EXPECT_THROW(cache.append(1, filled({2, 1, 1, 2}, 0), filled({2, 1, 1, 1}, 0)), Error);
+}
+
+TEST(Cache, RowsFollowTheirSources) {
+  KeyValueCache cache(2, 2, 4);
+  cache.append(0, filled({2, 1, 1, 1}, 1), filled({2, 1, 1, 1}, 5));
+  cache.advance(1);
+  EXPECT_FALSE(cache.state(1, 0));
+  cache.set_state(1, 1, filled({2, 3}, 10));
+  cache.select_rows({1, 1, 0});
+  EXPECT_EQ(cache.rows(), 3);
+  EXPECT_FALSE(cache.state(1, 0));
+  EXPECT_EQ(cache.state(1, 1).to_vector<float>(), (std::vector<float>{13, 14, 15, 13, 14, 15, 10, 11, 12}));
+  const KeyValueCache::View all = cache.append(0, filled({3, 1, 1, 1}, 20), filled({3, 1, 1, 1}, 30));
+  EXPECT_EQ(all.keys.to_vector<float>(), (std::vector<float>{2, 20, 2, 21, 1, 22}));
+  EXPECT_EQ(all.values.to_vector<float>(), (std::vector<float>{6, 30, 6, 31, 5, 32}));
+}
+
+}  // namespace
+}  // namespace qkv
