@@ -444,6 +444,7 @@ struct AttentionShape {
   bool large = false;
   float softcap = 0;
   bool slopes = false;
+  bool distances = false;  // the bias depends on the distance alone, as T5's does
 };
 
 void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DType type) {
@@ -462,8 +463,8 @@ void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DTy
   const std::string label =
       fmt::format("b{} t{} s{} h{}/{} d{} {}{}{}{}{}{}{}{}", s.batch, s.queries, s.keys, s.heads, s.kv_heads,
                   s.head_dim, name_of(type), s.causal ? " causal" : "", s.window > 0 ? " window" : "",
-                  s.mask ? " mask" : "", s.bias ? " bias" : "", s.dropout > 0 ? " dropout" : "",
-                  s.softcap > 0 ? " softcap" : "", s.slopes ? " slopes" : "");
+                  s.mask ? " mask" : "", s.bias ? (s.distances ? " distances" : " bias") : "",
+                  s.dropout > 0 ? " dropout" : "", s.softcap > 0 ? " softcap" : "", s.slopes ? " slopes" : "");
   const auto arguments = [=](const Tensor& out, const Tensor& lse) {
     const auto at = [&](int64_t head) {
       return ConstHeads{static_cast<const char*>(packed.raw()) + head * s.head_dim * size_of(type), time * row, row,
@@ -487,9 +488,9 @@ void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DTy
                      .softcap = s.softcap,
                      .slopes = s.slopes ? slopes.data<float>() : nullptr,
                      .key_mask = s.mask ? key_mask.data<uint8_t>() : nullptr,
-                     .bias = s.bias ? bias.data<float>() : nullptr,
+                     .bias = s.bias ? bias.data<float>() + (s.distances ? s.queries - 1 : 0) : nullptr,
                      .bias_head_stride = s.queries * s.keys,
-                     .bias_query_stride = s.keys,
+                     .bias_query_stride = s.distances ? -1 : s.keys,
                      .bias_key_stride = 1,
                      .dropout = s.dropout,
                      .dropout_key = 99};
@@ -509,13 +510,15 @@ void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DTy
          const Tensor dq = Tensor::empty(dout.shape(), type),
                       dk = Tensor::empty({s.batch, s.keys, s.kv_heads, s.head_dim}, type),
                       dv = Tensor::empty(dk.shape(), type);
+         const Tensor dbias = Tensor::zeros(bias.shape());
          const int64_t q_row = s.heads * s.head_dim, k_row = s.kv_heads * s.head_dim;
          set.attention_backward({.forward = arguments(out, lse),
                                  .dout = {dout.raw(), s.queries * q_row, q_row, s.head_dim},
                                  .dq = {dq.raw(), s.queries * q_row, q_row, s.head_dim},
                                  .dk = {dk.raw(), s.keys * k_row, k_row, s.head_dim},
-                                 .dv = {dv.raw(), s.keys * k_row, k_row, s.head_dim}});
-         return std::vector<Tensor>{dq, dk, dv};
+                                 .dv = {dv.raw(), s.keys * k_row, k_row, s.head_dim},
+                                 .dbias = s.bias ? dbias.data<float>() + (s.distances ? s.queries - 1 : 0) : nullptr});
+         return std::vector<Tensor>{dq, dk, dv, dbias};
        }});
 }
 
@@ -535,6 +538,8 @@ void add_attention(std::vector<KernelCase>& cases) {
       attention_case(cases, {2, 2, 66, 2, 2, 16, causal, 5, true, true}, type);
       attention_case(cases, {2, 66, 66, 2, 2, 16, causal, 0, false, true}, type);
       attention_case(cases, {1, 100, 100, 2, 1, 16, causal, 0, true, true, 0.2F}, type);
+      attention_case(cases, {2, 70, 70, 2, 2, 16, causal, 0, true, true, 0, false, 0, false, true}, type);
+      attention_case(cases, {1, 3, 70, 4, 2, 16, causal, 0, false, true, 0, false, 2, false, true}, type);
       attention_case(cases, {1, 100, 100, 4, 2, 16, causal, 0, false, false, 0, false, 2}, type);
       attention_case(cases, {1, 100, 100, 4, 2, 16, causal, 0, true, false, 0, false, 0, true}, type);
       attention_case(cases, {1, 2, 100, 4, 2, 16, causal, 20, false, false, 0, false, 2, true}, type);

@@ -62,8 +62,23 @@ kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
     a.bias_query_stride = broadcast_stride(bias, 2);
     a.bias_key_stride = broadcast_stride(bias, 3);
   }
+  if (options.distances) {
+    const Tensor& d = options.distances;
+    check(!options.bias && d.dtype() == DType::f32 && d.contiguous() &&
+              d.shape() == Shape{a.heads, a.queries + a.keys - 1},
+          op, "expected, and no bias beside them, f32 distances [{}, {}], got {}", a.heads, a.queries + a.keys - 1,
+          to_string(d.shape()));
+    a.bias = d.data<float>() + a.queries - 1;
+    a.bias_head_stride = d.size(1);
+    a.bias_query_stride = -1;
+    a.bias_key_stride = 1;
+  }
   return a;
 }
+
+// What the kernel takes as bias, and where it begins in its buffer.
+const Tensor& bias_of(const AttentionOptions& options) { return options.distances ? options.distances : options.bias; }
+int64_t bias_origin(const AttentionOptions& options, int64_t queries) { return options.distances ? queries - 1 : 0; }
 
 }  // namespace
 
@@ -72,7 +87,8 @@ Tensor attention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, con
   const Tensor k = dense_heads(k_in);
   const Tensor v = dense_heads(v_in);
   kernels::Attention forward = arguments(q, k, v, options);
-  const bool recorded = wants_grad({&q, &k, &v, &options.bias});
+  const Tensor& bias = bias_of(options);
+  const bool recorded = wants_grad({&q, &k, &v, &bias});
   Tensor out = Tensor::empty(q.shape(), q.dtype(), q.device());
   const Tensor logsumexp =
       recorded ? Tensor::empty({forward.batch, forward.heads, forward.queries}, DType::f32, q.device()) : Tensor();
@@ -82,9 +98,9 @@ Tensor attention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, con
   if (!recorded) return out;
 
   // The closure keeps every tensor that `forward` points into.
-  record({&out}, {&q, &k, &v, &options.bias},
+  record({&out}, {&q, &k, &v, &bias},
          [=, keep = out.detach(), dq_wanted = wants_grad(q), dk_wanted = wants_grad(k), dv_wanted = wants_grad(v),
-          dbias_wanted = wants_grad(options.bias)](std::span<const Tensor> grads) {
+          dbias_wanted = wants_grad(bias)](std::span<const Tensor> grads) {
            const Tensor dout = contiguous(grads[0]);
            // The kernel overwrites, so it gets the slot itself only where nothing has been collected yet.
            struct Target {
@@ -109,9 +125,9 @@ Tensor attention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, con
            a.forward.logsumexp = logsumexp.data<float>();
            a.forward.out = write_heads(keep);
            if (dbias_wanted) {
-             const GradSlot slot = grad_slot(options.bias);
+             const GradSlot slot = grad_slot(bias_of(options));
              if (!slot.accumulate) kernels_of(q).fill(slot.buffer.raw(), DType::f32, slot.buffer.numel(), 0);
-             a.dbias = slot.buffer.data<float>();
+             a.dbias = slot.buffer.data<float>() + bias_origin(options, forward.queries);
            }
            kernels_of(q).attention_backward(a);
            if (dq.own && dq_wanted) accumulate_grad(q, dq.buffer);

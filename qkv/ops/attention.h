@@ -14,6 +14,7 @@ struct AttentionOptions {
   Tensor slopes;       // f32 [H]: ALiBi, adds slopes[h] (key position - query position); may be undefined
   Tensor key_mask;     // u8 [B, S]: 0 hides a key; may be undefined
   Tensor bias;         // f32 [B or 1, H or 1, T or 1, S], added to the scaled scores; may be undefined
+  Tensor distances;    // f32 [H, T + S - 1]: adds distances[h, s - t + T - 1], a bias by distance; may be undefined
   float dropout = 0;   // of the probabilities
   RandomKey key;
 };

@@ -198,6 +198,12 @@ TEST(Gradients, Attention) {
         return attention(x[0], x[1], x[2], options);
       },
       {random({2, 3, 2, 6}, 1), random({2, 5, 2, 6}, 2), random({2, 5, 2, 6}, 3), random({1, 2, 3, 5}, 4)});
+  for (const bool causal : {false, true})
+    check_gradients(
+        [=](const auto& x) {
+          return attention(x[0], x[1], x[2], {.scale = 0.4F, .causal = causal, .distances = x[3]});
+        },
+        {random({2, 3, 4, 6}, 1), random({2, 5, 2, 6}, 2), random({2, 5, 2, 6}, 3), random({4, 7}, 4)});
   for (const float softcap : {0.0F, 1.5F})
     check_gradients(
         [=, slopes = random({4}, 7)](const auto& x) {
