@@ -197,6 +197,28 @@ struct AttentionBackward {
   float* dbias = nullptr;
 };
 
+// A term of attention's bias, read out of scores against a table of relative positions (Dai et al. 2019, He et al.
+// 2020):   bias[b,h,t,s] = scale * scores[b, by_key ? s : t, h, i],  i = places[b,t,s]
+// and -1e30 for a negative place: no probability, but where nothing else is seen. When accumulate, adds to bias.
+// scores f32 [batch, by_key ? keys : queries, heads, positions]; places i32 [batch, queries, keys], of one row for all
+// when places_batch_stride is 0; bias f32 [batch, heads, queries, keys].
+struct RelativeBias {
+  int64_t batch = 0, queries = 0, keys = 0, heads = 0, positions = 0;
+  const float* scores = nullptr;
+  bool by_key = false;
+  const int32_t* places = nullptr;
+  int64_t places_batch_stride = 0;
+  float scale = 1;
+  float* bias = nullptr;
+  bool accumulate = false;
+};
+// dscores, as scores, is overwritten. Of `forward`, scores, bias and accumulate are not read.
+struct RelativeBiasBackward {
+  RelativeBias forward;
+  const float* dbias = nullptr;
+  float* dscores = nullptr;
+};
+
 // The probabilities p that Attention uses, before dropout: f32 [batch, heads, queries, keys]. For looking inside.
 struct AttentionPattern {
   Attention forward;  // v, out and dropout are not read
@@ -343,6 +365,8 @@ struct KernelSet {
   void (*attention)(const Attention&) = nullptr;
   void (*attention_backward)(const AttentionBackward&) = nullptr;
   void (*attention_pattern)(const AttentionPattern&) = nullptr;
+  void (*relative_bias)(const RelativeBias&) = nullptr;
+  void (*relative_bias_backward)(const RelativeBiasBackward&) = nullptr;
   void (*rotary)(const Rotary&) = nullptr;
   void (*cross_entropy)(const CrossEntropy&) = nullptr;
   void (*softmax)(const Softmax&) = nullptr;

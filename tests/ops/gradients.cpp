@@ -9,6 +9,7 @@
 #include "qkv/ops/linear.h"
 #include "qkv/ops/losses.h"
 #include "qkv/ops/norm.h"
+#include "qkv/ops/relative_bias.h"
 #include "qkv/ops/shape.h"
 
 #include <gtest/gtest.h>
@@ -210,6 +211,49 @@ TEST(Gradients, Attention) {
           return attention(x[0], x[1], x[2], {.causal = true, .softcap = softcap, .slopes = slopes});
         },
         {random({2, 5, 4, 6}, 1), random({2, 5, 2, 6}, 2), random({2, 5, 2, 6}, 3)});
+}
+
+TEST(Gradients, RelativeBias) {
+  const Tensor distances = Tensor::from<int32_t>({1, 2, 3}, {1, 2, 3, 0, 1, -1});
+  const Tensor segments = Tensor::from<int32_t>({2, 2, 3}, {0, 1, 1, 0, 0, 1, 1, 1, 0, 0, 1, 0});
+  check_gradients(
+      [=](const auto& x) {
+        const std::vector<Tensor> parts = split(x[0], 2, {2, 2});
+        const Tensor bias = relative_bias({{.x = parts[0], .table = x[2], .places = distances},
+                                           {.x = x[1], .table = x[3], .places = segments, .by_key = true}},
+                                          0.7F);
+        return attention(parts[1], x[1], x[4], {.scale = 0.4F, .bias = bias});
+      },
+      {random({2, 2, 4, 6}, 1), random({2, 3, 2, 6}, 2), random({4, 2, 6}, 3), random({2, 2, 6}, 4),
+       random({2, 3, 2, 6}, 5)});
+}
+
+TEST(RelativeBias, IsTheProductsOfItsPlaces) {
+  const Tensor x = random({2, 3, 2, 5}, 1), y = random({2, 4, 2, 5}, 2), table = random({6, 2, 5}, 3);
+  std::vector<int32_t> rows;
+  for (int32_t i = 0; i < 12; ++i) rows.push_back(i * 5 % 7 - 1);
+  const Tensor places = Tensor::from<int32_t>({1, 3, 4}, rows);
+  const std::vector<float> bias = relative_bias({{.x = x, .table = table, .places = places},
+                                                 {.x = y, .table = table, .places = places, .by_key = true}},
+                                                0.5F)
+                                      .to_vector<float>();
+  for (int64_t b = 0; b < 2; ++b)
+    for (int64_t h = 0; h < 2; ++h)
+      for (int64_t t = 0; t < 3; ++t)
+        for (int64_t s = 0; s < 4; ++s) {
+          const int32_t place = rows[static_cast<size_t>(t * 4 + s)];
+          const float got = bias[static_cast<size_t>(((b * 2 + h) * 3 + t) * 4 + s)];
+          if (place < 0) {
+            EXPECT_LE(got, -1e30F);
+            continue;
+          }
+          double expected = 0;
+          for (int64_t d = 0; d < 5; ++d)
+            expected +=
+                0.5 * table.data<float>()[(place * 2 + h) * 5 + d] *
+                (x.data<float>()[((b * 3 + t) * 2 + h) * 5 + d] + y.data<float>()[((b * 4 + s) * 2 + h) * 5 + d]);
+          EXPECT_NEAR(got, expected, 1e-5);
+        }
 }
 
 TEST(Gradients, FusedProjectionThroughSplitAndRotary) {

@@ -19,6 +19,8 @@ KernelSet make_cpu() {
   set.gated_backward = c::gated_backward;
   set.attention = c::attention;
   set.attention_backward = c::attention_backward;
+  set.relative_bias = c::relative_bias;
+  set.relative_bias_backward = c::relative_bias_backward;
   set.rotary = c::rotary;
   set.cross_entropy = c::cross_entropy;
   set.softmax = c::softmax;

@@ -17,6 +17,8 @@ void gated(const Gated& a);
 void gated_backward(const GatedBackward& a);
 void attention(const Attention& a);
 void attention_backward(const AttentionBackward& a);
+void relative_bias(const RelativeBias& a);
+void relative_bias_backward(const RelativeBiasBackward& a);
 void rotary(const Rotary& a);
 void cross_entropy(const CrossEntropy& a);
 void softmax(const Softmax& a);

@@ -18,6 +18,8 @@ const KernelSet& reference() {
                              .attention = r::attention,
                              .attention_backward = r::attention_backward,
                              .attention_pattern = r::attention_pattern,
+                             .relative_bias = r::relative_bias,
+                             .relative_bias_backward = r::relative_bias_backward,
                              .rotary = r::rotary,
                              .cross_entropy = r::cross_entropy,
                              .softmax = r::softmax,
