@@ -14,6 +14,7 @@ std::string attention_words(const AttentionSpec& a) {
   if (a.window > 0) text += fmt::format(", window {}", a.window);
   if (a.alibi != 0) text += ", ALiBi";
   if (a.softcap > 0) text += fmt::format(", scores capped at {:g}", a.softcap);
+  if (a.relative) text += ", relative positions by content";
   if (a.rotary) text += fmt::format(", rotary positions (base {:g})", a.rotary->base);
   return text;
 }
@@ -116,6 +117,9 @@ std::string families_markdown() {
                                                                                              : "sinusoidal positions");
     if (a.rotary) parts.emplace_back(a.rotary->dim < a.head_dim ? "partial rotary positions" : "rotary positions");
     if (a.rotary && a.rotary->interleaved) parts.emplace_back("turned in pairs");
+    if (a.relative)
+      parts.emplace_back(a.relative->from_position ? "disentangled positions" : "relative positions by content");
+    if (spec.stack.layer(0).convolution) parts.emplace_back("a convolution");
     if (a.alibi != 0) parts.emplace_back("ALiBi");
     if (a.kv_heads < a.heads) parts.emplace_back("shared key heads");
     if (!spec.stack.varied.empty()) parts.emplace_back("layers that differ");

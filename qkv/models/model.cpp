@@ -118,7 +118,7 @@ std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs,
   switch (spec_.task) {
     case Task::features: {
       std::vector<std::pair<std::string, Tensor>> results = {{"last_hidden_state", h}};
-      if (spec_.heads.pooler) results.emplace_back("pooler_output", heads_.pooled(h));
+      if (spec_.heads.pooler) results.emplace_back("pooler_output", heads_.pooled(h, context));
       return results;
     }
     case Task::causal_lm:
@@ -126,7 +126,7 @@ std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs,
       return {{"logits", heads_.logits(h, context)}};
     case Task::pretraining:
       return {{"prediction_logits", heads_.logits(h, context)},
-              {spec_.heads.sentence_logits, heads_.next_sentence(heads_.pooled(h))}};
+              {spec_.heads.sentence_logits, heads_.next_sentence(heads_.pooled(h, context))}};
     case Task::question_answering: {
       const Tensor spans = classifier_logits(inputs, h, context);
       return {{"start_logits", select(spans, 2, 0)}, {"end_logits", select(spans, 2, 1)}};
@@ -141,7 +141,7 @@ std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs,
 }
 
 Tensor Model::classifier_logits(const Inputs& inputs, const Tensor& h, const Context& context) const {
-  Tensor logits = heads_.classified(spec_.heads.pooler ? heads_.pooled(h) : h, context);
+  Tensor logits = heads_.classified(spec_.heads.pooler ? heads_.pooled(h, context) : h, context);
   if (spec_.task != Task::multiple_choice) return logits;
   return reshape(logits, {inputs.input_ids.size(0), inputs.input_ids.size(1)});
 }
@@ -232,7 +232,7 @@ Tensor Model::task_loss(const Inputs& inputs, const Context& context, LossCounts
     case Task::pretraining: {
       need(inputs.labels, "labels");
       need(inputs.next_sentence, "next-sentence labels");
-      const Tensor sentence = heads_.next_sentence(heads_.pooled(h));
+      const Tensor sentence = heads_.next_sentence(heads_.pooled(h, context));
       return add(language_model_loss(h, inputs.labels, counts.tokens, context),
                  classifier_loss(sentence, inputs.next_sentence, counts.sentences));
     }

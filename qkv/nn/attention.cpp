@@ -30,6 +30,7 @@ SelfAttention::SelfAttention(int64_t width, const AttentionSpec& attention_spec)
     q_norm = Norm(spec.head_dim, *spec.head_norm);
     k_norm = Norm(spec.head_dim, *spec.head_norm);
   }
+  if (spec.relative) relative = Relative(width, spec.heads, spec.head_dim, *spec.relative);
   if (spec.scale == 0) spec.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(spec.head_dim)));
 }
 
@@ -67,6 +68,10 @@ Tensor SelfAttention::operator()(const Tensor& x, int64_t layer, const Context& 
     for (float& slope : slopes) slope *= spec.alibi;
     options.slopes = Tensor::from({spec.heads}, slopes);
   }
+  if (spec.relative) {
+    options.bias = relative.bias(q, k, spec.scale, qkv, *shared.relative, layer, context);
+    q = relative.content_query(q);
+  }
   if (spec.scale_by_inverse_layer) options.scale /= static_cast<float>(layer + 1);
   if (context.wants(layer, "attn.hook_pattern"))
     context.tap(layer, "attn.hook_pattern", attention_pattern(q, k, options));
@@ -81,6 +86,7 @@ void SelfAttention::visit(const std::string& prefix, const ParameterVisitor& vis
     q_norm.visit(prefix + ".q_norm", visitor);
     k_norm.visit(prefix + ".k_norm", visitor);
   }
+  if (spec.relative) relative.visit(prefix + ".relative", visitor);
 }
 
 }  // namespace qkv

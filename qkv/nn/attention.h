@@ -4,6 +4,7 @@
 #include "qkv/nn/context.h"
 #include "qkv/nn/linear.h"
 #include "qkv/nn/norm.h"
+#include "qkv/nn/relative.h"
 #include "qkv/nn/rotary.h"
 
 #include <optional>
@@ -24,6 +25,7 @@ struct AttentionSpec {
   float alibi = 0;                      // factor of ALiBi's slopes (Press et al. 2021, arXiv 2108.12409); 0 = none
   std::optional<NormSpec> head_norm;    // of each head's query and key (Henry et al. 2020, arXiv 2010.04245)
   std::optional<RotarySpec> rotary;
+  std::optional<RelativeSpec> relative;
   float dropout = 0;
 };
 
@@ -33,14 +35,16 @@ std::vector<float> alibi_slopes(int64_t heads);
 
 // What the layers of a stack share in one pass.
 struct LayerInputs {
-  const RotaryTable* rotary = nullptr;  // of the layer's own kind; needed where its spec has rotary positions
+  const RotaryTable* rotary = nullptr;       // of the layer's own kind; needed where its spec has rotary positions
+  const RelativeInputs* relative = nullptr;  // likewise, where it has relative ones
 };
 
 struct SelfAttention {
   AttentionSpec spec;
   Linear qkv;  // [(heads + 2 kv_heads) head_dim, width]: queries, keys, values
   Linear out;
-  Norm q_norm, k_norm;  // unused unless the spec asks for them
+  Norm q_norm, k_norm;  // these are unused unless the spec asks for them
+  Relative relative;
 
   SelfAttention() = default;
   SelfAttention(int64_t width, const AttentionSpec& attention_spec);

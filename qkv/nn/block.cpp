@@ -31,6 +31,7 @@ Block::Block(int64_t width, const BlockSpec& block_spec) : spec(block_spec), att
     attention_norm = Norm(width, *spec.branch_norm);
     feed_forward_norm = Norm(width, *spec.branch_norm);
   }
+  if (spec.convolution) convolution = Convolution(width, *spec.convolution, spec.norm);
 }
 
 Tensor Block::attend(const Tensor& h, int64_t layer, const Context& context, const LayerInputs& shared) const {
@@ -52,7 +53,9 @@ Stream Block::operator()(Stream x, int64_t layer, const Context& context, const 
     const Tensor input = context.tap(layer, "hook_resid_pre", x.value());
     const Tensor middle =
         context.tap(layer, "hook_resid_mid", norm1.add(attend(input, layer, context, shared), input).y);
-    return {context.tap(layer, "hook_resid_post", norm2.add(feed(middle, layer, context), middle).y), {}};
+    Tensor result = norm2.add(feed(middle, layer, context), middle).y;
+    if (spec.convolution) result = convolution(input, result, spec.dropout, layer, context);
+    return {context.tap(layer, "hook_resid_post", result), {}};
   }
   const Tensor plain = spec.first_norm ? Tensor() : context.tap(layer, "hook_resid_pre", x.value());
   const AddNorm before = spec.first_norm ? add_norm(norm1, x, layer, "hook_resid_pre", context) : AddNorm{plain, plain};
@@ -83,6 +86,7 @@ void Block::visit(const std::string& prefix, const ParameterVisitor& visitor) {
     feed_forward.visit(prefix + ".feed_forward", visitor);
   }
   if (spec.branch_norm) feed_forward_norm.visit(prefix + ".feed_forward_norm", visitor);
+  if (spec.convolution) convolution.visit(prefix + ".convolution", visitor);
 }
 
 }  // namespace qkv

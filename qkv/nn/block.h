@@ -2,6 +2,7 @@
 #pragma once
 
 #include "qkv/nn/attention.h"
+#include "qkv/nn/convolution.h"
 #include "qkv/nn/experts.h"
 #include "qkv/nn/feed_forward.h"
 #include "qkv/nn/norm.h"
@@ -26,6 +27,7 @@ struct BlockSpec {
   bool shared_norm = false;             // parallel: one norm feeds both branches (GPT-J, Phi)
   std::optional<NormSpec> branch_norm;  // of each branch's output, before it is added (Gemma 2)
   std::optional<ExpertsSpec> experts;   // of the feed-forward
+  std::optional<ConvolutionSpec> convolution;  // post_norm: over the block's input, added to its result and normed
 };
 
 // The residual stream between blocks: its value is stream + branch, but the addition waits for the next norm, which
@@ -45,6 +47,7 @@ struct Block {
   FeedForward feed_forward;  // or
   Experts experts;
   Norm attention_norm, feed_forward_norm;  // of the branches' outputs
+  Convolution convolution;
 
   Block() = default;
   Block(int64_t width, const BlockSpec& block_spec);

@@ -35,7 +35,11 @@ Tensor Heads::logits(const Tensor& h, const Context& context) const {
   return scale(activate(scale(x, 1 / spec.logit_softcap), Activation::tanh), spec.logit_softcap);
 }
 
-Tensor Heads::pooled(const Tensor& h) const { return pooler(select(h, 1, 0), spec.pooler_activation); }
+Tensor Heads::pooled(const Tensor& h, const Context& context) const {
+  const Tensor first = select(h, 1, 0);
+  return pooler(dropout(first, context.training ? spec.pooler_dropout : 0, context.dropout_key(-1, 2)),
+                spec.pooler_activation);
+}
 
 Tensor Heads::classified(const Tensor& h, const Context& context) const {
   return classifier(qkv::dropout(h, context.training ? spec.dropout : 0, context.dropout_key(-1, 1)));

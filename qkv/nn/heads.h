@@ -23,6 +23,7 @@ struct HeadsSpec {
   // First position through a dense layer and an activation (BERT's pooler).
   bool pooler = false;
   Activation pooler_activation = Activation::tanh;
+  float pooler_dropout = 0;                                 // before it
   bool next_sentence = false;                               // two classes from the pooled vector
   std::string sentence_logits = "seq_relationship_logits";  // their name among the outputs
   // Classifier over the pooled vector, every position, or choices.
@@ -46,7 +47,7 @@ struct Heads {
   // [.., D] -> [.., E], what the language model's product takes, and [.., V].
   Tensor transformed(const Tensor& h, const Context& context) const;
   Tensor logits(const Tensor& h, const Context& context) const;
-  Tensor pooled(const Tensor& h) const;                              // [B,T,D] -> [B,D]
+  Tensor pooled(const Tensor& h, const Context& context) const;      // [B,T,D] -> [B,D]
   Tensor classified(const Tensor& h, const Context& context) const;  // [.., D] -> [.., labels], with dropout
   void visit(const std::string& prefix, const ParameterVisitor& visitor);
 };

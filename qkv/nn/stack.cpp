@@ -8,6 +8,7 @@ namespace qkv {
 
 Stack::Stack(const StackSpec& stack_spec) : spec(stack_spec) {
   for (int64_t i = 0; i < spec.distinct(); ++i) blocks.emplace_back(spec.width, spec.layer(i));
+  if (spec.distances) distances = Distances(spec.width, *spec.distances);
   if (spec.final_norm) final_norm = Norm(spec.width, *spec.final_norm);
 }
 
@@ -27,11 +28,14 @@ const RotaryTable* Stack::table_for(const RotarySpec& rotary, int64_t positions)
 Tensor Stack::operator()(const Tensor& x, const Context& context) const {
   const int64_t before = context.cache == nullptr ? 0 : context.cache->length();
   const int64_t length = before + x.size(1);
+  RelativeInputs relative;
+  if (spec.distances) relative = distances(x.size(1), length, spec.block.attention.causal, context);
   Stream stream{x, {}};
   for (int64_t i = 0; i < spec.layers; ++i) {
     const Block& block = blocks[static_cast<size_t>(spec.order.empty() ? i : spec.order[static_cast<size_t>(i)])];
     const auto& rotary = block.spec.attention.rotary;
-    const LayerInputs shared{.rotary = rotary ? table_for(*rotary, length) : nullptr};
+    const LayerInputs shared{.rotary = rotary ? table_for(*rotary, length) : nullptr,
+                             .relative = spec.distances ? &relative : nullptr};
     if (context.checkpoint && context.training) {
       const auto run = [&block, i, context, shared](const Tensor& input) {
         return block({input, {}}, i, context, shared).value();
@@ -49,6 +53,7 @@ Tensor Stack::operator()(const Tensor& x, const Context& context) const {
 
 void Stack::visit(const std::string& prefix, const ParameterVisitor& visitor) {
   for (size_t i = 0; i < blocks.size(); ++i) blocks[i].visit(prefix + "blocks." + std::to_string(i), visitor);
+  if (spec.distances) distances.visit(prefix + "distances", visitor);
   if (spec.final_norm) final_norm.visit(prefix + "final_norm", visitor);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "qkv/nn/block.h"
+#include "qkv/nn/distances.h"
 
 #include <algorithm>
 #include <memory>
@@ -17,6 +18,7 @@ struct StackSpec {
   std::vector<BlockSpec> varied;  // layers differ: then one each. Widths, heads and head_dim stay the same.
   std::vector<int64_t> order;     // which block each layer is, where layers share theirs (ALBERT); empty: its own
   int64_t blocks_together = 1;    // shared blocks that always follow each other
+  std::optional<DistancesSpec> distances;  // where attention is relative
   std::optional<NormSpec> final_norm;
 
   const BlockSpec& layer(int64_t i) const { return varied.empty() ? block : varied[static_cast<size_t>(i)]; }
@@ -32,7 +34,8 @@ struct StackSpec {
 struct Stack {
   StackSpec spec;
   std::vector<Block> blocks;
-  Norm final_norm;  // unused unless the spec asks for it
+  Distances distances;  // unused unless the spec asks for it, and likewise
+  Norm final_norm;
 
   Stack() = default;
   explicit Stack(const StackSpec& stack_spec);
