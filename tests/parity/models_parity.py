@@ -77,7 +77,22 @@ def bert(rng):
         layer_norm_eps=rng.choice([1e-12, 1e-5]), hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 
 
-FAMILIES = {"gpt2": (gpt2, AutoModelForCausalLM), "llama": (llama, AutoModelForCausalLM), "bert": (bert, AutoModelForMaskedLM)}
+def deberta_v2(rng):
+    heads = rng.choice([1, 2, 4])
+    positions = rng.randint(24, 64)
+    absolute = rng.random() < 0.3
+    return transformers.DebertaV2Config(
+        vocab_size=rng.randint(50, 150), max_position_embeddings=positions, num_hidden_layers=rng.randint(1, 3),
+        num_attention_heads=heads, hidden_size=heads * rng.choice([4, 8, 12]), intermediate_size=rng.choice([20, 64]),
+        relative_attention=True, pos_att_type=rng.choice([["c2p"], ["p2c"], ["p2c", "c2p"]]), share_att_key=rng.random() < 0.5,
+        position_buckets=rng.choice([-1, 4, 8]), norm_rel_ebd=rng.choice(["none", "layer_norm"]),
+        conv_kernel_size=rng.choice([0, 0, 3, 5]), conv_act="gelu", position_biased_input=absolute,
+        type_vocab_size=rng.choice([0, 2]), legacy=rng.random() < 0.5, layer_norm_eps=rng.choice([1e-7, 1e-5]),
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+
+
+FAMILIES = {"gpt2": (gpt2, AutoModelForCausalLM), "llama": (llama, AutoModelForCausalLM), "bert": (bert, AutoModelForMaskedLM),
+            "deberta-v2": (deberta_v2, AutoModelForMaskedLM)}
 
 
 def randomise(model):
@@ -98,8 +113,9 @@ def inputs_for(model, rng):
     ids = torch.randint(3, c.vocab_size, mask.shape) * mask
     labels = torch.where(mask == 1, ids, -100)
     inputs = {"input_ids": ids, "attention_mask": mask}
-    if c.model_type == "bert":
-        inputs["token_type_ids"] = torch.randint(0, c.type_vocab_size, mask.shape) * mask
+    if not model.can_generate() or c.model_type == "bert":
+        if getattr(c, "type_vocab_size", 0) > 0:
+            inputs["token_type_ids"] = torch.randint(0, c.type_vocab_size, mask.shape) * mask
         labels[torch.rand(mask.shape) < 0.5] = -100
         labels[:, 0] = ids[:, 0]
     return inputs | {"labels": labels}
