@@ -263,7 +263,8 @@ void add_elementwise(std::vector<KernelCase>& cases) {
       };
       for (const Activation kind :
            {Activation::none, Activation::relu, Activation::gelu, Activation::gelu_tanh, Activation::gelu_quick,
-            Activation::silu, Activation::tanh, Activation::sigmoid, Activation::relu_squared}) {
+            Activation::silu, Activation::tanh, Activation::sigmoid, Activation::relu_squared, Activation::softplus,
+            Activation::laplace}) {
         add(fmt::format("activate {}", name_of(kind)), traffic, [=](const KernelSet& set, const Tensor& y) {
           set.activate({.kind = kind, .count = count, .type = type, .x = x.raw(), .y = y.raw()});
         });

@@ -14,7 +14,7 @@ struct Name {
 };
 
 // The first name of each is the one that is written.
-constexpr std::array<Name, 15> names = {{
+constexpr std::array<Name, 17> names = {{
     {"linear", Activation::none},
     {"relu", Activation::relu},
     {"gelu", Activation::gelu},
@@ -30,6 +30,8 @@ constexpr std::array<Name, 15> names = {{
     {"sigmoid", Activation::sigmoid},
     {"relu2", Activation::relu_squared},
     {"relu_squared", Activation::relu_squared},
+    {"softplus", Activation::softplus},
+    {"laplace", Activation::laplace},
 }};
 
 }  // namespace

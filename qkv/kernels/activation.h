@@ -16,6 +16,8 @@ enum class Activation : uint8_t {
   tanh,
   sigmoid,
   relu_squared,  // max(x, 0)^2
+  softplus,      // ln(1 + e^x)
+  laplace,       // (1 + erf((x - sqrt(1/2)) / (sqrt(2) sqrt(1/4pi)))) / 2: smooths relu_squared (Ma et al. 2022)
 };
 
 // "gelu", "gelu_new", "gelu_pytorch_tanh", "silu", "swish", "relu", ... Throws Error for an unknown name.

@@ -241,6 +241,63 @@ struct Rotary {
   bool inverse = false;
 };
 
+// Causal depthwise convolution: y[b,t,d] = bias[d] + sum_j weight[d,j] x[b, t - taps + 1 + j, d], with x's rows
+// [batch, time, width] at the strides given. Before position 0 stand the rows of `before` [batch, taps - 1, width],
+// dense, or zeros when it is null.
+struct CausalConv {
+  int64_t batch = 0, time = 0, width = 0, taps = 0;
+  DType type = DType::f32;
+  const void* x = nullptr;
+  int64_t x_batch_stride = 0, x_time_stride = 0;
+  const void* before = nullptr;   // may be null
+  const float* weight = nullptr;  // [width, taps]
+  const float* bias = nullptr;    // may be null
+  void* y = nullptr;              // dense
+};
+// The gradients of CausalConv without `before`; dy and dx are dense. dweight and dbias are added to where their flag
+// says so, else overwritten; dbias may be null.
+struct CausalConvBackward {
+  CausalConv forward;  // y is not read
+  const void* dy = nullptr;
+  void* dx = nullptr;
+  float* dweight = nullptr;
+  float* dbias = nullptr;
+  bool accumulate_weight = false, accumulate_bias = false;
+};
+
+// The selective scan of a state space (Gu & Dao 2023, arXiv 2312.00752, section 3.2), A = -exp(log_a):
+//   h[b,t,d,n] = exp(delta[b,t,d] A[d,n]) h[b,t-1,d,n] + delta[b,t,d] B[b,t,n] x[b,t,d]
+//   y[b,t,d]   = sum_n C[b,t,n] h[b,t,d,n] + skip[d] x[b,t,d]
+// x, delta, y: [batch, time, width], dense; B and C: [batch, time, states], their rows `ld` apart. h is f32, starts from
+// `before` [batch, states, width] (null: zeros), and its last value is written to `after`, which may be `before` or null.
+struct SelectiveScan {
+  int64_t batch = 0, time = 0, width = 0, states = 0;
+  DType type = DType::f32;
+  const void* x = nullptr;
+  const void* delta = nullptr;
+  const void* b = nullptr;
+  const void* c = nullptr;
+  int64_t ld = 0;
+  const float* log_a = nullptr;  // [width, states]
+  const float* skip = nullptr;   // [width]
+  void* y = nullptr;
+  const float* before = nullptr;
+  float* after = nullptr;
+};
+// The gradients of SelectiveScan without `before`. dx and ddelta have the compute type; db and dc are f32
+// [batch, time, states], dense. dlog_a and dskip are added to where their flag says so, else overwritten.
+struct SelectiveScanBackward {
+  SelectiveScan forward;  // y and after are not read
+  const void* dy = nullptr;
+  void* dx = nullptr;
+  void* ddelta = nullptr;
+  float* db = nullptr;
+  float* dc = nullptr;
+  float* dlog_a = nullptr;
+  float* dskip = nullptr;
+  bool accumulate_log_a = false, accumulate_skip = false;
+};
+
 // Softmax cross-entropy of each row of logits [rows, vocab] against targets [rows]:
 //   loss[i] = (1 - smoothing) (lse - x_target) + smoothing (lse - mean(x)),   lse = log sum exp x
 // and dlogits[i,:] = scale * dloss[i]/dx. A target outside [0, vocab), such as -100, is ignored: loss 0, gradient 0.
@@ -368,6 +425,10 @@ struct KernelSet {
   void (*relative_bias)(const RelativeBias&) = nullptr;
   void (*relative_bias_backward)(const RelativeBiasBackward&) = nullptr;
   void (*rotary)(const Rotary&) = nullptr;
+  void (*causal_conv)(const CausalConv&) = nullptr;
+  void (*causal_conv_backward)(const CausalConvBackward&) = nullptr;
+  void (*selective_scan)(const SelectiveScan&) = nullptr;
+  void (*selective_scan_backward)(const SelectiveScanBackward&) = nullptr;
   void (*cross_entropy)(const CrossEntropy&) = nullptr;
   void (*softmax)(const Softmax&) = nullptr;
   void (*softmax_backward)(const SoftmaxBackward&) = nullptr;

@@ -21,6 +21,30 @@ void normal_block(RandomKey key, uint64_t block, float std, float* out, int64_t 
   }
 }
 
+// The roles whose values follow from their place, or are not normal. True when `role` is one.
+bool special_start(Tensor& value, Role role, RandomKey key) {
+  float* data = value.data<float>();
+  const int64_t last = value.rank() > 0 ? value.size(-1) : 1;
+  Random draw(key);
+  const auto each = [&](auto&& start) {
+    for (int64_t i = 0; i < value.numel(); ++i) data[i] = static_cast<float>(start(i));
+    return true;
+  };
+  switch (role) {
+    case Role::filter:
+      return each([&](int64_t) { return (2 * draw.uniform() - 1) / std::sqrt(static_cast<double>(last)); });
+    case Role::decay_log:
+      return each([&](int64_t i) { return std::log(static_cast<double>(i % last + 1)); });
+    case Role::time_step:
+      return each([&](int64_t) {
+        const double step = 0.001 * std::pow(100.0, draw.uniform());
+        return step + std::log(-std::expm1(-step));  // softplus turned round
+      });
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 void initialise_parameter(Tensor& value, Role role, float std, RandomKey key) {
@@ -28,6 +52,7 @@ void initialise_parameter(Tensor& value, Role role, float std, RandomKey key) {
     kernels_of(value).fill(value.raw(), value.dtype(), value.numel(), role == Role::scale ? 1.0F : 0.0F);
     return;
   }
+  if (special_start(value, role, key)) return;
   float* data = value.data<float>();
   const int64_t count = value.numel();
   parallel_for((count + 3) / 4, 1024, [&](int64_t begin, int64_t end) {

@@ -6,7 +6,7 @@
 
 namespace qkv {
 
-// Matrices and embeddings: normal(0, std). Scales: 1. Biases: 0.
+// Fills `value` as its role says (nn/module.h); `std` is that of matrices and embeddings.
 void initialise_parameter(Tensor& value, Role role, float std, RandomKey key);
 
 }  // namespace qkv

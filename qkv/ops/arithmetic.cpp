@@ -93,6 +93,21 @@ Tensor multiply(const Tensor& left, const Tensor& right) {
   return y;
 }
 
+Tensor mask_positions(const Tensor& x, const Tensor& mask) {
+  check(x.rank() == 3 && mask.shape() == Shape{x.size(0), x.size(1)}, "mask_positions", "mask {} does not fit x {}",
+        to_string(mask.shape()), to_string(x.shape()));
+  const Tensor factors = Tensor::empty(x.shape(), x.dtype(), x.device());
+  kernels_of(x).copy({.rank = 3,
+                      .size = {x.size(0), x.size(1), x.size(2)},
+                      .x = mask.raw(),
+                      .x_type = mask.dtype(),
+                      .x_stride = {mask.stride(0), mask.stride(1), 0},
+                      .y = factors.raw(),
+                      .y_type = x.dtype(),
+                      .y_stride = {factors.stride(0), factors.stride(1), 1}});
+  return multiply(x, factors);
+}
+
 Tensor scale(const Tensor& input, float factor) {
   check_compute_type(input, "scale");
   const Tensor x = contiguous(input);

@@ -9,6 +9,7 @@ namespace qkv {
 Tensor add(const Tensor& a, const Tensor& b);
 Tensor subtract(const Tensor& a, const Tensor& b);  // same shapes
 Tensor multiply(const Tensor& a, const Tensor& b);  // same shapes
+Tensor mask_positions(const Tensor& x, const Tensor& mask);  // x[B,T,D], zeros where mask u8 [B,T] is 0
 Tensor scale(const Tensor& x, float factor);
 Tensor sum(const Tensor& x);  // of all elements: an f32 scalar
 

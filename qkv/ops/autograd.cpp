@@ -123,6 +123,10 @@ GradSlot grad_slot(const Tensor& input) {
   return {grad, false};
 }
 
+GradSlot slot_or_spare(const Tensor& input) {
+  return wants_grad(input) ? grad_slot(input) : GradSlot{Tensor::empty(input.shape(), DType::f32, input.device())};
+}
+
 void accumulate_grad(const Tensor& input, Tensor grad) {
   if (!input || !input.grad_meta() || (!input.grad_meta()->requires_grad && !input.grad_meta()->node)) return;
   const DType wanted = is_parameter(input) ? DType::f32 : input.dtype();

@@ -80,6 +80,9 @@ struct GradSlot {
   bool accumulate = false;
 };
 GradSlot grad_slot(const Tensor& input);
+// The same for any tensor: where no gradient is wanted, memory of its own that nobody reads, for kernels that write all
+// their gradients at once.
+GradSlot slot_or_spare(const Tensor& input);
 
 // In a backward closure: adds `grad` to the gradient of `input`, taking it over when it is the first. Does nothing for
 // tensors that want none.

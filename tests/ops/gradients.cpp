@@ -81,7 +81,7 @@ TEST(Gradients, SharedParametersAddUp) {
 
 TEST(Gradients, Activations) {
   for (const Activation kind : {Activation::gelu, Activation::gelu_tanh, Activation::gelu_quick, Activation::silu,
-                                Activation::tanh, Activation::sigmoid}) {
+                                Activation::tanh, Activation::sigmoid, Activation::softplus, Activation::laplace}) {
     SCOPED_TRACE(name_of(kind));
     check_gradients([=](const auto& x) { return activate(x[0], kind); }, {random({5, 13}, 1, 2)});
     check_gradients([=](const auto& x) { return gated(x[0], kind); }, {random({5, 14}, 1, 2)});

@@ -70,6 +70,31 @@ struct Sigmoid {
     return hn::NegMulAdd(y, y, y);
   }
 };
+struct Softplus {
+  // max(x, 0) + ln(1 + u), u = e^-|x|, where ln(1 + u) = 2 artanh(u / (2 + u)).
+  static HWY_INLINE V value(V x) {
+    const V u = exp(hn::Neg(hn::Abs(x)));
+    const V s = hn::Div(u, hn::Add(u, splat(2)));
+    const V square = hn::Mul(s, s);
+    V p = splat(2.0F / 15);
+    for (const float divisor : {13.0F, 11.0F, 9.0F, 7.0F, 5.0F, 3.0F, 1.0F})
+      p = hn::MulAdd(p, square, splat(2 / divisor));
+    return hn::MulAdd(p, s, hn::Max(x, hn::Zero(F())));
+  }
+  static HWY_INLINE V slope(V x) { return sigmoid(x); }
+};
+struct Laplace {
+  static constexpr float mean = 0.707107F, deviation = 0.282095F;
+  static HWY_INLINE V scaled(V x) { return hn::Mul(hn::Sub(x, splat(mean)), splat(0.70710678F / deviation)); }
+  static HWY_INLINE V value(V x) {
+    const V z = scaled(x);
+    return hn::MulAdd(splat(0.5F), erf(z, exp(hn::Neg(hn::Mul(z, z)))), splat(0.5F));
+  }
+  static HWY_INLINE V slope(V x) {
+    const V z = scaled(x);
+    return hn::Mul(exp(hn::Neg(hn::Mul(z, z))), splat(0.39894228F / deviation));
+  }
+};
 struct Identity {
   static HWY_INLINE V value(V x) { return x; }
   static HWY_INLINE V slope(V) { return splat(1); }
@@ -96,6 +121,10 @@ void with_activation(Activation kind, const Body& body) {
       return body(Sigmoid());
     case Activation::relu_squared:
       return body(ReluSquared());
+    case Activation::softplus:
+      return body(Softplus());
+    case Activation::laplace:
+      return body(Laplace());
   }
 }
 

@@ -22,6 +22,10 @@ KernelSet make_cpu() {
   set.relative_bias = c::relative_bias;
   set.relative_bias_backward = c::relative_bias_backward;
   set.rotary = c::rotary;
+  set.causal_conv = c::causal_conv;
+  set.causal_conv_backward = c::causal_conv_backward;
+  set.selective_scan = c::selective_scan;
+  set.selective_scan_backward = c::selective_scan_backward;
   set.cross_entropy = c::cross_entropy;
   set.softmax = c::softmax;
   set.softmax_backward = c::softmax_backward;

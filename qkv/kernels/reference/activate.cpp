@@ -1,6 +1,7 @@
 #include "qkv/kernels/reference/element.h"
 #include "qkv/kernels/reference/reference.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -19,6 +20,8 @@ double swish_slope(double x, double k) {
 constexpr double tanh_scale = 0.7978845608028654;  // sqrt(2 / pi)
 constexpr double tanh_cubic = 0.044715;
 constexpr double quick = 1.702;
+constexpr double laplace_mean = 0.707107;       // sqrt(1/2) and
+constexpr double laplace_deviation = 0.282095;  // sqrt(1/4pi), rounded as published code has them
 
 }  // namespace
 
@@ -42,6 +45,10 @@ double activation_value(Activation kind, double x) {
       return sigmoid(x);
     case Activation::relu_squared:
       return x > 0 ? x * x : 0;
+    case Activation::softplus:
+      return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
+    case Activation::laplace:
+      return 0.5 * (1 + std::erf((x - laplace_mean) / (laplace_deviation * std::numbers::sqrt2)));
   }
   return x;
 }
@@ -68,6 +75,12 @@ double activation_slope(Activation kind, double x) {
       return sigmoid(x) * (1 - sigmoid(x));
     case Activation::relu_squared:
       return x > 0 ? 2 * x : 0;
+    case Activation::softplus:
+      return sigmoid(x);
+    case Activation::laplace: {
+      const double z = (x - laplace_mean) / laplace_deviation;
+      return std::exp(-z * z / 2) / (laplace_deviation * std::sqrt(2 * std::numbers::pi));
+    }
   }
   return 1;
 }
