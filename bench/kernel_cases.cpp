@@ -1,6 +1,6 @@
 #include "bench/kernel_cases.h"
 
-#include "qkv/core/random.h"
+#include "bench/case_values.h"
 
 #include <fmt/format.h>
 
@@ -11,42 +11,6 @@ namespace qkv {
 namespace {
 
 using namespace kernels;
-
-constexpr double f32_tolerance = 2e-5;
-constexpr double bf16_tolerance = 1e-2;
-double tolerance_of(DType type) { return type == DType::f32 ? f32_tolerance : bf16_tolerance; }
-constexpr DType both[] = {DType::f32, DType::bf16};
-
-// Random values of a fixed seed: uniform in [-spread, spread].
-Tensor random(const Shape& shape, DType type, uint64_t seed, float spread = 1) {
-  Random draw(RandomKey{seed, 77});
-  Tensor values = Tensor::empty(shape, type);
-  for (int64_t i = 0; i < values.numel(); ++i) {
-    const float value = spread * static_cast<float>(2 * draw.uniform() - 1);
-    if (type == DType::f32) values.data<float>()[i] = value;
-    if (type == DType::bf16) values.data<bf16>()[i] = bf16(value);
-  }
-  return values;
-}
-
-Tensor ids(int64_t count, int64_t limit, uint64_t seed) {
-  Random draw(RandomKey{seed, 78});
-  std::vector<int32_t> values;
-  for (int64_t i = 0; i < count; ++i) values.push_back(static_cast<int32_t>(draw.below(static_cast<uint64_t>(limit))));
-  return Tensor::from<int32_t>({count}, values);
-}
-
-Tensor copy_of(const Tensor& x) {
-  Tensor y = Tensor::empty(x.shape(), x.dtype());
-  std::copy_n(static_cast<const char*>(x.raw()), x.numel() * size_of(x.dtype()), static_cast<char*>(y.raw()));
-  return y;
-}
-
-double bytes_of(std::initializer_list<Tensor> tensors) {
-  double total = 0;
-  for (const Tensor& tensor : tensors) total += static_cast<double>(tensor.numel() * size_of(tensor.dtype()));
-  return total;
-}
 
 void gemm_case(std::vector<KernelCase>& cases, int64_t m, int64_t n, int64_t k, DType type, DType out, bool ta, bool tb,
                bool bias, bool accumulate, Activation activation, int64_t extra = 0, bool large = false) {
@@ -261,10 +225,9 @@ void add_elementwise(std::vector<KernelCase>& cases) {
                            return std::vector<Tensor>{y};
                          }});
       };
-      for (const Activation kind :
-           {Activation::none, Activation::relu, Activation::gelu, Activation::gelu_tanh, Activation::gelu_quick,
-            Activation::silu, Activation::tanh, Activation::sigmoid, Activation::relu_squared, Activation::softplus,
-            Activation::laplace}) {
+      for (const Activation kind : {Activation::none, Activation::relu, Activation::gelu, Activation::gelu_tanh,
+                                    Activation::gelu_quick, Activation::silu, Activation::tanh, Activation::sigmoid,
+                                    Activation::relu_squared, Activation::softplus, Activation::laplace}) {
         add(fmt::format("activate {}", name_of(kind)), traffic, [=](const KernelSet& set, const Tensor& y) {
           set.activate({.kind = kind, .count = count, .type = type, .x = x.raw(), .y = y.raw()});
         });
@@ -675,6 +638,7 @@ std::vector<KernelCase> kernel_cases() {
   add_relative_bias(cases);
   add_attention(cases);
   add_optimizers(cases);
+  add_recurrences(cases);
   return cases;
 }
 

@@ -19,6 +19,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 // How many tokens can be added before the positions run out.
 int64_t room(const Spec& spec, const std::vector<std::vector<int32_t>>& prompts, int64_t wanted) {
+  if (spec.max_positions() == 0) return wanted;
   size_t length = 0;
   for (const auto& prompt : prompts) length = std::max(length, prompt.size());
   const int64_t left = spec.max_positions() - static_cast<int64_t>(length);

@@ -151,7 +151,8 @@ struct Listener {
     for (int64_t i = 0; i < spec.layers(); ++i) {
       const std::string layer = std::to_string(i);
       golden_names["blocks." + layer + ".attn.hook_pattern"] = "attentions." + layer;
-      golden_names["blocks." + layer + ".hook_resid_pre"] = "hidden_states." + layer;
+      golden_names["blocks." + layer + (spec.embeddings_shown ? ".hook_resid_pre" : ".hook_resid_post")] =
+          "hidden_states." + layer;
       golden_names["blocks." + layer + ".mlp.hook_router_logits"] = "router_logits." + layer;
     }
     const std::string last_block = "blocks." + std::to_string(spec.layers() - 1) + ".hook_resid_post";

@@ -268,8 +268,9 @@ struct CausalConvBackward {
 // The selective scan of a state space (Gu & Dao 2023, arXiv 2312.00752, section 3.2), A = -exp(log_a):
 //   h[b,t,d,n] = exp(delta[b,t,d] A[d,n]) h[b,t-1,d,n] + delta[b,t,d] B[b,t,n] x[b,t,d]
 //   y[b,t,d]   = sum_n C[b,t,n] h[b,t,d,n] + skip[d] x[b,t,d]
-// x, delta, y: [batch, time, width], dense; B and C: [batch, time, states], their rows `ld` apart. h is f32, starts from
-// `before` [batch, states, width] (null: zeros), and its last value is written to `after`, which may be `before` or null.
+// x, delta, y: [batch, time, width], dense; B and C: [batch, time, states], their rows `ld` apart. h is f32, starts
+// from `before` [batch, states, width] (null: zeros), and its last value is written to `after`, which may be `before`
+// or null.
 struct SelectiveScan {
   int64_t batch = 0, time = 0, width = 0, states = 0;
   DType type = DType::f32;

@@ -19,6 +19,12 @@ std::string attention_words(const AttentionSpec& a) {
   return text;
 }
 
+std::string mixer_words(const BlockSpec& block) {
+  if (block.attends()) return attention_words(block.attention);
+  return fmt::format("state space: {} channels of {} states, convolution over {}", block.state_space->width,
+                     block.state_space->states, block.state_space->taps);
+}
+
 std::string feed_forward_words(const BlockSpec& block) {
   const FeedForwardSpec& f = block.feed_forward;
   return fmt::format(
@@ -43,10 +49,12 @@ std::string draw(const Spec& spec) {
   switch (block.residual) {
     case Residual::pre_norm:
     case Residual::from_norm:
-      line("+-> " + norm + " -> " + attention_words(block.attention));
+      line("+-> " + norm + " -> " + mixer_words(block));
       line("+ <-'");
-      line("+-> " + norm + " -> " + feed_forward_words(block));
-      line("+ <-'");
+      if (block.feeds()) {
+        line("+-> " + norm + " -> " + feed_forward_words(block));
+        line("+ <-'");
+      }
       break;
     case Residual::post_norm:
       line("+-> " + attention_words(block.attention));
@@ -74,7 +82,11 @@ std::string draw(const Spec& spec) {
 
 ModelDescription describe(const Spec& spec) {
   ModelDescription description;
-  description.parts = {{"embeddings", 0}, {"attention", 0}, {"feed-forward", 0}, {"norms", 0}, {"heads", 0}};
+  description.parts = {{"embeddings", 0},
+                       {spec.stack.block.attends() ? "attention" : "mixers", 0},
+                       {"feed-forward", 0},
+                       {"norms", 0},
+                       {"heads", 0}};
   const NoMemory no_memory;
   Model(spec).visit([&](const std::string& name, Tensor& value, Role) {
     const auto has = [&](const char* word) { return name.find(word) != std::string::npos; };
@@ -87,7 +99,8 @@ ModelDescription describe(const Spec& spec) {
     description.parameters += value.numel();
   });
   const AttentionSpec& a = spec.stack.block.attention;
-  description.cache_numbers_per_token = static_cast<double>(spec.layers() * 2 * a.kv_heads * a.head_dim);
+  if (spec.stack.block.attends())
+    description.cache_numbers_per_token = static_cast<double>(spec.layers() * 2 * a.kv_heads * a.head_dim);
   description.drawing = draw(spec);
   return description;
 }
@@ -106,7 +119,8 @@ std::string families_markdown() {
     const BlockSpec& block = spec.stack.block;
     const AttentionSpec& a = spec.stack.layer(spec.stack.distinct() - 1).attention;
     std::vector<std::string> parts;
-    parts.emplace_back(a.causal ? "decoder" : "encoder");
+    parts.emplace_back(block.causal() ? "decoder" : "encoder");
+    if (block.state_space) parts.emplace_back("selective state space");
     parts.emplace_back(block.residual == Residual::post_norm  ? "post-norm"
                        : block.residual == Residual::parallel ? "parallel branches"
                                                               : "pre-norm");
@@ -127,7 +141,9 @@ std::string families_markdown() {
     if (a.head_norm) parts.emplace_back("query and key norms");
     if (a.softcap > 0) parts.emplace_back("capped scores");
     if (block.experts) parts.emplace_back("experts");
-    parts.push_back(std::string(name_of(block.feed_forward.activation)) + (block.feed_forward.gated ? ", gated" : ""));
+    if (block.feeds())
+      parts.push_back(std::string(name_of(block.feed_forward.activation)) +
+                      (block.feed_forward.gated ? ", gated" : ""));
     text += fmt::format("| `{}` | {} | {} | {} |\n", family->type, family->name, family->paper, fmt::join(parts, "; "));
   }
   return text;

@@ -21,12 +21,13 @@ struct Spec {
   HeadsSpec heads;
   float init_std = 0.02F;
   bool older_names = false;          // the checkpoint has its family's older tensor names
+  bool embeddings_shown = true;      // Hugging Face counts the embeddings' output among the hidden states
   bool scale_residual_init = false;  // residual matrices start smaller by sqrt(2 layers) (Radford et al. 2019)
 
   int64_t width() const { return stack.width; }
   int64_t layers() const { return stack.layers; }
   int64_t max_positions() const { return stack.max_positions; }
-  bool causal() const { return stack.block.attention.causal; }
+  bool causal() const { return stack.block.causal(); }
 };
 
 // Throws Error (naming `where`) for sizes that contradict each other: width not divisible by heads, and so on.

@@ -19,12 +19,17 @@ AddNorm add_norm(const Norm& norm, const Stream& x, int64_t layer, std::string_v
 
 Tensor Stream::value() const { return branch ? add(stream, branch) : stream; }
 
-Block::Block(int64_t width, const BlockSpec& block_spec) : spec(block_spec), attention(width, spec.attention) {
+Block::Block(int64_t width, const BlockSpec& block_spec) : spec(block_spec) {
+  if (spec.state_space) {
+    state_space = StateSpace(width, *spec.state_space);
+  } else {
+    attention = SelfAttention(width, spec.attention);
+  }
   if (spec.first_norm) norm1 = Norm(width, spec.norm);
-  if (!spec.shared_norm) norm2 = Norm(width, spec.norm);
+  if (has_second_norm()) norm2 = Norm(width, spec.norm);
   if (spec.experts) {
     experts = Experts(width, spec.feed_forward, *spec.experts);
-  } else {
+  } else if (spec.feeds()) {
     feed_forward = FeedForward(width, spec.feed_forward);
   }
   if (spec.branch_norm) {
@@ -35,7 +40,7 @@ Block::Block(int64_t width, const BlockSpec& block_spec) : spec(block_spec), att
 }
 
 Tensor Block::attend(const Tensor& h, int64_t layer, const Context& context, const LayerInputs& shared) const {
-  Tensor out = attention(h, layer, context, shared);
+  Tensor out = spec.state_space ? state_space(h, layer, context) : attention(h, layer, context, shared);
   if (spec.branch_norm) out = attention_norm(out);
   return context.tap(layer, "hook_attn_out",
                      dropout(out, context.training ? spec.dropout : 0, context.dropout_key(layer, 1)));
@@ -67,22 +72,31 @@ Stream Block::operator()(Stream x, int64_t layer, const Context& context, const 
   } else {
     const bool from_norm = spec.residual == Residual::from_norm;
     const Stream attended{from_norm ? h1 : before.sum, attend(h1, layer, context, shared)};
+    if (!spec.feeds()) return finished(attended, layer, context);
     const AddNorm between = add_norm(norm2, attended, layer, "hook_resid_mid", context);
     const Tensor h2 = context.tap(layer, "ln2.hook_normalized", between.y);
     result = {from_norm ? h2 : between.sum, feed(h2, layer, context)};
   }
-  if (context.wants(layer, "hook_resid_post")) return {context.tap(layer, "hook_resid_post", result.value()), {}};
-  return result;
+  return finished(result, layer, context);
+}
+
+Stream Block::finished(Stream x, int64_t layer, const Context& context) {
+  if (context.wants(layer, "hook_resid_post")) return {context.tap(layer, "hook_resid_post", x.value()), {}};
+  return x;
 }
 
 void Block::visit(const std::string& prefix, const ParameterVisitor& visitor) {
   if (spec.first_norm) norm1.visit(prefix + ".norm1", visitor);
-  attention.visit(prefix + ".attention", visitor);
+  if (spec.state_space) {
+    state_space.visit(prefix + ".mixer", visitor);
+  } else {
+    attention.visit(prefix + ".attention", visitor);
+  }
   if (spec.branch_norm) attention_norm.visit(prefix + ".attention_norm", visitor);
-  if (!spec.shared_norm) norm2.visit(prefix + ".norm2", visitor);
+  if (has_second_norm()) norm2.visit(prefix + ".norm2", visitor);
   if (spec.experts) {
     experts.visit(prefix + ".feed_forward", visitor);
-  } else {
+  } else if (spec.feeds()) {
     feed_forward.visit(prefix + ".feed_forward", visitor);
   }
   if (spec.branch_norm) feed_forward_norm.visit(prefix + ".feed_forward_norm", visitor);

@@ -1,4 +1,4 @@
-// One layer of a transformer: attention and feed-forward around a residual stream.
+// One layer: what mixes positions (attention, or a part in its place) and a feed-forward around a residual stream.
 #pragma once
 
 #include "qkv/nn/attention.h"
@@ -6,6 +6,7 @@
 #include "qkv/nn/experts.h"
 #include "qkv/nn/feed_forward.h"
 #include "qkv/nn/norm.h"
+#include "qkv/nn/state_space.h"
 
 namespace qkv {
 
@@ -21,13 +22,18 @@ struct BlockSpec {
   Residual residual = Residual::pre_norm;
   NormSpec norm;
   AttentionSpec attention;
-  FeedForwardSpec feed_forward;
+  FeedForwardSpec feed_forward;         // width 0: none, and no norm before it
   float dropout = 0;                    // of each branch's output
   bool first_norm = true;               // pre_norm: false where the embeddings' norm serves (ModernBERT's first layer)
   bool shared_norm = false;             // parallel: one norm feeds both branches (GPT-J, Phi)
   std::optional<NormSpec> branch_norm;  // of each branch's output, before it is added (Gemma 2)
   std::optional<ExpertsSpec> experts;   // of the feed-forward
-  std::optional<ConvolutionSpec> convolution;  // post_norm: over the block's input, added to its result and normed
+  std::optional<ConvolutionSpec> convolution;      // post_norm: over the block's input, added to its result and normed
+  std::optional<StateSpaceSpec> state_space = {};  // in the place of attention (Mamba)
+
+  bool attends() const { return !state_space; }
+  bool causal() const { return attends() ? attention.causal : true; }
+  bool feeds() const { return feed_forward.width > 0; }
 };
 
 // The residual stream between blocks: its value is stream + branch, but the addition waits for the next norm, which
@@ -42,7 +48,8 @@ struct Stream {
 struct Block {
   BlockSpec spec;
   Norm norm1;
-  SelfAttention attention;
+  SelfAttention attention;  // or
+  StateSpace state_space;
   Norm norm2;
   FeedForward feed_forward;  // or
   Experts experts;
@@ -57,6 +64,8 @@ struct Block {
  private:
   Tensor attend(const Tensor& h, int64_t layer, const Context& context, const LayerInputs& shared) const;
   Tensor feed(const Tensor& h, int64_t layer, const Context& context) const;
+  static Stream finished(Stream x, int64_t layer, const Context& context);
+  bool has_second_norm() const { return spec.feeds() && !spec.shared_norm; }
 };
 
 }  // namespace qkv

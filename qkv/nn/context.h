@@ -36,6 +36,11 @@ struct Context {
   }
   bool wants(int64_t layer, std::string_view point) const { return taps != nullptr && wants(block_name(layer, point)); }
 
+  // The padding mask of the last `count` positions, those that are new where there is a cache; undefined: none.
+  Tensor new_positions_mask(int64_t count) const {
+    return key_mask ? key_mask.narrow(1, key_mask.size(1) - count, count) : Tensor();
+  }
+
   // The dropout key of place `site` (0..7) in a layer; layer -1 is the embeddings.
   RandomKey dropout_key(int64_t layer, int site) const {
     return key.child(static_cast<uint64_t>((layer + 1) * 8 + site));

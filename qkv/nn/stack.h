@@ -13,7 +13,7 @@ namespace qkv {
 struct StackSpec {
   int64_t width = 0;
   int64_t layers = 0;
-  int64_t max_positions = 0;
+  int64_t max_positions = 0;      // 0: any number
   BlockSpec block;                // of every layer, unless
   std::vector<BlockSpec> varied;  // layers differ: then one each. Widths, heads and head_dim stay the same.
   std::vector<int64_t> order;     // which block each layer is, where layers share theirs (ALBERT); empty: its own

@@ -1,5 +1,5 @@
-// A selective state space layer, Mamba's mixer (Gu & Dao 2023, arXiv 2312.00752): what attention does, in time linear in
-// the length and with a state of constant size.
+// A selective state space layer, Mamba's mixer (Gu & Dao 2023, arXiv 2312.00752): what attention does, in time linear
+// in the length and with a state of constant size.
 #pragma once
 
 #include "qkv/nn/context.h"

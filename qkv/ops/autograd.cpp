@@ -124,7 +124,9 @@ GradSlot grad_slot(const Tensor& input) {
 }
 
 GradSlot slot_or_spare(const Tensor& input) {
-  return wants_grad(input) ? grad_slot(input) : GradSlot{Tensor::empty(input.shape(), DType::f32, input.device())};
+  const auto& meta = input.grad_meta();
+  const bool wanted = meta && (meta->requires_grad || meta->node);
+  return wanted ? grad_slot(input) : GradSlot{Tensor::empty(input.shape(), DType::f32, input.device())};
 }
 
 void accumulate_grad(const Tensor& input, Tensor grad) {

@@ -15,8 +15,7 @@ Tensor causal_conv(const Tensor& input, const Tensor& weight, const Tensor& bias
   const int64_t taps = weight.size(2);
   check(!bias || (bias.dtype() == DType::f32 && bias.shape() == Shape{input.size(2)}), "causal_conv",
         "the bias must be f32 [{}]", input.size(2));
-  check(!before ||
-            (before.shape() == Shape{input.size(0), taps - 1, input.size(2)} && before.dtype() == input.dtype()),
+  check(!before || (before.shape() == Shape{input.size(0), taps - 1, input.size(2)} && before.dtype() == input.dtype()),
         "causal_conv", "expected {} rows before, got {}", taps - 1, before ? to_string(before.shape()) : "none");
   const Tensor x = input.stride(2) == 1 ? input : contiguous(input);
   const Tensor earlier = before ? contiguous(before) : Tensor();

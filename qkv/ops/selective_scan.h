@@ -6,7 +6,8 @@
 namespace qkv {
 
 // Gu & Dao 2023, arXiv 2312.00752: with A = -exp(log_a) and, for each channel d, N states h that start at zero,
-//   h[t,d,n] = exp(delta[t,d] A[d,n]) h[t-1,d,n] + delta[t,d] b[t,n] x[t,d],   y[t,d] = c[t,:] . h[t,d,:] + skip[d] x[t,d]
+//   h[t,d,n] = exp(delta[t,d] A[d,n]) h[t-1,d,n] + delta[t,d] b[t,n] x[t,d],   y[t,d] = c[t,:] . h[t,d,:] + skip[d]
+//   x[t,d]
 // x and delta [B,T,D] (delta > 0), b and c [B,T,N], all of one dtype; log_a f32 [D,N], skip f32 [D]. -> y [B,T,D].
 // Where `state`, f32 [B,N,D], is given, h starts from it and it receives the last h; then nothing is recorded for
 // gradients.

@@ -20,7 +20,8 @@ TrainingCost training_cost(Model& model, int64_t rows, int64_t length, DType com
   const double layers = static_cast<double>(spec.layers());
   const double width = static_cast<double>(spec.width());
   const double T = static_cast<double>(length);
-  cost.flops_per_token = 6 * used + (spec.causal() ? 6 : 12) * layers * T * width;
+  const double scores = spec.stack.block.attends() ? (spec.causal() ? 6 : 12) * layers * T * width : 0;
+  cost.flops_per_token = 6 * used + scores;
   const double half = compute == DType::bf16 ? 2 : 0;
   cost.state_bytes = static_cast<double>(cost.parameters) * (4.0 + 4.0 + 4.0 * moments + half);
   // Kept by a block: two normed inputs, the fused projection, attention's result, two sums, and the feed-forward's two.
@@ -31,8 +32,7 @@ TrainingCost training_cost(Model& model, int64_t rows, int64_t length, DType com
   const double logits =
       std::min(128.0 * (1 << 20), tokens * static_cast<double>(spec.vocab) * static_cast<double>(size_of(compute)));
   cost.activation_bytes =
-      tokens * static_cast<double>(size_of(compute)) * (per_layer * (checkpoint ? layers : layers) + 8 * width + ff) +
-      logits;
+      tokens * static_cast<double>(size_of(compute)) * (per_layer * layers + 8 * width + ff) + logits;
   return cost;
 }
 

@@ -133,6 +133,7 @@ TEST_P(GeneratorTest, OneRowEndsAndTheOthersGoOn) {
 }
 
 TEST_P(GeneratorTest, StopsWhenThePositionsRunOut) {
+  if (model_->spec().max_positions() == 0) GTEST_SKIP() << "any length will do";
   EXPECT_EQ(one(Ids(30, 1), {.max_new_tokens = 100})[0].ids.size(), 2U);
   EXPECT_THROW(one(Ids(32, 1), {}), Error);
   EXPECT_THROW(one({}, {}), Error);

@@ -4,12 +4,14 @@
 #include "qkv/ops/arithmetic.h"
 #include "qkv/ops/attention.h"
 #include "qkv/ops/autograd.h"
+#include "qkv/ops/causal_conv.h"
 #include "qkv/ops/cross_entropy.h"
 #include "qkv/ops/embedding.h"
 #include "qkv/ops/linear.h"
 #include "qkv/ops/losses.h"
 #include "qkv/ops/norm.h"
 #include "qkv/ops/relative_bias.h"
+#include "qkv/ops/selective_scan.h"
 #include "qkv/ops/shape.h"
 
 #include <gtest/gtest.h>
@@ -114,6 +116,30 @@ TEST(Gradients, Norms) {
       {random({4, 11}, 1), random({4, 11}, 5), random({11}, 2), random({11}, 3)});
   check_gradients([](const auto& x) { return add_rms_norm(x[0], x[1], x[2], 1e-2F).y; },
                   {random({4, 11}, 1), random({4, 11}, 5), random({11}, 2)});
+}
+
+TEST(Gradients, CausalConv) {
+  check_gradients([](const auto& x) { return causal_conv(x[0], x[1], x[2]); },
+                  {random({2, 5, 19}, 1), random({19, 1, 3}, 2), random({19}, 3)});
+  check_gradients(
+      [](const auto& x) {
+        return causal_conv(split(x[0], 2, {3, 2})[1], x[1], {});
+      },
+      {random({2, 6, 5}, 1), random({2, 1, 4}, 2)});
+}
+
+TEST(Gradients, SelectiveScan) {
+  check_gradients(
+      [](const auto& x) {
+        const std::vector<Tensor> parts = split(x[2], 2, {1, 3, 3});
+        return selective_scan(x[0], activate(x[1], Activation::softplus), parts[1], parts[2], x[3], x[4]);
+      },
+      {random({2, 6, 19}, 1), random({2, 6, 19}, 2), random({2, 6, 7}, 3), random({19, 3}, 4, 0.5F), random({19}, 5)});
+}
+
+TEST(Gradients, MaskedPositions) {
+  const Tensor mask = Tensor::from<uint8_t>({2, 3}, {1, 0, 1, 1, 1, 0});
+  check_gradients([=](const auto& x) { return mask_positions(x[0], mask); }, {random({2, 3, 4}, 1)});
 }
 
 TEST(Gradients, Arithmetic) {

@@ -91,8 +91,13 @@ def deberta_v2(rng):
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 
 
-FAMILIES = {"gpt2": (gpt2, AutoModelForCausalLM), "llama": (llama, AutoModelForCausalLM), "bert": (bert, AutoModelForMaskedLM),
-            "deberta-v2": (deberta_v2, AutoModelForMaskedLM)}
+FAMILIES = {
+    "gpt2": (gpt2, AutoModelForCausalLM),
+    "llama": (llama, AutoModelForCausalLM),
+    "bert": (bert, AutoModelForMaskedLM),
+    "deberta-v2": (deberta_v2, AutoModelForMaskedLM),
+    "mamba": (mamba, AutoModelForCausalLM),
+}
 
 
 def randomise(model):
@@ -151,7 +156,7 @@ def write_golden(directory, auto, rng):
     result.loss.backward()
     tensors = dict(inputs) | {"loss": result.loss, "logits": result.logits}
     tensors |= {f"hidden_states.{i}": state for i, state in enumerate(result.hidden_states)}
-    tensors |= {f"attentions.{i}": pattern for i, pattern in enumerate(result.attentions)}
+    tensors |= {f"attentions.{i}": pattern for i, pattern in enumerate(getattr(result, "attentions", None) or ())}
     outputs = sorted(set(tensors) - set(inputs))
     tensors |= {f"grad.{name}": torch.zeros_like(p) if p.grad is None else p.grad for name, p in model.named_parameters()}
     settings = {}

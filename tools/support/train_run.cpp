@@ -223,7 +223,8 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   if (tokenizer.vocab_size() > model.spec().vocab)
     throw Error("tokenizer", fmt::format("has {} tokens, the model {}", tokenizer.vocab_size(), model.spec().vocab),
                 "use the tokenizer that belongs to the model");
-  const int64_t length = std::min(run.sizes.context, model.spec().max_positions());
+  const int64_t positions = model.spec().max_positions();
+  const int64_t length = positions == 0 ? run.sizes.context : std::min(run.sizes.context, positions);
   model.require_grad();
 
   run.options.compute = dtype_named(run.dtype == "auto" ? faster_dtype() : run.dtype);
