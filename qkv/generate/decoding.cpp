@@ -17,13 +17,20 @@ int64_t longest(const std::vector<std::vector<int32_t>>& prompts) {
   return static_cast<int64_t>(length);
 }
 
+// Positions that the cache holds before the prompt's.
+int64_t positions_before(const Spec& spec) {
+  return spec.stack.past && spec.stack.past->zeros ? spec.stack.past->length : 0;
+}
+
 }  // namespace
 
 Decoding::Decoding(Model& model, DType compute, const std::vector<std::vector<int32_t>>& prompts, int64_t new_tokens)
     : model_(model),
-      cache_(model.spec().layers(), static_cast<int64_t>(prompts.size()), longest(prompts) + new_tokens) {
+      cache_(model.spec().layers(), static_cast<int64_t>(prompts.size()),
+             longest(prompts) + new_tokens + positions_before(model.spec())) {
   context_.compute = compute;
   context_.cache = &cache_;
+  context_.rereads = model.spec().stack.past && model.spec().stack.past->rereads;
   const int64_t length = longest(prompts);
   std::vector<int32_t> ids;
   std::vector<int32_t> positions;
@@ -38,6 +45,7 @@ Decoding::Decoding(Model& model, DType compute, const std::vector<std::vector<in
     positions.insert(positions.end(), padding, 0);
     for (size_t i = 0; i < prompt.size(); ++i) positions.push_back(static_cast<int32_t>(i));
     lengths_.push_back(static_cast<int32_t>(prompt.size()));
+    if (context_.rereads) last_.push_back(prompt.back());
   }
   const Shape shape{static_cast<int64_t>(prompts.size()), length};
   run(Tensor::from(shape, ids), Tensor::from(shape, positions));
@@ -59,13 +67,21 @@ std::vector<float> Decoding::logits(size_t row) const {
 }
 
 void Decoding::advance(const std::vector<int32_t>& tokens) {
-  const Shape shape{static_cast<int64_t>(tokens.size()), 1};
-  const Tensor positions = Tensor::from(shape, lengths_);
+  std::vector<int32_t> ids;
+  std::vector<int32_t> positions;
   for (size_t i = 0; i < tokens.size(); ++i) {
+    if (context_.rereads) {
+      ids.push_back(last_[i]);
+      positions.push_back(lengths_[i] - 1);
+      last_[i] = tokens[i];
+    }
+    ids.push_back(tokens[i]);
+    positions.push_back(lengths_[i]);
     masks_[i].push_back(1);
     ++lengths_[i];
   }
-  run(Tensor::from(shape, tokens), positions);
+  const Shape shape{std::ssize(tokens), context_.rereads ? 2 : 1};
+  run(Tensor::from(shape, ids), Tensor::from(shape, positions));
 }
 
 void Decoding::select_rows(const std::vector<int32_t>& sources) {
@@ -75,16 +91,19 @@ void Decoding::select_rows(const std::vector<int32_t>& sources) {
   cache_.select_rows(sources);
   std::vector<std::vector<uint8_t>> masks;
   std::vector<int32_t> lengths;
+  std::vector<int32_t> last;
   std::vector<float> values;
   for (const int32_t source : sources) {
     masks.push_back(masks_[static_cast<size_t>(source)]);
     lengths.push_back(lengths_[static_cast<size_t>(source)]);
+    if (!last_.empty()) last.push_back(last_[static_cast<size_t>(source)]);
     const std::vector<float> row = logits(static_cast<size_t>(source));
     values.insert(values.end(), row.begin(), row.end());
   }
   logits_ = Tensor::from({static_cast<int64_t>(sources.size()), logits_.size(1)}, values);
   masks_ = std::move(masks);
   lengths_ = std::move(lengths);
+  last_ = std::move(last);
 }
 
 }  // namespace qkv

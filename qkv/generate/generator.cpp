@@ -22,6 +22,7 @@ int64_t room(const Spec& spec, const std::vector<std::vector<int32_t>>& prompts,
   if (spec.max_positions() == 0) return wanted;
   size_t length = 0;
   for (const auto& prompt : prompts) length = std::max(length, prompt.size());
+  if (spec.stack.past) return wanted;  // distances have no end
   const int64_t left = spec.max_positions() - static_cast<int64_t>(length);
   if (left < 1)
     throw Error("prompt", fmt::format("has {} tokens, and the model has {} positions", length, spec.max_positions()),
@@ -36,6 +37,11 @@ std::vector<std::vector<int32_t>> seen_prompts(std::vector<std::vector<int32_t>>
   for (const auto& prompt : prompts) length = std::max(length, prompt.size());
   for (auto& prompt : prompts) prompt.insert(prompt.begin(), length - prompt.size(), padding);
   return prompts;
+}
+
+bool equally_long(const std::vector<std::vector<int32_t>>& prompts) {
+  return std::all_of(prompts.begin(), prompts.end(),
+                     [&](const auto& prompt) { return prompt.size() == prompts[0].size(); });
 }
 
 // One sequence of greedy or sampled decoding.
@@ -67,7 +73,7 @@ int32_t choose(Row& row, std::vector<float> logits, const GenerationOptions& opt
 }  // namespace
 
 Generator::Generator(Model& model, DType compute) : model_(model), compute_(compute) {
-  if (!model.spec().causal() || !model.spec().heads.language_model)
+  if (!model.spec().generates())
     throw Error("generate", fmt::format("this model is a {}, not a causal language model", name_of(model.spec().task)),
                 "name a model such as GPT-2 or Llama with its language-model head");
 }
@@ -75,6 +81,8 @@ Generator::Generator(Model& model, DType compute) : model_(model), compute_(comp
 std::vector<std::vector<Continuation>> Generator::generate(const std::vector<std::vector<int32_t>>& prompts,
                                                            const GenerationOptions& options, const OnToken& on_token) {
   check_options(options);
+  if (model_.spec().stack.past && model_.spec().stack.past->zeros && !equally_long(prompts))
+    return one_by_one(prompts, options, on_token);
   const int64_t limit = room(model_.spec(), prompts, options.max_new_tokens);
   times_ = {};
   for (const auto& prompt : prompts) times_.prompt_tokens += static_cast<int64_t>(prompt.size());
@@ -119,6 +127,25 @@ std::vector<std::vector<Continuation>> Generator::generate(const std::vector<std
   std::vector<std::vector<Continuation>> results(prompts.size());
   for (size_t i = 0; i < rows.size(); ++i)
     results[static_cast<size_t>(sources[i])].push_back(std::move(rows[i].result));
+  return results;
+}
+
+// Padding would stand between a prompt and the zeros before it.
+std::vector<std::vector<Continuation>> Generator::one_by_one(const std::vector<std::vector<int32_t>>& prompts,
+                                                             const GenerationOptions& options,
+                                                             const OnToken& on_token) {
+  std::vector<std::vector<Continuation>> results;
+  GenerationTimes total;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const size_t first = i * static_cast<size_t>(options.num_return_sequences);
+    const OnToken moved = [&, first](size_t row, int32_t token) { return on_token(first + row, token); };
+    results.push_back(generate({prompts[i]}, options, on_token ? moved : OnToken())[0]);
+    total.prompt_tokens += times_.prompt_tokens;
+    total.prompt_seconds += times_.prompt_seconds;
+    total.new_tokens += times_.new_tokens;
+    total.decode_seconds += times_.decode_seconds;
+  }
+  times_ = total;
   return results;
 }
 

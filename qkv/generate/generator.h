@@ -42,6 +42,8 @@ class Generator {
 
  private:
   friend class Decoding;
+  std::vector<std::vector<Continuation>> one_by_one(const std::vector<std::vector<int32_t>>& prompts,
+                                                    const GenerationOptions& options, const OnToken& on_token);
   Model& model_;
   DType compute_;
   GenerationTimes times_;

@@ -109,6 +109,20 @@ Tensor ids_of(const Safetensors& golden, const std::string& name) {
   return golden.contains(name) ? cast(golden.get(name), DType::i32) : Tensor();
 }
 
+// Which position each row of a target mapping [B, M, T] picks.
+Tensor targets_of(const Tensor& mapping) {
+  const std::vector<float> values = mapping.to_vector<float>();
+  const size_t T = static_cast<size_t>(mapping.size(2));
+  std::vector<int32_t> targets;
+  for (auto row = values.begin(); row != values.end(); row += static_cast<ptrdiff_t>(T)) {
+    const auto end = row + static_cast<ptrdiff_t>(T);
+    if (std::count(row, end, 1.0F) != 1 || std::count(row, end, 0.0F) != static_cast<ptrdiff_t>(T) - 1)
+      throw Error("target_mapping", "has a row that does not pick one position");
+    targets.push_back(static_cast<int32_t>(std::find(row, end, 1.0F) - row));
+  }
+  return Tensor::from({mapping.size(0), mapping.size(1)}, targets);
+}
+
 // Causal golden labels stand at their own positions; ours are the next token's.
 Tensor shifted(const Tensor& labels) {
   std::vector<int32_t> values = labels.to_vector<int32_t>();
@@ -128,6 +142,10 @@ Inputs inputs_of(const Safetensors& golden, const std::string& prefix, const Spe
     inputs.attention_mask = cast(golden.get(prefix + "attention_mask"), DType::u8);
   inputs.token_type_ids = ids_of(golden, prefix + "token_type_ids");
   inputs.position_ids = ids_of(golden, prefix + "position_ids");
+  if (golden.contains(prefix + "perm_mask"))
+    inputs.hidden_pairs =
+        Tensor::from(golden.shape(prefix + "perm_mask"), golden.get(prefix + "perm_mask").to_vector<uint8_t>());
+  if (golden.contains(prefix + "target_mapping")) inputs.targets = targets_of(golden.get(prefix + "target_mapping"));
   inputs.next_sentence = ids_of(golden, prefix + "next_sentence_label");
   if (!inputs.next_sentence) inputs.next_sentence = ids_of(golden, prefix + "sentence_order_label");
   inputs.start_positions = ids_of(golden, prefix + "start_positions");
@@ -138,6 +156,71 @@ Inputs inputs_of(const Safetensors& golden, const std::string& prefix, const Spe
     if (spec.task == Task::causal_lm) inputs.labels = shifted(inputs.labels);
   }
   return inputs;
+}
+
+// -log p of each label but the first, as many as [B, T - 1]; the reference lists them by the range that the label is
+// in.
+Tensor losses_of(const Tensor& log_probabilities, const Tensor& shifted_labels, const AdaptiveSpec& adaptive) {
+  const int64_t T = log_probabilities.size(1);
+  const int64_t V = log_probabilities.size(2);
+  std::vector<float> losses;
+  for (int64_t range = 0; range < adaptive.ranges(); ++range)
+    for (int64_t i = 0; i < shifted_labels.numel(); ++i)
+      if (const int32_t label = shifted_labels.data<int32_t>()[i];
+          i % T < T - 1 && label >= adaptive.begin(range) && label < adaptive.end(range, V))
+        losses.push_back(-log_probabilities.data<float>()[i * V + label]);
+  losses.resize(static_cast<size_t>(log_probabilities.size(0) * (T - 1)), 0);
+  return Tensor::from({log_probabilities.size(0), T - 1}, losses);
+}
+
+// The memory that a run is given: "past_mems.0" and so on, [M, B, D].
+Past past_of(const Safetensors& golden, const std::string& prefix, const Spec& spec) {
+  Past past;
+  for (int64_t i = 0; i < spec.layers(); ++i)
+    if (const std::string name = fmt::format("{}past_mems.{}", prefix, i); golden.contains(name))
+      past.states.push_back(clone(golden.get(name).transpose(0, 1)));
+  return past;
+}
+
+// Of the last M positions, [M, B]: what the mask shows.
+std::vector<uint8_t> shown_last(const Tensor& mask, int64_t M) {
+  if (!mask || M > mask.size(1)) return {};
+  return clone(mask.narrow(1, mask.size(1) - M, M).transpose(0, 1)).to_vector<uint8_t>();
+}
+
+// Where queries stand: rows of `pattern` [B, H, M, S] at their positions among T, [B, H, T, S].
+Tensor at_targets(const Tensor& pattern, const Tensor& targets, int64_t T) {
+  const Tensor all = Tensor::zeros({pattern.size(0), pattern.size(1), T, pattern.size(3)});
+  const int64_t M = targets.size(1);
+  const int64_t S = pattern.size(3);
+  for (int64_t b = 0; b < pattern.size(0); ++b)
+    for (int64_t h = 0; h < pattern.size(1); ++h)
+      for (int64_t m = 0; m < M; ++m)
+        std::copy_n(pattern.data<float>() + ((b * pattern.size(1) + h) * M + m) * S, S,
+                    all.data<float>() + ((b * pattern.size(1) + h) * T + targets.data<int32_t>()[b * M + m]) * S);
+  return all;
+}
+
+// Compares what a tap saw of tokens and queries, which the golden file has apart: hidden states alternately, attention
+// as ".0" and ".1".
+void compare_streams(const std::string& prefix, const std::string& name, const Tensor& value, const Inputs& inputs,
+                     const std::vector<uint8_t>& visible, Comparison& comparison) {
+  const int64_t T = inputs.input_ids.size(1);
+  const int64_t M = inputs.targets.size(1);
+  if (name.starts_with("attentions.")) {
+    std::vector<uint8_t> at(static_cast<size_t>(inputs.input_ids.numel()), 0);
+    for (int64_t i = 0; i < inputs.targets.numel(); ++i)
+      at[static_cast<size_t>(i / M * T + inputs.targets.data<int32_t>()[i])] = 1;
+    comparison.add(prefix + name + ".0", clone(value.narrow(2, 0, T)), visible, 2);
+    comparison.add(prefix + name + ".1", at_targets(clone(value.narrow(2, T, M)), inputs.targets, T), at, 2);
+    return;
+  }
+  const size_t dot = name.rfind('.');
+  const int layer = std::stoi(name.substr(dot + 1));
+  comparison.add(fmt::format("{}{}.{}", prefix, name.substr(0, dot), 2 * layer), clone(value.narrow(1, 0, T)), visible,
+                 1);
+  comparison.add(fmt::format("{}{}.{}", prefix, name.substr(0, dot), 2 * layer + 1), clone(value.narrow(1, T, M)), {},
+                 1);
 }
 
 // Listens at the points that the golden file has results for.
@@ -174,7 +257,9 @@ void compare_run(Model& model, const Safetensors& golden, const std::string& pre
   const Inputs inputs = inputs_of(golden, prefix, model.spec());
   Listener listener(model.spec());
   std::vector<Routing> routing;
-  Context context{.compute = compute, .taps = &listener.taps, .routing = &routing};
+  Past past = past_of(golden, prefix, model.spec());
+  const Past before = past;
+  Context context{.compute = compute, .past = &past, .taps = &listener.taps, .routing = &routing};
   std::vector<std::pair<std::string, Tensor>> outputs;
   {
     const NoGrad no_grad;
@@ -186,18 +271,32 @@ void compare_run(Model& model, const Safetensors& golden, const std::string& pre
   const bool per_position =
       model.spec().task != Task::sequence_classification && model.spec().task != Task::multiple_choice;
   for (const auto& [name, value] : outputs) {
-    const bool masked = per_position && name != model.spec().heads.sentence_logits && name != "pooler_output";
+    const bool masked =
+        per_position && !inputs.targets && name != model.spec().heads.sentence_logits && name != "pooler_output";
     comparison.add(prefix + name, value, masked ? visible : std::vector<uint8_t>(), 1);
   }
-  for (const auto& [name, value] : listener.seen)
+  if (golden.contains(prefix + "losses") && model.spec().embeddings.adaptive)
+    comparison.add(prefix + "losses",
+                   losses_of(contiguous(outputs[0].second), inputs.labels, *model.spec().embeddings.adaptive), {}, 0);
+  for (size_t i = 0; i < past.states.size(); ++i)
+    comparison.add(
+        fmt::format("{}mems.{}", prefix, i), clone(past.states[i].transpose(0, 1)),
+        before.states.empty() ? shown_last(inputs.attention_mask, past.states[i].size(1)) : std::vector<uint8_t>(), 0);
+  for (const auto& [name, value] : listener.seen) {
+    if (inputs.targets) {
+      compare_streams(prefix, name, value, inputs, visible, comparison);
+      continue;
+    }
     comparison.add(prefix + name, value, visible,
                    name.starts_with("attentions.")      ? 2
                    : name.starts_with("router_logits.") ? 0
                                                         : 1);
+  }
   if (!golden.contains(prefix + "loss")) return;
 
   context.taps = nullptr;
   context.routing = nullptr;
+  past = before;
   context.training = true;  // no golden case has dropout; losses of routers count
   const Tensor loss = model.loss(inputs, context);
   comparison.add(prefix + "loss", loss, {}, 0);

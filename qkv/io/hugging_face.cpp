@@ -46,6 +46,20 @@ Shape stored_shape(const Tensor& value, WeightRule::Layout layout) {
   return layout == WeightRule::Layout::transposed ? Shape{value.size(1), value.size(0)} : value.shape();
 }
 
+// A projection stored with its heads apart, as a matrix of ours.
+Tensor joined_heads(const Tensor& x, WeightRule::Layout layout) {
+  if (x.rank() != 3) return x;
+  if (layout == WeightRule::Layout::heads_split) return reshape(x, {x.size(0), x.size(1) * x.size(2)});
+  return reshape(x, {x.size(0), x.size(1) * x.size(2)}).transpose(0, 1);
+}
+Tensor split_heads(const Tensor& x, WeightRule::Layout layout, int64_t head_dim) {
+  const Tensor rows = layout == WeightRule::Layout::heads_split ? x : contiguous(x.transpose(0, 1));
+  return reshape(rows, {rows.size(0), rows.size(1) / head_dim, head_dim});
+}
+bool heads_apart(WeightRule::Layout layout) {
+  return layout == WeightRule::Layout::heads_last || layout == WeightRule::Layout::heads_split;
+}
+
 // What went wrong in a checkpoint, told all at once.
 struct Problems {
   std::vector<std::string> missing, shapes, left;
@@ -99,6 +113,7 @@ Tensor read_parameter(const Checkpoint& checkpoint, const std::vector<std::strin
   for (const std::string& name : stored) {
     Tensor piece = checkpoint.get(name);
     if (layout == Layout::transposed) piece = piece.transpose(0, 1);
+    if (heads_apart(layout)) piece = joined_heads(piece, layout);
     pieces.push_back(piece.dtype() == dtype && piece.contiguous() ? piece : cast(piece, dtype));
   }
   if (layout == Layout::grouped_heads) return regrouped(pieces[0], attention, false);
@@ -181,6 +196,8 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
     for (const std::string& piece : pieces) {
       Shape shape = checkpoint.get(piece).shape();
       if (rule.layout == WeightRule::Layout::transposed && shape.rank() == 2) shape = {shape[1], shape[0]};
+      if (rule.layout == WeightRule::Layout::heads_last && shape.rank() == 3) shape = {shape[1] * shape[2], shape[0]};
+      if (rule.layout == WeightRule::Layout::heads_split && shape.rank() == 3) shape = {shape[0], shape[1] * shape[2]};
       fits = fits && shape.rank() == value.rank() && shape.rank() > 0;
       for (int i = 1; fits && i < shape.rank(); ++i) fits = shape[i] == value.size(i);
       rows += shape.rank() > 0 ? shape[0] : 0;
@@ -230,11 +247,13 @@ std::vector<NamedTensor> stored_tensors(Model& model, const std::function<Tensor
     if (rule.theirs.size() == 3)
       lengths = {attention.heads * attention.head_dim, attention.kv_heads * attention.head_dim,
                  attention.kv_heads * attention.head_dim};
+    if (!rule.rows.empty()) lengths = rule.rows;
     int64_t begin = 0;
     for (size_t i = 0; i < rule.theirs.size(); ++i) {
       Tensor piece = value.narrow(0, begin, lengths[i]);
       begin += lengths[i];
       if (rule.layout == Layout::transposed) piece = piece.transpose(0, 1);
+      if (heads_apart(rule.layout)) piece = split_heads(piece, rule.layout, attention.head_dim);
       tensors.push_back({rule.theirs[i], piece});
     }
   });

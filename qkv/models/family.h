@@ -16,11 +16,14 @@ struct WeightRule {
     same,
     transposed,     // stored [in, out] (GPT-2's Conv1D)
     grouped_heads,  // queries, keys and values by key head: its group's queries, its key, its value (GPT-NeoX)
+    heads_last,     // ours is [heads x head_dim, in], stored [in, heads, head_dim] (XLNet)
+    heads_split,    // ours is [out, heads x head_dim], stored [out, heads, head_dim]
     minus_one,      // stored is ours - 1 (Gemma's norms)
   };
   std::string ours;                 // "stack.blocks.*.attention.qkv.weight"
   std::vector<std::string> theirs;  // several: ours is their concatenation along the first dimension
   Layout layout = Layout::same;
+  std::vector<int64_t> rows;  // of each of theirs, where they are neither queries, keys and values nor equal
 };
 
 // The sizes that somebody who trains from scratch chooses; zero means the family's default.

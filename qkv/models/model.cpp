@@ -53,13 +53,14 @@ Model::Model(const Spec& spec)
     : spec_(spec),
       embeddings_(spec.vocab, spec.width(), spec.embeddings),
       stack_(spec.stack),
-      heads_(spec.vocab, spec.width(), spec.heads, embeddings_.token) {}
+      heads_(spec.vocab, spec.width(), spec.heads, embeddings_) {}
 
 void Model::visit(const ParameterVisitor& visitor) {
   embeddings_.visit("embeddings.", visitor);
   stack_.visit("stack.", visitor);
   heads_.visit("heads.", visitor);
   // A visitor may have replaced the embedding's tensor; a tied head follows it.
+  if (heads_.spec.adaptive) heads_.adaptive.shared = embeddings_.adaptive;
   if (heads_.spec.language_model && heads_.spec.tied) heads_.language_model.weight = embeddings_.token;
 }
 
@@ -105,10 +106,19 @@ Tensor Model::hidden(const Inputs& inputs, Context context) {
     context.positions = default_positions(ids.size(0), ids.size(1), before);
   }
   context.key_mask = flat_rows(inputs.attention_mask);
-  return stack_(embeddings_(ids, flat_rows(inputs.token_type_ids), context), context);
+  context.streams = {.hidden = inputs.hidden_pairs, .targets = inputs.targets, .segments = {}};
+  if (spec_.stack.block.attention.relative) context.streams.segments = flat_rows(inputs.token_type_ids);
+  const Tensor h = stack_(embeddings_(ids, flat_rows(inputs.token_type_ids), context), context);
+  return inputs.targets ? split(h, 1, {ids.size(1), inputs.targets.size(1)})[1] : h;
 }
 
-Tensor Model::next_logits(const Inputs& inputs, const Context& context) {
+Tensor Model::next_logits(const Inputs& given, const Context& context) {
+  Inputs inputs = given;
+  if (spec_.embeddings.query) {
+    const int64_t B = inputs.input_ids.size(0);
+    const int32_t next = static_cast<int32_t>(inputs.input_ids.size(1));
+    inputs.targets = Tensor::from({B, 1}, std::vector<int32_t>(static_cast<size_t>(B), next));
+  }
   const Tensor h = hidden(inputs, context);
   return cast(heads_.logits(select(h, 1, h.size(1) - 1), context), DType::f32);
 }
@@ -123,7 +133,7 @@ std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs,
     }
     case Task::causal_lm:
     case Task::masked_lm:
-      return {{"logits", heads_.logits(h, context)}};
+      return {{spec_.heads.logits, heads_.logits(h, context)}};
     case Task::pretraining:
       return {{"prediction_logits", heads_.logits(h, context)},
               {spec_.heads.sentence_logits, heads_.next_sentence(heads_.pooled(h, context))}};
@@ -165,6 +175,8 @@ Tensor Model::language_model_loss(const Tensor& h, const Tensor& labels, int64_t
     rows = embedding(Tensor::from(shape, places), rows, rows.dtype());
     targets = Tensor::from(shape, kept);
   }
+  if (spec_.heads.adaptive)
+    return heads_.adaptive.loss(heads_.transformed(rows, context), targets, scale, context.label_smoothing);
   if (spec_.heads.logit_softcap > 0)
     return cross_entropy(heads_.logits(rows, context), targets, scale, context.label_smoothing);
   return linear_cross_entropy(heads_.transformed(rows, context), heads_.language_model.weight,

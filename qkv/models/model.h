@@ -16,6 +16,8 @@ struct Inputs {
   Tensor attention_mask;   // u8 [B, S], 0 = padding; S counts cached positions too; undefined = nothing is padding
   Tensor token_type_ids;   // i32 [B, T]; undefined = 0
   Tensor position_ids;     // i32 [B, T]; undefined = 0, 1, ... behind the cache
+  Tensor hidden_pairs;     // u8 [B, T, T]: 1 hides token s from position t (XLNet); undefined = none
+  Tensor targets;          // i32 [B, M]: positions to predict without seeing them (XLNet); labels are theirs
   Tensor labels;           // i32 [B, T] or [B]; f32 for regression and several labels
   Tensor next_sentence;    // i32 [B]
   Tensor start_positions;  // i32 [B]

@@ -28,6 +28,7 @@ struct Spec {
   int64_t layers() const { return stack.layers; }
   int64_t max_positions() const { return stack.max_positions; }
   bool causal() const { return stack.block.causal(); }
+  bool generates() const { return heads.language_model && (causal() || embeddings.query); }
 };
 
 // Throws Error (naming `where`) for sizes that contradict each other: width not divisible by heads, and so on.

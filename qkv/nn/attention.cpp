@@ -38,8 +38,13 @@ Tensor SelfAttention::operator()(const Tensor& x, int64_t layer, const Context& 
                                  const LayerInputs& shared) const {
   const int64_t B = x.size(0);
   const int64_t T = x.size(1);
-  const Tensor fused = reshape(qkv(x), {B, T, spec.heads + 2 * spec.kv_heads, spec.head_dim});
-  const std::vector<Tensor> parts = split(fused, 2, {spec.heads, spec.kv_heads, spec.kv_heads});
+  const int64_t M = shared.past ? shared.past.size(1) : 0;
+  const Tensor rows = M > 0 ? concat({shared.past, x}, 1) : x;
+  const Tensor fused = reshape(qkv(rows), {B, M + T, spec.heads + 2 * spec.kv_heads, spec.head_dim});
+  std::vector<Tensor> parts = split(fused, 2, {spec.heads, spec.kv_heads, spec.kv_heads});
+  if (M > 0) parts[0] = split(parts[0], 1, {M, T})[1];
+  if (shared.queries > 0)
+    for (const size_t i : {1, 2}) parts[i] = split(parts[i], 1, {M + T - shared.queries, shared.queries})[0];
   Tensor q = context.tap(layer, "attn.hook_q", parts[0]);
   Tensor k = context.tap(layer, "attn.hook_k", parts[1]);
   Tensor v = context.tap(layer, "attn.hook_v", parts[2]);
@@ -53,8 +58,9 @@ Tensor SelfAttention::operator()(const Tensor& x, int64_t layer, const Context& 
   }
   if (context.cache != nullptr) {
     const KeyValueCache::View all = context.cache->append(layer, k, v);
-    k = all.keys;
-    v = all.values;
+    const int64_t hidden = shared.keys > 0 ? all.keys.size(1) - shared.keys : 0;
+    k = all.keys.narrow(1, hidden, all.keys.size(1) - hidden);
+    v = all.values.narrow(1, hidden, k.size(1));
   }
   AttentionOptions options{.scale = spec.scale,
                            .causal = spec.causal,
@@ -69,7 +75,7 @@ Tensor SelfAttention::operator()(const Tensor& x, int64_t layer, const Context& 
     options.slopes = Tensor::from({spec.heads}, slopes);
   }
   if (spec.relative) {
-    options.bias = relative.bias(q, k, spec.scale, qkv, *shared.relative, layer, context);
+    options.bias = relative.bias(q, k, spec.scale, qkv, shared.relative, layer, context);
     q = relative.content_query(q);
   }
   if (spec.scale_by_inverse_layer) options.scale /= static_cast<float>(layer + 1);

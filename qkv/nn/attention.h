@@ -35,8 +35,11 @@ std::vector<float> alibi_slopes(int64_t heads);
 
 // What the layers of a stack share in one pass.
 struct LayerInputs {
-  const RotaryTable* rotary = nullptr;       // of the layer's own kind; needed where its spec has rotary positions
-  const RelativeInputs* relative = nullptr;  // likewise, where it has relative ones
+  const RotaryTable* rotary = nullptr;  // of the layer's own kind; needed where its spec has rotary positions
+  RelativeInputs relative;              // likewise, where it has relative ones
+  Tensor past;                          // [B, M, D]: rows before x that are keys but not queries; undefined = none
+  int64_t queries = 0;                  // so many last rows of x are queries but not keys
+  int64_t keys = 0;                     // > 0: only so many last keys of the cache are seen
 };
 
 struct SelfAttention {

@@ -40,7 +40,9 @@ Block::Block(int64_t width, const BlockSpec& block_spec) : spec(block_spec) {
 }
 
 Tensor Block::attend(const Tensor& h, int64_t layer, const Context& context, const LayerInputs& shared) const {
-  Tensor out = spec.state_space ? state_space(h, layer, context) : attention(h, layer, context, shared);
+  LayerInputs inputs = shared;
+  if (shared.past && spec.residual != Residual::post_norm && spec.first_norm) inputs.past = norm1(shared.past);
+  Tensor out = spec.state_space ? state_space(h, layer, context) : attention(h, layer, context, inputs);
   if (spec.branch_norm) out = attention_norm(out);
   return context.tap(layer, "hook_attn_out",
                      dropout(out, context.training ? spec.dropout : 0, context.dropout_key(layer, 1)));

@@ -3,6 +3,8 @@
 
 #include "qkv/core/random.h"
 #include "qkv/nn/cache.h"
+#include "qkv/nn/past.h"
+#include "qkv/nn/streams.h"
 #include "qkv/nn/taps.h"
 
 #include <string>
@@ -21,7 +23,10 @@ struct Context {
   RandomKey key;               // of this step: dropout draws from its children
   Tensor positions;            // i32 [B, T]
   Tensor key_mask;             // u8 [B, S], 0 = padding; undefined = none
+  Streams streams;             // of models that read a text in another order than its own
   KeyValueCache* cache = nullptr;
+  bool rereads = false;  // the cache does not keep the last token, which is read again with the next
+  Past* past = nullptr;  // of a stack that remembers segments; renewed by its pass. null = nothing is remembered
   const Taps* taps = nullptr;
   std::vector<Routing>* routing = nullptr;  // routers of experts report here; null = nobody asks
 

@@ -47,19 +47,20 @@ Tensor Distances::sinusoids(int64_t highest, int64_t lowest) const {
   return made_.narrow(0, made_reach_ - highest, highest - lowest + 1);
 }
 
-RelativeInputs Distances::operator()(int64_t T, int64_t S, bool causal, const Context& context) const {
+RelativeInputs Distances::operator()(int64_t T, int64_t S, bool causal, bool next, const Context& context) const {
   // Distances run from the first key seen by the last query to the last key seen by the first query.
-  const int64_t highest = S - 1;
+  const int64_t rows_of_places = next ? T + 1 : T;
+  const int64_t highest = next ? S : S - 1;
   const int64_t lowest = causal ? 0 : 1 - T;
   const int64_t top = row_of(highest);
   const int64_t bottom = row_of(lowest);
-  if (!places_ || places_.size(1) != T || places_.size(2) != S || places_first_ != top) {
+  if (!places_ || places_.size(1) != rows_of_places || places_.size(2) != S || places_first_ != top) {
     std::vector<int32_t> places;
-    places.reserve(static_cast<size_t>(T * S));
-    for (int64_t t = 0; t < T; ++t)
+    places.reserve(static_cast<size_t>(rows_of_places * S));
+    for (int64_t t = 0; t < rows_of_places; ++t)
       for (int64_t s = 0; s < S; ++s)
         places.push_back(static_cast<int32_t>(top - row_of(std::max(lowest, S - T + t - s))));
-    places_ = Tensor::from({1, T, S}, places);
+    places_ = Tensor::from({1, rows_of_places, S}, places);
     places_first_ = top;
   }
   if (spec.reach == 0) return {.table = sinusoids(top, bottom), .places = places_, .segments = {}};

@@ -29,9 +29,9 @@ struct Distances {
 
   Distances() = default;
   Distances(int64_t width, const DistancesSpec& distances_spec);
-  // The rows that T queries at the end of S keys need, and where each pair finds its own. `causal`: later keys need
-  // none.
-  RelativeInputs operator()(int64_t T, int64_t S, bool causal, const Context& context) const;
+  // The rows that T tokens at the end of S keys need, and where each pair finds its own. `causal`: later keys need
+  // none. `next`: also those of a query behind the last token, which is row T of the places.
+  RelativeInputs operator()(int64_t T, int64_t S, bool causal, bool next, const Context& context) const;
   void visit(const std::string& prefix, const ParameterVisitor& visitor);
 
  private:

@@ -3,6 +3,7 @@
 #include "qkv/ops/activation.h"
 #include "qkv/ops/arithmetic.h"
 #include "qkv/ops/embedding.h"
+#include "qkv/ops/shape.h"
 
 #include <cmath>
 #include <vector>
@@ -24,10 +25,15 @@ Tensor sinusoidal_positions(int64_t positions, int64_t width) {
 Embeddings::Embeddings(int64_t vocab, int64_t width, const EmbeddingsSpec& embeddings_spec) : spec(embeddings_spec) {
   const int64_t narrow = projects() ? spec.width : width;
   const int64_t others = projects() && !spec.project_tokens ? narrow : width;
-  token = Tensor::empty({vocab, narrow});
+  if (spec.adaptive) {
+    adaptive = AdaptiveEmbedding(vocab, width, *spec.adaptive);
+  } else {
+    token = Tensor::empty({vocab, narrow});
+  }
   if (spec.positions > 0 && spec.position_kind == EmbeddingsSpec::Positions::learned)
     position = Tensor::empty({spec.positions, others});
   if (spec.token_types > 0) segment = Tensor::empty({spec.token_types, others});
+  if (spec.query) query = Tensor::empty({1, 1, width});
   if (spec.norm) norm = Norm(others, *spec.norm);
   if (projects()) projection = Linear(narrow, width, spec.project_bias);
 }
@@ -45,21 +51,31 @@ Tensor Embeddings::place(const Context& context, int64_t width) const {
 }
 
 Tensor Embeddings::operator()(const Tensor& ids, const Tensor& token_types, const Context& context) const {
-  Tensor x = context.tap("hook_embed", embedding(ids, token, context.compute, spec.padding_id));
+  Tensor x = context.tap(
+      "hook_embed", spec.adaptive ? adaptive(ids, context) : embedding(ids, token, context.compute, spec.padding_id));
   if (spec.scale != 1) x = scale(x, spec.scale);
   if (projects() && spec.project_tokens) x = projection(x);
   if (segment)
     x = add(x, embedding(token_types ? token_types : Tensor::zeros(ids.shape(), DType::i32), segment, context.compute));
   if (spec.positions > 0) x = add(x, place(context, x.size(-1)));
+  if (spec.query && context.streams.targets) {
+    const Tensor same = Tensor::zeros(context.streams.targets.shape(), DType::i32);
+    x = concat({x, embedding(same, reshape(query, {1, query.size(2)}), context.compute)}, 1);
+  }
   if (spec.norm) x = norm(x);
   x = dropout(x, context.training ? spec.dropout : 0, context.dropout_key(-1, 0));
   return projects() && !spec.project_tokens ? projection(x) : x;
 }
 
 void Embeddings::visit(const std::string& prefix, const ParameterVisitor& visitor) {
-  visitor(prefix + "token", token, Role::embedding);
+  if (spec.adaptive) {
+    adaptive.visit(prefix + "adaptive", visitor);
+  } else {
+    visitor(prefix + "token", token, Role::embedding);
+  }
   if (position) visitor(prefix + "position", position, Role::embedding);
   if (segment) visitor(prefix + "segment", segment, Role::embedding);
+  if (spec.query) visitor(prefix + "query", query, Role::embedding);
   if (spec.norm) norm.visit(prefix + "norm", visitor);
   if (projects()) projection.visit(prefix + "projection", visitor);
 }

@@ -6,14 +6,15 @@
 
 namespace qkv {
 
-Heads::Heads(int64_t vocab, int64_t width, const HeadsSpec& heads_spec, const Tensor& token_embedding)
+Heads::Heads(int64_t vocab, int64_t width, const HeadsSpec& heads_spec, const Embeddings& embeddings)
     : spec(heads_spec) {
   const int64_t inner = spec.transform && spec.transform_width > 0 ? spec.transform_width : width;
   if (spec.transform) transform = Linear(width, inner, spec.transform_bias);
   if (spec.transform_norm) transform_norm = Norm(inner, *spec.transform_norm);
-  if (spec.language_model) {
+  if (spec.adaptive) adaptive = AdaptiveSoftmax(embeddings.adaptive, width);
+  if (spec.language_model && !spec.adaptive) {
     if (spec.tied) {
-      language_model.weight = token_embedding;
+      language_model.weight = embeddings.token;
     } else {
       language_model.weight = Tensor::empty({vocab, inner});
     }
@@ -30,14 +31,21 @@ Tensor Heads::transformed(const Tensor& h, const Context& context) const {
 }
 
 Tensor Heads::logits(const Tensor& h, const Context& context) const {
+  if (spec.adaptive) {
+    const Tensor rows = transformed(reshape(h, {h.numel() / h.size(-1), h.size(-1)}), context);
+    Shape shape = h.shape();
+    const Tensor scores = adaptive.log_probabilities(rows);
+    shape.set(-1, scores.size(1));
+    return reshape(scores, shape);
+  }
   const Tensor x = language_model(transformed(h, context));
   if (spec.logit_softcap == 0) return x;
   return scale(activate(scale(x, 1 / spec.logit_softcap), Activation::tanh), spec.logit_softcap);
 }
 
 Tensor Heads::pooled(const Tensor& h, const Context& context) const {
-  const Tensor first = select(h, 1, 0);
-  return pooler(dropout(first, context.training ? spec.pooler_dropout : 0, context.dropout_key(-1, 2)),
+  const Tensor one = select(h, 1, spec.pools_last ? h.size(1) - 1 : 0);
+  return pooler(dropout(one, context.training ? spec.pooler_dropout : 0, context.dropout_key(-1, 2)),
                 spec.pooler_activation);
 }
 
@@ -48,7 +56,8 @@ Tensor Heads::classified(const Tensor& h, const Context& context) const {
 void Heads::visit(const std::string& prefix, const ParameterVisitor& visitor) {
   if (spec.transform) transform.visit(prefix + "transform", visitor);
   if (spec.transform_norm) transform_norm.visit(prefix + "transform_norm", visitor);
-  if (spec.language_model) {
+  if (spec.adaptive) adaptive.visit(prefix + "adaptive", visitor);
+  if (spec.language_model && !spec.adaptive) {
     if (!spec.tied) visitor(prefix + "language_model.weight", language_model.weight, Role::matrix);
     if (language_model.bias) visitor(prefix + "language_model.bias", language_model.bias, Role::bias);
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "qkv/nn/context.h"
+#include "qkv/nn/embeddings.h"
 #include "qkv/nn/linear.h"
 #include "qkv/nn/norm.h"
 
@@ -14,6 +15,8 @@ struct HeadsSpec {
   // Language model: logits = cap(transform(h) W^T + b); W is the token embedding when tied.
   bool language_model = false;
   bool tied = false;
+  bool adaptive = false;          // its softmax is adaptive, over the embedding's tables: logits are log probabilities
+  std::string logits = "logits";  // their name among the outputs
   bool language_model_bias = false;
   std::optional<Activation> transform;  // a dense layer with activation before the product (BERT)
   int64_t transform_width = 0;          // of its result, where it differs from the model's
@@ -23,6 +26,7 @@ struct HeadsSpec {
   // First position through a dense layer and an activation (BERT's pooler).
   bool pooler = false;
   Activation pooler_activation = Activation::tanh;
+  bool pools_last = false;                                  // the last position instead (XLNet)
   float pooler_dropout = 0;                                 // before it
   bool next_sentence = false;                               // two classes from the pooled vector
   std::string sentence_logits = "seq_relationship_logits";  // their name among the outputs
@@ -38,12 +42,13 @@ struct Heads {
   Linear transform;
   Norm transform_norm;
   Linear language_model;  // its weight is the token embedding's handle when tied
+  AdaptiveSoftmax adaptive;
   Linear pooler;
   Linear next_sentence;
   Linear classifier;
 
   Heads() = default;
-  Heads(int64_t vocab, int64_t width, const HeadsSpec& heads_spec, const Tensor& token_embedding);
+  Heads(int64_t vocab, int64_t width, const HeadsSpec& heads_spec, const Embeddings& embeddings);
   // [.., D] -> [.., E], what the language model's product takes, and [.., V].
   Tensor transformed(const Tensor& h, const Context& context) const;
   Tensor logits(const Tensor& h, const Context& context) const;

@@ -1,10 +1,24 @@
 #include "qkv/nn/stack.h"
 
 #include "qkv/ops/autograd.h"
+#include "qkv/ops/check.h"
+#include "qkv/ops/shape.h"
 
 #include <algorithm>
 
 namespace qkv {
+namespace {
+
+// The mask of the last `keys` keys; those before the given ones are seen.
+Tensor mask_of_keys(const Tensor& mask, int64_t keys) {
+  const int64_t known = mask.size(1);
+  if (known == keys) return mask;
+  if (known > keys) return clone(mask.narrow(1, known - keys, keys));
+  std::vector<uint8_t> ones(static_cast<size_t>(mask.size(0) * (keys - known)), 1);
+  return concat({Tensor::from({mask.size(0), keys - known}, ones), mask}, 1);
+}
+
+}  // namespace
 
 Stack::Stack(const StackSpec& stack_spec) : spec(stack_spec) {
   for (int64_t i = 0; i < spec.distinct(); ++i) blocks.emplace_back(spec.width, spec.layer(i));
@@ -25,17 +39,52 @@ const RotaryTable* Stack::table_for(const RotarySpec& rotary, int64_t positions)
   return &(*place)->table;
 }
 
-Tensor Stack::operator()(const Tensor& x, const Context& context) const {
+// What each layer read of the segments before; empty when there is nothing.
+std::vector<Tensor> Stack::past_of(const Tensor& x, const Context& context) const {
+  if (context.past != nullptr && !context.past->states.empty()) return context.past->states;
+  const bool begins = context.cache == nullptr || context.cache->length() == 0;
+  if (!spec.past || !spec.past->zeros || !begins) return {};
+  const Tensor zeros = Tensor::zeros({x.size(0), spec.past->length, spec.width}, x.dtype(), x.device());
+  return std::vector<Tensor>(static_cast<size_t>(spec.layers), zeros);
+}
+
+// Adds what a layer reads to what it will remember.
+void Stack::remember(const Tensor& past, const Tensor& x, const Context& context, Past& next) const {
+  const NoGrad no_grad;
+  const Tensor tokens = x.detach().narrow(1, 0, x.size(1) - context.streams.queries());
+  const Tensor all = past ? concat({past.detach(), tokens}, 1) : tokens;
+  const int64_t length = spec.past->length > 0 ? std::min(spec.past->length, all.size(1)) : all.size(1);
+  next.states.push_back(clone(all.narrow(1, all.size(1) - length, length)));
+}
+
+Tensor Stack::operator()(const Tensor& x, const Context& given) const {
+  Context context = given;
   const int64_t before = context.cache == nullptr ? 0 : context.cache->length();
-  const int64_t length = before + x.size(1);
-  RelativeInputs relative;
-  if (spec.distances) relative = distances(x.size(1), length, spec.block.attention.causal, context);
+  const int64_t T = x.size(1) - context.streams.queries();
+  const std::vector<Tensor> past = past_of(x, context);
+  const int64_t M = past.empty() ? 0 : past[0].size(1);
+  int64_t length = before + M + T;
+  LayerInputs shared{.queries = context.streams.queries()};
+  if (spec.past && spec.past->recalled >= 0 && before > spec.past->recalled)
+    shared.keys = length = spec.past->recalled + T;
+  if (spec.past && context.key_mask) context.key_mask = mask_of_keys(context.key_mask, length);
+  if (spec.distances) {
+    const bool queries = context.streams.queries() > 0;
+    shared.relative = distances(T, length, spec.block.attention.causal, queries, context);
+    shared.relative = with_streams(shared.relative, context.streams, context.key_mask, T);
+    if (context.streams.hidden) context.key_mask = Tensor();
+  }
+  Past next;
   Stream stream{x, {}};
   for (int64_t i = 0; i < spec.layers; ++i) {
     const Block& block = blocks[static_cast<size_t>(spec.order.empty() ? i : spec.order[static_cast<size_t>(i)])];
     const auto& rotary = block.spec.attention.rotary;
-    const LayerInputs shared{.rotary = rotary ? table_for(*rotary, length) : nullptr,
-                             .relative = spec.distances ? &relative : nullptr};
+    shared.rotary = rotary ? table_for(*rotary, length) : nullptr;
+    if (M > 0) shared.past = past[static_cast<size_t>(i)];
+    if (context.past != nullptr && spec.past) {
+      stream = {stream.value(), {}};
+      remember(shared.past, stream.stream, context, next);
+    }
     if (context.checkpoint && context.training) {
       const auto run = [&block, i, context, shared](const Tensor& input) {
         return block({input, {}}, i, context, shared).value();
@@ -45,7 +94,8 @@ Tensor Stack::operator()(const Tensor& x, const Context& context) const {
       stream = block(std::move(stream), i, context, shared);
     }
   }
-  if (context.cache != nullptr) context.cache->advance(x.size(1));
+  if (context.past != nullptr) *context.past = std::move(next);
+  if (context.cache != nullptr) context.cache->advance(M + T - (context.rereads ? 1 : 0));
   if (!spec.final_norm) return stream.value();
   const Tensor y = stream.branch ? final_norm.add(stream.stream, stream.branch).y : final_norm(stream.stream);
   return context.tap("ln_final.hook_normalized", y);

@@ -19,6 +19,7 @@ struct StackSpec {
   std::vector<int64_t> order;     // which block each layer is, where layers share theirs (ALBERT); empty: its own
   int64_t blocks_together = 1;    // shared blocks that always follow each other
   std::optional<DistancesSpec> distances;  // where attention is relative
+  std::optional<PastSpec> past;
   std::optional<NormSpec> final_norm;
 
   const BlockSpec& layer(int64_t i) const { return varied.empty() ? block : varied[static_cast<size_t>(i)]; }
@@ -39,11 +40,13 @@ struct Stack {
 
   Stack() = default;
   explicit Stack(const StackSpec& stack_spec);
-  // x [B,T,D] -> [B,T,D]. With a cache, appends T positions to it.
+  // x [B,T,D] -> [B,T,D]. With a cache, appends T positions to it. Queries of the context's streams are the last rows.
   Tensor operator()(const Tensor& x, const Context& context) const;
   void visit(const std::string& prefix, const ParameterVisitor& visitor);
 
  private:
+  std::vector<Tensor> past_of(const Tensor& x, const Context& context) const;
+  void remember(const Tensor& past, const Tensor& x, const Context& context, Past& next) const;
   const RotaryTable* table_for(const RotarySpec& rotary, int64_t positions) const;
   struct MadeTable {
     RotarySpec spec;

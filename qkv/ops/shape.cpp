@@ -48,6 +48,15 @@ Tensor cast(const Tensor& x, DType dtype) {
   return y;
 }
 
+Tensor transpose(const Tensor& x, int a, int b) {
+  Tensor y = dense_copy(x.detach().transpose(a, b), x.dtype());
+  if (wants_grad(x))
+    record({&y}, {&x}, [x, a, b](std::span<const Tensor> grads) {
+      accumulate_grad(x, dense_copy(grads[0].transpose(a, b), x.dtype()));
+    });
+  return y;
+}
+
 Tensor reshape(const Tensor& x, const Shape& shape) {
   check(x.numel() == shape.numel(), "reshape", "{} does not hold as many elements as {}", to_string(x.shape()),
         to_string(shape));

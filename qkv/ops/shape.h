@@ -12,6 +12,8 @@ Tensor clone(const Tensor& x);                        // a dense copy that share
 Tensor cast(const Tensor& x, DType dtype);            // between float types; the gradient is cast back
 Tensor reshape(const Tensor& x, const Shape& shape);  // same elements in row-major order; x is made dense first
 
+Tensor transpose(const Tensor& x, int a, int b);  // two dimensions swapped, in a dense copy
+
 // Cuts dimension `dim` into consecutive views of the given lengths, which must add up to its size. The parts'
 // gradients are written straight into one buffer, so that a fused projection costs no copy either way.
 std::vector<Tensor> split(const Tensor& x, int dim, const std::vector<int64_t>& lengths);

@@ -42,12 +42,12 @@ Tokenizer tokenizer_for(const TrainRun& run, const Sources& sources, bool masked
   return new_tokenizer(run.tokenizer, run.vocab_size, sources, masked);
 }
 
-struct Streams {
+struct TextStreams {
   TokenStream train;
   std::optional<TokenStream> validation;
 };
 
-Streams read_streams(const TrainRun& run, const Sources& sources, const Tokenizer& tokenizer) {
+TextStreams read_streams(const TrainRun& run, const Sources& sources, const Tokenizer& tokenizer) {
   const SpecialTokens& special = tokenizer.special();
   const std::optional<int32_t> end = special.eos ? special.eos : special.sep;
   const std::string saved = read_file(fs::path(run.out) / "tokenizer.json");
@@ -232,7 +232,7 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   run.optimizer_options.kind = optimizer_named(run.optimizer);
   run.rates.kind = schedule_named(run.schedule);
   Optimizer optimizer(model, run.optimizer_options);
-  const Streams streams = read_streams(run, sources, tokenizer);
+  const TextStreams streams = read_streams(run, sources, tokenizer);
   const std::unique_ptr<Batches> train = batches_for(run, streams.train, tokenizer, masked, length, false);
   const std::unique_ptr<Batches> validation =
       streams.validation ? batches_for(run, *streams.validation, tokenizer, masked, length, true) : nullptr;
@@ -260,7 +260,7 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
     const Json& config = loaded.config.json();
     Json generation = {{"bos_token_id", config.value("bos_token_id", Json())},
                        {"eos_token_id", config.value("eos_token_id", Json())}};
-    if (model.spec().causal()) write_file(fs::path(run.out) / "generation_config.json", generation.dump(2) + "\n");
+    if (model.spec().generates()) write_file(fs::path(run.out) / "generation_config.json", generation.dump(2) + "\n");
   };
   Trainer trainer(model, optimizer, run.rates, *train, validation.get(), directory, run.options, save);
   return trainer.run(state, stop_requested());
