@@ -22,7 +22,6 @@ int64_t room(const Spec& spec, const std::vector<std::vector<int32_t>>& prompts,
   if (spec.max_positions() == 0) return wanted;
   size_t length = 0;
   for (const auto& prompt : prompts) length = std::max(length, prompt.size());
-  if (spec.stack.past) return wanted;  // distances have no end
   const int64_t left = spec.max_positions() - static_cast<int64_t>(length);
   if (left < 1)
     throw Error("prompt", fmt::format("has {} tokens, and the model has {} positions", length, spec.max_positions()),

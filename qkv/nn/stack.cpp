@@ -41,7 +41,11 @@ const RotaryTable* Stack::table_for(const RotarySpec& rotary, int64_t positions)
 
 // What each layer read of the segments before; empty when there is nothing.
 std::vector<Tensor> Stack::past_of(const Tensor& x, const Context& context) const {
-  if (context.past != nullptr && !context.past->states.empty()) return context.past->states;
+  if (context.past != nullptr && !context.past->states.empty()) {
+    std::vector<Tensor> states;
+    for (const Tensor& state : context.past->states) states.push_back(cast(state, x.dtype()));
+    return states;
+  }
   const bool begins = context.cache == nullptr || context.cache->length() == 0;
   if (!spec.past || !spec.past->zeros || !begins) return {};
   const Tensor zeros = Tensor::zeros({x.size(0), spec.past->length, spec.width}, x.dtype(), x.device());

@@ -91,12 +91,21 @@ def deberta_v2(rng):
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 
 
+def xlnet(rng):
+    heads = rng.choice([1, 2, 4])
+    return transformers.XLNetConfig(
+        vocab_size=rng.randint(50, 150), n_layer=rng.randint(1, 3), n_head=heads, d_model=heads * rng.choice([4, 8, 12]),
+        d_inner=rng.choice([20, 64]), ff_activation=rng.choice(["gelu", "relu"]), mem_len=rng.choice([None, 4, 9, 64]),
+        clamp_len=rng.choice([-1, 5]), layer_norm_eps=rng.choice([1e-12, 1e-5]), dropout=0.0)
+
+
 FAMILIES = {
     "gpt2": (gpt2, AutoModelForCausalLM),
     "llama": (llama, AutoModelForCausalLM),
     "bert": (bert, AutoModelForMaskedLM),
     "deberta-v2": (deberta_v2, AutoModelForMaskedLM),
     "mamba": (mamba, AutoModelForCausalLM),
+    "xlnet": (xlnet, AutoModelForCausalLM),
 }
 
 

@@ -41,7 +41,6 @@ Spec spec(const Config& c) {
                      .dropout = dropout},
       .stack = {.width = width,
                 .layers = c.size("n_layer"),
-                .max_positions = 1 << 20,
                 .block = {residual, norm, attention, feed_forward, dropout},
                 .distances = DistancesSpec{.clamp = std::max<int64_t>(0, c.integer("clamp_len", 1000, -1, 1 << 30))}},
       .heads = {.language_model = task == Task::causal_lm,

@@ -41,7 +41,6 @@ Spec spec(const Config& c) {
       .embeddings = {.query = true, .dropout = dropout},
       .stack = {.width = width,
                 .layers = c.size("n_layer"),
-                .max_positions = 1 << 20,
                 .block = {Residual::post_norm, norm, attention, feed_forward, dropout},
                 .distances = DistancesSpec{.clamp = std::max<int64_t>(0, c.integer("clamp_len", -1, -1, 1 << 30))},
                 // Of what is remembered while generating, two positions are read again: the last token and the next.
