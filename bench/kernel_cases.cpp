@@ -409,6 +409,7 @@ struct AttentionShape {
   float softcap = 0;
   bool slopes = false;
   bool distances = false;  // the bias depends on the distance alone, as T5's does
+  int64_t always = 0;
 };
 
 void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DType type) {
@@ -425,10 +426,11 @@ void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DTy
   const double visible = s.causal && s.queries == s.keys ? 0.5 : 1;
   const double flops = 4.0 * visible * static_cast<double>(s.batch * s.heads * s.queries * s.keys * s.head_dim);
   const std::string label =
-      fmt::format("b{} t{} s{} h{}/{} d{} {}{}{}{}{}{}{}{}", s.batch, s.queries, s.keys, s.heads, s.kv_heads,
+      fmt::format("b{} t{} s{} h{}/{} d{} {}{}{}{}{}{}{}{}{}", s.batch, s.queries, s.keys, s.heads, s.kv_heads,
                   s.head_dim, name_of(type), s.causal ? " causal" : "", s.window > 0 ? " window" : "",
                   s.mask ? " mask" : "", s.bias ? (s.distances ? " distances" : " bias") : "",
-                  s.dropout > 0 ? " dropout" : "", s.softcap > 0 ? " softcap" : "", s.slopes ? " slopes" : "");
+                  s.dropout > 0 ? " dropout" : "", s.softcap > 0 ? " softcap" : "", s.slopes ? " slopes" : "",
+                  s.always > 0 ? fmt::format(" always {}", s.always) : "");
   const auto arguments = [=](const Tensor& out, const Tensor& lse) {
     const auto at = [&](int64_t head) {
       return ConstHeads{static_cast<const char*>(packed.raw()) + head * s.head_dim * size_of(type), time * row, row,
@@ -449,6 +451,7 @@ void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DTy
                      .scale = 0.7F,
                      .causal = s.causal,
                      .window = s.window,
+                     .always = s.always,
                      .softcap = s.softcap,
                      .slopes = s.slopes ? slopes.data<float>() : nullptr,
                      .key_mask = s.mask ? key_mask.data<uint8_t>() : nullptr,
@@ -553,6 +556,19 @@ void add_attention(std::vector<KernelCase>& cases) {
       attention_case(cases, {1, 100, 100, 4, 2, 16, causal, 0, true, false, 0, false, 0, true}, type);
       attention_case(cases, {1, 2, 100, 4, 2, 16, causal, 20, false, false, 0, false, 2, true}, type);
     }
+    for (const int64_t always : {3, 70})
+      attention_case(cases,
+                     {.batch = 2,
+                      .queries = 150,
+                      .keys = 150 + always,
+                      .heads = 2,
+                      .kv_heads = 2,
+                      .head_dim = 16,
+                      .causal = false,
+                      .window = 9,
+                      .mask = always == 3,
+                      .always = always},
+                     type);
     attention_case(cases, {0, 5, 5, 2, 2, 8, true}, type);
     attention_case(cases, {12, 64, 64, 4, 4, 32, true, 0, false, false, 0, true}, type);
     attention_case(cases, {8, 256, 256, 6, 6, 64, true, 0, false, false, 0, true}, type);

@@ -42,8 +42,9 @@ void add_options(CLI::App& command, TrainRun& run) {
       ->type_name("DIR")
       ->group(group);
   number("--family", run.family, "family of a new model; qkv info --families lists them")->group(group);
-  choice("--objective", run.objective, "next tokens or masked tokens; auto: what the family is for",
-         {"auto", "causal", "masked"})
+  choice("--objective", run.objective,
+         "next tokens, masked tokens, or hidden ones in a random order; auto: what the family is for",
+         {"auto", "causal", "masked", "permuted"})
       ->group(group);
   number("--context", run.sizes.context, "tokens of a row: how far back the model sees")
       ->check(at_least(1))

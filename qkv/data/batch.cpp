@@ -11,7 +11,12 @@ Inputs inputs_of(const Batch& batch) {
   inputs.attention_mask = tensor(batch.attention_mask);
   inputs.token_type_ids = tensor(batch.token_type_ids);
   inputs.position_ids = tensor(batch.position_ids);
-  inputs.labels = tensor(batch.labels);
+  if (batch.predictions == 0) inputs.labels = tensor(batch.labels);
+  if (batch.predictions > 0) {
+    inputs.labels = Tensor::from<int32_t>({batch.rows, batch.predictions}, batch.labels);
+    inputs.targets = Tensor::from<int32_t>({batch.rows, batch.predictions}, batch.targets);
+    inputs.hidden_pairs = Tensor::from<uint8_t>({batch.rows, batch.length, batch.length}, batch.hidden_pairs);
+  }
   if (!batch.next_sentence.empty()) inputs.next_sentence = Tensor::from<int32_t>({batch.rows}, batch.next_sentence);
   return inputs;
 }

@@ -19,7 +19,11 @@ struct Batch {
   std::vector<int32_t> position_ids;
   std::vector<uint8_t> attention_mask;  // 0 = padding
   std::vector<int32_t> next_sentence;   // [rows]: 0 the second segment follows the first, 1 it is a random one
-  int64_t target_count = 0;             // labels that are not -100
+  // Permutation language modelling: labels are of `targets` then, [rows, predictions].
+  int64_t predictions = 0;
+  std::vector<int32_t> targets;       // [rows, predictions]: positions
+  std::vector<uint8_t> hidden_pairs;  // [rows, length, length]: 1 hides the second from the first
+  int64_t target_count = 0;           // labels that are not -100
 };
 
 inline constexpr int32_t ignored_label = -100;

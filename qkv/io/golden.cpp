@@ -1,6 +1,7 @@
 #include "qkv/io/golden.h"
 
 #include "qkv/core/error.h"
+#include "qkv/models/global_tokens.h"
 #include "qkv/ops/arithmetic.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/cross_entropy.h"
@@ -138,10 +139,19 @@ Tensor shifted(const Tensor& labels) {
 Inputs inputs_of(const Safetensors& golden, const std::string& prefix, const Spec& spec) {
   Inputs inputs;
   inputs.input_ids = ids_of(golden, prefix + "input_ids");
+  if (golden.contains(prefix + "input_ids_query")) {  // retrieval
+    inputs.input_ids = ids_of(golden, prefix + "input_ids_query");
+    inputs.attention_mask = cast(golden.get(prefix + "attention_mask_query"), DType::u8);
+    inputs.document_ids = ids_of(golden, prefix + "input_ids_doc");
+    inputs.document_mask = cast(golden.get(prefix + "attention_mask_doc"), DType::u8);
+  }
   if (golden.contains(prefix + "attention_mask"))
     inputs.attention_mask = cast(golden.get(prefix + "attention_mask"), DType::u8);
   inputs.token_type_ids = ids_of(golden, prefix + "token_type_ids");
   inputs.position_ids = ids_of(golden, prefix + "position_ids");
+  if (golden.contains(prefix + "global_attention_mask"))
+    inputs.global_attention = cast(golden.get(prefix + "global_attention_mask"), DType::u8);
+  if (!inputs.global_attention) inputs.global_attention = usual_global_tokens(spec, inputs.input_ids);
   if (golden.contains(prefix + "perm_mask"))
     inputs.hidden_pairs =
         Tensor::from(golden.shape(prefix + "perm_mask"), golden.get(prefix + "perm_mask").to_vector<uint8_t>());
@@ -186,6 +196,52 @@ Past past_of(const Safetensors& golden, const std::string& prefix, const Spec& s
 std::vector<uint8_t> shown_last(const Tensor& mask, int64_t M) {
   if (!mask || M > mask.size(1)) return {};
   return clone(mask.narrow(1, mask.size(1) - M, M).transpose(0, 1)).to_vector<uint8_t>();
+}
+
+// Attention in windows as the reference lays it out, [B, H, T, G + 2 (window - 1) + 1]: to the G global keys, then to
+// the neighbours from the farthest before to the farthest behind. Queries that are global, and padding, have zeros.
+// `pattern`: [B, H, T, G + T]; `global` u8 [B, T], may be undefined.
+Tensor banded(const Tensor& pattern, int64_t window, const Tensor& global) {
+  const int64_t T = pattern.size(2);
+  const int64_t G = pattern.size(3) - T;
+  const int64_t band = 2 * window - 1;
+  const Tensor result = Tensor::zeros({pattern.size(0), pattern.size(1), T, G + band});
+  for (int64_t row = 0; row < pattern.numel() / pattern.size(3); ++row) {
+    const int64_t t = row % T;
+    const int64_t b = row / T / pattern.size(1);
+    if (global && global.data<uint8_t>()[b * T + t] != 0) continue;
+    const float* from = pattern.data<float>() + row * (G + T);
+    float* to = result.data<float>() + row * (G + band);
+    std::copy_n(from, G, to);
+    for (int64_t i = 0; i < band; ++i)
+      if (const int64_t s = t - window + 1 + i; s >= 0 && s < T) to[G + i] = from[G + s];
+  }
+  return result;
+}
+
+// Attention of global tokens as the reference lays it out, [B, H, T, G], from [B, H, G, T]. Where a row has fewer
+// tokens than G, the rest look evenly at the text, which the reference fills up to whole windows.
+Tensor global_pattern(const Tensor& pattern, const Tensor& global, const Tensor& mask, const StackSpec& stack) {
+  int64_t window = 1;
+  for (int64_t i = 0; i < stack.layers; ++i) window = std::max(window, 2 * (stack.layer(i).attention.window - 1));
+  const int64_t T = pattern.size(3);
+  const int64_t G = pattern.size(2);
+  const int64_t H = pattern.size(1);
+  const int64_t whole = (T + window - 1) / window * window;
+  const Tensor result = Tensor::zeros({pattern.size(0), H, whole, G});
+  for (int64_t b = 0; b < pattern.size(0); ++b) {
+    int64_t used = 0;
+    for (int64_t t = 0; t < T; ++t)
+      used += global.data<uint8_t>()[b * T + t] != 0 && (!mask || mask.data<uint8_t>()[b * T + t] != 0) ? 1 : 0;
+    for (int64_t h = 0; h < H; ++h)
+      for (int64_t g = 0; g < G; ++g)
+        for (int64_t t = 0; t < whole; ++t) {
+          const float even = 1 / static_cast<float>(whole);
+          const float own = t < T ? pattern.data<float>()[((b * H + h) * G + g) * T + t] : 0;
+          result.data<float>()[((b * H + h) * whole + t) * G + g] = g < used ? own : even;
+        }
+  }
+  return result;
 }
 
 // Where queries stand: rows of `pattern` [B, H, M, S] at their positions among T, [B, H, T, S].
@@ -233,6 +289,7 @@ struct Listener {
     const std::string last = std::to_string(spec.layers());
     for (int64_t i = 0; i < spec.layers(); ++i) {
       const std::string layer = std::to_string(i);
+      golden_names["blocks." + layer + ".attn.hook_global_pattern"] = "global_attentions." + layer;
       golden_names["blocks." + layer + ".attn.hook_pattern"] = "attentions." + layer;
       golden_names["blocks." + layer + (spec.embeddings_shown ? ".hook_resid_pre" : ".hook_resid_post")] =
           "hidden_states." + layer;
@@ -268,8 +325,9 @@ void compare_run(Model& model, const Safetensors& golden, const std::string& pre
   }
   const std::vector<uint8_t> visible =
       inputs.attention_mask ? inputs.attention_mask.to_vector<uint8_t>() : std::vector<uint8_t>();
-  const bool per_position =
-      model.spec().task != Task::sequence_classification && model.spec().task != Task::multiple_choice;
+  const bool per_position = model.spec().task != Task::retrieval &&
+                            model.spec().task != Task::sequence_classification &&
+                            model.spec().task != Task::multiple_choice;
   for (const auto& [name, value] : outputs) {
     const bool masked =
         per_position && !inputs.targets && name != model.spec().heads.sentence_logits && name != "pooler_output";
@@ -285,6 +343,16 @@ void compare_run(Model& model, const Safetensors& golden, const std::string& pre
   for (const auto& [name, value] : listener.seen) {
     if (inputs.targets) {
       compare_streams(prefix, name, value, inputs, visible, comparison);
+      continue;
+    }
+    if (name.starts_with("global_attentions.")) {
+      comparison.add(prefix + name,
+                     global_pattern(value, inputs.global_attention, inputs.attention_mask, model.spec().stack), {}, 2);
+      continue;
+    }
+    if (name.starts_with("attentions.") && model.spec().stack.block.attention.global) {
+      const int64_t window = model.spec().stack.layer(std::stoi(name.substr(name.rfind('.') + 1))).attention.window;
+      comparison.add(prefix + name, banded(value, window, inputs.global_attention), visible, 2);
       continue;
     }
     comparison.add(prefix + name, value, visible,

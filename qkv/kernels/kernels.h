@@ -164,7 +164,8 @@ struct ConstHeads {
 // softcap > 0: scale q.k becomes softcap tanh(scale q.k / softcap) first. slopes f32 [heads]: head h adds
 // slopes[h] (s - position of t), as in ALiBi (Press et al. 2021).
 // Query t stands at key position t + (keys - queries). causal: it sees s <= its position; window > 0: only the last
-// `window` of those (s > position - window; not causal: also s < position + window). key_mask u8 [batch, keys]: 0
+// `window` of those (s > position - window; not causal: also s < position + window) and the first `always` keys, which
+// stand before position 0. key_mask u8 [batch, keys]: 0
 // hides a key from every query of that row. A query that sees nothing gives zeros. bias f32 with its own strides
 // (0 = shared). Dropout on p with probability `dropout`: element index ((b heads + h) queries + t) keys + s, as
 // 32 bits, dropped when dropout_hash(dropout_key, index) < dropout * 2^32, others divided by 1 - dropout.
@@ -179,6 +180,7 @@ struct Attention {
   float scale = 1;
   bool causal = false;
   int64_t window = 0;
+  int64_t always = 0;
   float softcap = 0;
   const float* slopes = nullptr;  // may be null
   const uint8_t* key_mask = nullptr;

@@ -14,6 +14,7 @@ std::string attention_words(const AttentionSpec& a) {
   if (a.window > 0) text += fmt::format(", window {}", a.window);
   if (a.alibi != 0) text += ", ALiBi";
   if (a.softcap > 0) text += fmt::format(", scores capped at {:g}", a.softcap);
+  if (a.global) text += ", global tokens";
   if (a.relative) text += ", relative positions by content";
   if (a.rotary) text += fmt::format(", rotary positions (base {:g})", a.rotary->base);
   return text;
@@ -131,6 +132,11 @@ std::string families_markdown() {
                                                                                              : "sinusoidal positions");
     if (a.rotary) parts.emplace_back(a.rotary->dim < a.head_dim ? "partial rotary positions" : "rotary positions");
     if (a.rotary && a.rotary->interleaved) parts.emplace_back("turned in pairs");
+    if (a.window > 0) parts.emplace_back(a.global ? "windows and global tokens" : "windows");
+    if (spec.twin) parts.emplace_back("twins for queries and documents");
+    if (spec.embeddings.query) parts.emplace_back("a stream of queries");
+    if (spec.stack.past) parts.emplace_back("memory of segments");
+    if (spec.embeddings.adaptive) parts.emplace_back("adaptive softmax");
     if (a.relative)
       parts.emplace_back(a.relative->from_position ? "disentangled positions" : "relative positions by content");
     if (spec.stack.layer(0).convolution) parts.emplace_back("a convolution");

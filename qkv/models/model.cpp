@@ -1,11 +1,13 @@
 #include "qkv/models/model.h"
 
 #include "qkv/core/error.h"
+#include "qkv/models/global_tokens.h"
 #include "qkv/models/initialise.h"
 #include "qkv/ops/arithmetic.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/cross_entropy.h"
 #include "qkv/ops/embedding.h"
+#include "qkv/ops/linear.h"
 #include "qkv/ops/losses.h"
 #include "qkv/ops/shape.h"
 
@@ -53,12 +55,20 @@ Model::Model(const Spec& spec)
     : spec_(spec),
       embeddings_(spec.vocab, spec.width(), spec.embeddings),
       stack_(spec.stack),
-      heads_(spec.vocab, spec.width(), spec.heads, embeddings_) {}
+      heads_(spec.vocab, spec.width(), spec.heads, embeddings_) {
+  if (!spec.twin) return;
+  Spec alone = spec;
+  alone.twin = false;
+  documents_ = std::make_unique<Model>(alone);
+}
 
 void Model::visit(const ParameterVisitor& visitor) {
   embeddings_.visit("embeddings.", visitor);
   stack_.visit("stack.", visitor);
   heads_.visit("heads.", visitor);
+  if (documents_)
+    documents_->visit(
+        [&](const std::string& name, Tensor& value, Role role) { visitor("documents." + name, value, role); });
   // A visitor may have replaced the embedding's tensor; a tied head follows it.
   if (heads_.spec.adaptive) heads_.adaptive.shared = embeddings_.adaptive;
   if (heads_.spec.language_model && heads_.spec.tied) heads_.language_model.weight = embeddings_.token;
@@ -106,6 +116,7 @@ Tensor Model::hidden(const Inputs& inputs, Context context) {
     context.positions = default_positions(ids.size(0), ids.size(1), before);
   }
   context.key_mask = flat_rows(inputs.attention_mask);
+  context.global = inputs.global_attention ? inputs.global_attention : usual_global_tokens(spec_, ids);
   context.streams = {.hidden = inputs.hidden_pairs, .targets = inputs.targets, .segments = {}};
   if (spec_.stack.block.attention.relative) context.streams.segments = flat_rows(inputs.token_type_ids);
   const Tensor h = stack_(embeddings_(ids, flat_rows(inputs.token_type_ids), context), context);
@@ -124,6 +135,7 @@ Tensor Model::next_logits(const Inputs& given, const Context& context) {
 }
 
 std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs, const Context& context) {
+  if (spec_.task == Task::retrieval) return vectors(inputs, context);
   const Tensor h = hidden(inputs, context);
   switch (spec_.task) {
     case Task::features: {
@@ -148,6 +160,34 @@ std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs,
     default:
       return {{"logits", classifier_logits(inputs, h, context)}};
   }
+}
+
+Tensor Model::vector_of(const Inputs& inputs, const Context& context) {
+  return heads_.projection(heads_.pooled(hidden(inputs, context), context));
+}
+
+std::vector<std::pair<std::string, Tensor>> Model::vectors(const Inputs& inputs, const Context& context) {
+  std::vector<std::pair<std::string, Tensor>> results = {{"query_embeddings", vector_of(inputs, context)}};
+  if (!inputs.document_ids) return results;
+  Context other = context;
+  other.key = context.key.child(0xD0C);
+  const Inputs document{.input_ids = inputs.document_ids, .attention_mask = inputs.document_mask};
+  results.emplace_back("doc_embeddings", (documents_ ? *documents_ : *this).vector_of(document, other));
+  return results;
+}
+
+// Each query must find its document among the batch's, and each document its query.
+Tensor Model::retrieval_loss(const Inputs& inputs, const Context& context) {
+  if (!inputs.document_ids) throw Error("loss", "this task needs documents beside the queries");
+  const auto both = vectors(inputs, context);
+  const Tensor& queries = both[0].second;
+  const Tensor& documents = both[1].second;
+  std::vector<int32_t> own;
+  for (int64_t i = 0; i < queries.size(0); ++i) own.push_back(static_cast<int32_t>(i));
+  const Tensor targets = Tensor::from({queries.size(0)}, own);
+  const float share = 0.5F / static_cast<float>(std::max<int64_t>(1, queries.size(0)));
+  return add(cross_entropy(linear(queries, documents, {}), targets, share),
+             cross_entropy(linear(documents, queries, {}), targets, share));
 }
 
 Tensor Model::classifier_logits(const Inputs& inputs, const Tensor& h, const Context& context) const {
@@ -230,6 +270,7 @@ Tensor Model::loss(const Inputs& inputs, const Context& context, LossCounts coun
 }
 
 Tensor Model::task_loss(const Inputs& inputs, const Context& context, LossCounts counts) {
+  if (spec_.task == Task::retrieval) return retrieval_loss(inputs, context);
   const Tensor h = hidden(inputs, context);
   const auto need = [](const Tensor& labels, std::string_view name) {
     if (!labels) throw Error("loss", fmt::format("this task needs {}", name));

@@ -3,6 +3,7 @@
 
 #include "qkv/models/spec.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,16 +13,19 @@ namespace qkv {
 // What goes in. Ids, masks and labels as Hugging Face has them, except that causal labels are already shifted:
 // labels[b,t] is the token that should follow position t. -100 is ignored. Multiple choice: [B, choices, T].
 struct Inputs {
-  Tensor input_ids;        // i32 [B, T]
-  Tensor attention_mask;   // u8 [B, S], 0 = padding; S counts cached positions too; undefined = nothing is padding
-  Tensor token_type_ids;   // i32 [B, T]; undefined = 0
-  Tensor position_ids;     // i32 [B, T]; undefined = 0, 1, ... behind the cache
-  Tensor hidden_pairs;     // u8 [B, T, T]: 1 hides token s from position t (XLNet); undefined = none
-  Tensor targets;          // i32 [B, M]: positions to predict without seeing them (XLNet); labels are theirs
-  Tensor labels;           // i32 [B, T] or [B]; f32 for regression and several labels
-  Tensor next_sentence;    // i32 [B]
-  Tensor start_positions;  // i32 [B]
-  Tensor end_positions;    // i32 [B]
+  Tensor input_ids;         // i32 [B, T]
+  Tensor attention_mask;    // u8 [B, S], 0 = padding; S counts cached positions too; undefined = nothing is padding
+  Tensor token_type_ids;    // i32 [B, T]; undefined = 0
+  Tensor position_ids;      // i32 [B, T]; undefined = 0, 1, ... behind the cache
+  Tensor document_ids;      // i32 [B, T']: retrieval, the document that answers the query of the same row
+  Tensor document_mask;     // u8 [B, T'], 0 = padding
+  Tensor global_attention;  // u8 [B, T]: 1 = a global token (Longformer); undefined = as the task has it
+  Tensor hidden_pairs;      // u8 [B, T, T]: 1 hides token s from position t (XLNet); undefined = none
+  Tensor targets;           // i32 [B, M]: positions to predict without seeing them (XLNet); labels are theirs
+  Tensor labels;            // i32 [B, T] or [B]; f32 for regression and several labels
+  Tensor next_sentence;     // i32 [B]
+  Tensor start_positions;   // i32 [B]
+  Tensor end_positions;     // i32 [B]
 };
 
 // What a mean is taken over. A step of several micro-batches divides by the whole step's counts, so that
@@ -67,12 +71,16 @@ class Model {
   Tensor language_model_loss(const Tensor& h, const Tensor& labels, int64_t tokens, const Context& context) const;
   Tensor classifier_loss(const Tensor& logits, const Tensor& labels, int64_t rows) const;
   Tensor detector_loss(const Tensor& h, const Inputs& inputs, int64_t tokens, const Context& context) const;
+  Tensor vector_of(const Inputs& inputs, const Context& context);
+  Tensor retrieval_loss(const Inputs& inputs, const Context& context);
+  std::vector<std::pair<std::string, Tensor>> vectors(const Inputs& inputs, const Context& context);
   Tensor classifier_logits(const Inputs& inputs, const Tensor& h, const Context& context) const;
 
   Spec spec_;
   Embeddings embeddings_;
   Stack stack_;
   Heads heads_;
+  std::unique_ptr<Model> documents_;  // where they have a model of their own
 };
 
 }  // namespace qkv

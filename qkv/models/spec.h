@@ -19,6 +19,12 @@ struct Spec {
   EmbeddingsSpec embeddings;
   StackSpec stack;
   HeadsSpec heads;
+  // Which tokens are global where the input does not say (Longformer): none, the first, or those before the first
+  // separator, a question's.
+  enum class GlobalTokens : uint8_t { none, first, before_separator };
+  GlobalTokens global_tokens = GlobalTokens::none;
+  int64_t separator_id = -1;
+  bool twin = false;  // retrieval: documents go through a model of their own, built like the queries'
   float init_std = 0.02F;
   bool older_names = false;          // the checkpoint has its family's older tensor names
   bool embeddings_shown = true;      // Hugging Face counts the embeddings' output among the hidden states

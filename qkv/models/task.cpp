@@ -55,6 +55,8 @@ std::string_view name_of(Task task) {
       return "question answering";
     case Task::multiple_choice:
       return "multiple choice";
+    case Task::retrieval:
+      return "retrieval of documents";
     case Task::replaced_tokens:
       return "detector of replaced tokens";
   }

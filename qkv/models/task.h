@@ -16,6 +16,7 @@ enum class Task : uint8_t {
   token_classification,
   question_answering,
   multiple_choice,
+  retrieval,        // vectors of queries and of documents (RetriBERT)
   replaced_tokens,  // which tokens a generator put there (ELECTRA)
 };
 

@@ -30,6 +30,7 @@ SelfAttention::SelfAttention(int64_t width, const AttentionSpec& attention_spec)
     q_norm = Norm(spec.head_dim, *spec.head_norm);
     k_norm = Norm(spec.head_dim, *spec.head_norm);
   }
+  if (spec.global) global = GlobalAttention(width, spec.heads, spec.head_dim, spec.qkv_bias);
   if (spec.relative) relative = Relative(width, spec.heads, spec.head_dim, *spec.relative);
   if (spec.scale == 0) spec.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(spec.head_dim)));
 }
@@ -79,6 +80,10 @@ Tensor SelfAttention::operator()(const Tensor& x, int64_t layer, const Context& 
     q = relative.content_query(q);
   }
   if (spec.scale_by_inverse_layer) options.scale /= static_cast<float>(layer + 1);
+  if (spec.global && shared.global) {
+    const Tensor z = context.tap(layer, "attn.hook_z", global(x, q, k, v, options, shared.global, layer, context));
+    return out(reshape(z, {B, T, spec.heads * spec.head_dim}));
+  }
   if (context.wants(layer, "attn.hook_pattern"))
     context.tap(layer, "attn.hook_pattern", attention_pattern(q, k, options));
   const Tensor z = context.tap(layer, "attn.hook_z", attention(q, k, v, options));
@@ -92,6 +97,7 @@ void SelfAttention::visit(const std::string& prefix, const ParameterVisitor& vis
     q_norm.visit(prefix + ".q_norm", visitor);
     k_norm.visit(prefix + ".k_norm", visitor);
   }
+  if (spec.global) global.visit(prefix + ".global", visitor);
   if (spec.relative) relative.visit(prefix + ".relative", visitor);
 }
 

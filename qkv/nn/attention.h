@@ -2,6 +2,7 @@
 #pragma once
 
 #include "qkv/nn/context.h"
+#include "qkv/nn/global_attention.h"
 #include "qkv/nn/linear.h"
 #include "qkv/nn/norm.h"
 #include "qkv/nn/relative.h"
@@ -26,6 +27,7 @@ struct AttentionSpec {
   std::optional<NormSpec> head_norm;    // of each head's query and key (Henry et al. 2020, arXiv 2010.04245)
   std::optional<RotarySpec> rotary;
   std::optional<RelativeSpec> relative;
+  bool global = false;  // some tokens see all and are seen by all, whatever the window (Longformer)
   float dropout = 0;
 };
 
@@ -37,6 +39,7 @@ std::vector<float> alibi_slopes(int64_t heads);
 struct LayerInputs {
   const RotaryTable* rotary = nullptr;  // of the layer's own kind; needed where its spec has rotary positions
   RelativeInputs relative;              // likewise, where it has relative ones
+  GlobalTokens global;                  // likewise, where it has such tokens
   Tensor past;                          // [B, M, D]: rows before x that are keys but not queries; undefined = none
   int64_t queries = 0;                  // so many last rows of x are queries but not keys
   int64_t keys = 0;                     // > 0: only so many last keys of the cache are seen
@@ -48,6 +51,7 @@ struct SelfAttention {
   Linear out;
   Norm q_norm, k_norm;  // these are unused unless the spec asks for them
   Relative relative;
+  GlobalAttention global;
 
   SelfAttention() = default;
   SelfAttention(int64_t width, const AttentionSpec& attention_spec);

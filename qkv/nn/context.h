@@ -23,6 +23,7 @@ struct Context {
   RandomKey key;               // of this step: dropout draws from its children
   Tensor positions;            // i32 [B, T]
   Tensor key_mask;             // u8 [B, S], 0 = padding; undefined = none
+  Tensor global;               // u8 [B, T]: 1 = a global token; undefined = none
   Streams streams;             // of models that read a text in another order than its own
   KeyValueCache* cache = nullptr;
   bool rereads = false;  // the cache does not keep the last token, which is read again with the next

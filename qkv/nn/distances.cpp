@@ -63,11 +63,16 @@ RelativeInputs Distances::operator()(int64_t T, int64_t S, bool causal, bool nex
     places_ = Tensor::from({1, rows_of_places, S}, places);
     places_first_ = top;
   }
-  if (spec.reach == 0) return {.table = sinusoids(top, bottom), .places = places_, .segments = {}};
+  if (spec.reach == 0)
+    return {.table = [made = sinusoids(top, bottom)] { return made; }, .places = places_, .segments = {}};
   std::vector<int32_t> rows;
   for (int64_t row = top; row >= bottom; --row) rows.push_back(static_cast<int32_t>(row));
-  const Tensor used = embedding(Tensor::from({std::ssize(rows)}, rows), table, context.compute);
-  return {.table = spec.norm ? norm(used) : used, .places = places_, .segments = {}};
+  const Tensor used = Tensor::from({std::ssize(rows)}, rows);
+  const auto make = [this, used, compute = context.compute] {
+    const Tensor vectors = embedding(used, table, compute);
+    return spec.norm ? norm(vectors) : vectors;
+  };
+  return {.table = make, .places = places_, .segments = {}};
 }
 
 void Distances::visit(const std::string& prefix, const ParameterVisitor& visitor) {

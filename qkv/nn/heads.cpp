@@ -21,6 +21,7 @@ Heads::Heads(int64_t vocab, int64_t width, const HeadsSpec& heads_spec, const Em
     if (spec.language_model_bias) language_model.bias = Tensor::empty({vocab});
   }
   if (spec.pooler) pooler = Linear(width, width, true);
+  if (spec.projection > 0) projection = Linear(width, spec.projection, false);
   if (spec.next_sentence) next_sentence = Linear(width, 2, true);
   if (spec.labels > 0) classifier = Linear(width, spec.labels, true);
 }
@@ -62,6 +63,7 @@ void Heads::visit(const std::string& prefix, const ParameterVisitor& visitor) {
     if (language_model.bias) visitor(prefix + "language_model.bias", language_model.bias, Role::bias);
   }
   if (spec.pooler) pooler.visit(prefix + "pooler", visitor);
+  if (spec.projection > 0) projection.visit(prefix + "projection", visitor);
   if (spec.next_sentence) next_sentence.visit(prefix + "next_sentence", visitor);
   if (spec.labels > 0) classifier.visit(prefix + "classifier", visitor);
 }

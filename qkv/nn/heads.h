@@ -30,6 +30,7 @@ struct HeadsSpec {
   float pooler_dropout = 0;                                 // before it
   bool next_sentence = false;                               // two classes from the pooled vector
   std::string sentence_logits = "seq_relationship_logits";  // their name among the outputs
+  int64_t projection = 0;  // > 0: the pooled vector is projected to so many numbers (RetriBERT)
   // Classifier over the pooled vector, every position, or choices.
   int64_t labels = 0;
   enum class Problem : uint8_t { single_label, multi_label, regression };
@@ -44,6 +45,7 @@ struct Heads {
   Linear language_model;  // its weight is the token embedding's handle when tied
   AdaptiveSoftmax adaptive;
   Linear pooler;
+  Linear projection;
   Linear next_sentence;
   Linear classifier;
 

@@ -6,6 +6,8 @@
 #include "qkv/nn/linear.h"
 #include "qkv/ops/relative_bias.h"
 
+#include <functional>
+
 namespace qkv {
 
 struct RelativeSpec {
@@ -21,7 +23,9 @@ struct RelativeSpec {
 
 // What all layers of a pass share.
 struct RelativeInputs {
-  Tensor table;     // [P, D]: embeddings of the distances that occur
+  // [P, D]: embeddings of the distances that occur. Each layer makes them, so that one that is run again in the
+  // backward pass has a tape of its own.
+  std::function<Tensor()> table;
   Tensor places;    // i32 [1 or B, T, S]: row of the table by query and key; negative = hidden
   Tensor segments;  // i32 [1 or B, T, S]: 0 = same, 1 = another; undefined = segments do not enter
 };

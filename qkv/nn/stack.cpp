@@ -78,6 +78,7 @@ Tensor Stack::operator()(const Tensor& x, const Context& given) const {
     shared.relative = with_streams(shared.relative, context.streams, context.key_mask, T);
     if (context.streams.hidden) context.key_mask = Tensor();
   }
+  if (spec.block.attention.global) shared.global = global_tokens(context.global, context.key_mask);
   Past next;
   Stream stream{x, {}};
   for (int64_t i = 0; i < spec.layers; ++i) {
@@ -89,7 +90,8 @@ Tensor Stack::operator()(const Tensor& x, const Context& given) const {
       stream = {stream.value(), {}};
       remember(shared.past, stream.stream, context, next);
     }
-    if (context.checkpoint && context.training) {
+    // What routers report must be of the run that is recorded.
+    if (context.checkpoint && context.training && context.routing == nullptr) {
       const auto run = [&block, i, context, shared](const Tensor& input) {
         return block({input, {}}, i, context, shared).value();
       };

@@ -35,9 +35,12 @@ kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
                        .scale = options.scale,
                        .causal = options.causal,
                        .window = options.window,
+                       .always = options.always,
                        .softcap = options.softcap,
                        .dropout = options.dropout,
                        .dropout_key = dropout_key(options.key)};
+  check(options.always >= 0 && options.always <= std::max<int64_t>(0, a.keys - a.queries), op,
+        "{} keys that are always seen do not stand before {} queries of {} keys", options.always, a.queries, a.keys);
   if (options.key_mask) {
     const Tensor& mask = options.key_mask;
     check(mask.dtype() == DType::u8 && mask.shape() == Shape{a.batch, a.keys} && mask.contiguous(), op,

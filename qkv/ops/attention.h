@@ -9,7 +9,8 @@ namespace qkv {
 struct AttentionOptions {
   float scale = 1;
   bool causal = false;
-  int64_t window = 0;  // > 0: sees only the last `window` positions
+  int64_t window = 0;  // > 0: sees only the last `window` positions, not causal: also as many ahead, and
+  int64_t always = 0;  // the first so many keys, at most S - T
   float softcap = 0;   // > 0: scaled scores x become softcap tanh(x / softcap)
   Tensor slopes;       // f32 [H]: ALiBi, adds slopes[h] (key position - query position); may be undefined
   Tensor key_mask;     // u8 [B, S]: 0 hides a key; may be undefined

@@ -26,7 +26,7 @@ from safetensors.torch import save_file  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RESULTS = ("logits", "loss", "hidden_states.", "attentions.", "grad.", "gen.")
+RESULTS = ("logits", "loss", "hidden_states.", "attentions.", "global_attentions.", "grad.", "gen.")
 WORDS = "the a small old river ship king runs sees tall green house and over under quickly naïve Zürich 17 é sleeps".split()
 CHECKPOINTS = (("f32", torch.float32, "5GB"), ("f32 in shards", torch.float32, "20KB"), ("bf16", torch.bfloat16, "5GB"),
                ("f16 in shards", torch.float16, "20KB"))
@@ -99,11 +99,29 @@ def xlnet(rng):
         clamp_len=rng.choice([-1, 5]), layer_norm_eps=rng.choice([1e-12, 1e-5]), dropout=0.0)
 
 
+def mamba(rng):
+    return transformers.MambaConfig(
+        vocab_size=rng.randint(50, 150), hidden_size=rng.choice([12, 24]), state_size=rng.choice([4, 8]),
+        num_hidden_layers=rng.randint(1, 3), conv_kernel=rng.choice([3, 4]), expand=2, time_step_rank=rng.choice([2, 4]),
+        use_bias=rng.random() < 0.3, use_conv_bias=rng.random() < 0.7, residual_in_fp32=False)
+
+
+def longformer(rng):
+    heads = rng.choice([1, 2, 4])
+    layers = rng.randint(1, 3)
+    return transformers.LongformerConfig(
+        vocab_size=rng.randint(50, 150), max_position_embeddings=rng.randint(48, 64), num_hidden_layers=layers,
+        num_attention_heads=heads, hidden_size=heads * rng.choice([4, 8, 12]), intermediate_size=rng.choice([20, 64]),
+        attention_window=[rng.choice([4, 8, 16]) for _ in range(layers)], type_vocab_size=rng.choice([1, 2]),
+        layer_norm_eps=rng.choice([1e-12, 1e-5]), hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+
+
 FAMILIES = {
     "gpt2": (gpt2, AutoModelForCausalLM),
     "llama": (llama, AutoModelForCausalLM),
     "bert": (bert, AutoModelForMaskedLM),
     "deberta-v2": (deberta_v2, AutoModelForMaskedLM),
+    "longformer": (longformer, AutoModelForMaskedLM),
     "mamba": (mamba, AutoModelForCausalLM),
     "xlnet": (xlnet, AutoModelForCausalLM),
 }
@@ -132,6 +150,9 @@ def inputs_for(model, rng):
             inputs["token_type_ids"] = torch.randint(0, c.type_vocab_size, mask.shape) * mask
         labels[torch.rand(mask.shape) < 0.5] = -100
         labels[:, 0] = ids[:, 0]
+    if c.model_type == "longformer":
+        inputs["global_attention_mask"] = (torch.rand(mask.shape) < 0.15).long() * mask
+        inputs["global_attention_mask"][0, 0] = 1
     return inputs | {"labels": labels}
 
 
@@ -166,6 +187,7 @@ def write_golden(directory, auto, rng):
     tensors = dict(inputs) | {"loss": result.loss, "logits": result.logits}
     tensors |= {f"hidden_states.{i}": state for i, state in enumerate(result.hidden_states)}
     tensors |= {f"attentions.{i}": pattern for i, pattern in enumerate(getattr(result, "attentions", None) or ())}
+    tensors |= {f"global_attentions.{i}": pattern for i, pattern in enumerate(getattr(result, "global_attentions", None) or ())}
     outputs = sorted(set(tensors) - set(inputs))
     tensors |= {f"grad.{name}": torch.zeros_like(p) if p.grad is None else p.grad for name, p in model.named_parameters()}
     settings = {}

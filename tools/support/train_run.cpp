@@ -5,6 +5,7 @@
 #include "qkv/data/causal_batches.h"
 #include "qkv/data/fingerprint.h"
 #include "qkv/data/masked_batches.h"
+#include "qkv/data/permuted_batches.h"
 #include "qkv/data/sources.h"
 #include "qkv/data/token_cache.h"
 #include "qkv/models/describe.h"
@@ -86,7 +87,7 @@ int32_t needed(const std::optional<int32_t>& id, const char* name) {
 }
 
 std::unique_ptr<Batches> batches_for(const TrainRun& run, const TokenStream& stream, const Tokenizer& tokenizer,
-                                     bool masked, int64_t length, bool evaluation) {
+                                     bool masked, bool permuted, int64_t length, bool evaluation) {
   const RandomKey key = RandomKey{run.options.seed}.child(evaluation ? 2 : 1);
   const int64_t limit = evaluation ? run.eval_batches : 0;
   if (!masked) {
@@ -98,15 +99,17 @@ std::unique_ptr<Batches> batches_for(const TrainRun& run, const TokenStream& str
   Masking masking{.mask_id = needed(special.mask, "[MASK]"), .vocabulary = tokenizer.vocab_size()};
   for (int64_t id = 0; id < masking.vocabulary; ++id)
     masking.special.push_back(tokenizer.is_special(static_cast<int32_t>(id)) ? 1 : 0);
-  return std::make_unique<MaskedBatches>(stream, MaskedOptions{.rows = run.batch,
-                                                               .length = length,
-                                                               .cls = needed(special.cls, "[CLS]"),
-                                                               .sep = needed(special.sep, "[SEP]"),
-                                                               .pad = needed(special.pad, "[PAD]"),
-                                                               .visit = evaluation ? Visit::in_turn : Visit::shuffled,
-                                                               .limit = limit,
-                                                               .masking = masking,
-                                                               .key = key});
+  const MaskedOptions options{.rows = run.batch,
+                              .length = length,
+                              .cls = needed(special.cls, "[CLS]"),
+                              .sep = needed(special.sep, "[SEP]"),
+                              .pad = needed(special.pad, "[PAD]"),
+                              .visit = evaluation ? Visit::in_turn : Visit::shuffled,
+                              .limit = limit,
+                              .masking = masking,
+                              .key = key};
+  if (permuted) return std::make_unique<PermutedBatches>(stream, options);
+  return std::make_unique<MaskedBatches>(stream, options);
 }
 
 Config new_config(const TrainRun& run, const Tokenizer& tokenizer) {
@@ -200,7 +203,10 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
     throw Error("text", "is needed: files, folders or patterns to learn from", "qkv train book.txt --out runs/book");
   const Sources sources = find_sources(run.text, run.field);
   const Spec planned = planned_spec(run);
-  const bool masked = run.objective == "masked" || (run.objective == "auto" && !planned.causal());
+  const bool permuted = run.objective == "permuted" || (run.objective == "auto" && planned.embeddings.query);
+  const bool masked = permuted || run.objective == "masked" || (run.objective == "auto" && !planned.causal());
+  if (permuted && !planned.embeddings.query)
+    throw Error("--objective", "'permuted' needs a model with a stream of queries", "--family xlnet");
   const RunDirectory directory(run.out);
   if (directory.has_state() && !run.resume)
     throw Error(run.out, "already holds a run",
@@ -233,9 +239,9 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   run.rates.kind = schedule_named(run.schedule);
   Optimizer optimizer(model, run.optimizer_options);
   const TextStreams streams = read_streams(run, sources, tokenizer);
-  const std::unique_ptr<Batches> train = batches_for(run, streams.train, tokenizer, masked, length, false);
+  const std::unique_ptr<Batches> train = batches_for(run, streams.train, tokenizer, masked, permuted, length, false);
   const std::unique_ptr<Batches> validation =
-      streams.validation ? batches_for(run, *streams.validation, tokenizer, masked, length, true) : nullptr;
+      streams.validation ? batches_for(run, *streams.validation, tokenizer, masked, permuted, length, true) : nullptr;
   if (run.seconds > 0) {
     run.options.steps = steps_within(run.seconds, model, optimizer, *train, run.options.compute);
     run.options.eval_every = (run.options.steps + 7) / 8;

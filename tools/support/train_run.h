@@ -24,7 +24,7 @@ struct TrainRun {
   double init_std = 0;            // of a new model's matrices and embeddings; 0: the family's
   std::string tokenizer = "bpe";  // bpe, char, byte, or a directory
   int64_t vocab_size = 4096;
-  std::string objective = "auto";  // causal or masked; auto: what the family is for
+  std::string objective = "auto";  // causal, masked or permuted; auto: what the family is for
   // The run.
   int64_t batch = 8;
   std::string sampling = "packed";

@@ -100,6 +100,7 @@ HWY_INLINE int64_t position_of(const Attention& a, int64_t query) { return query
 HWY_INLINE bool tile_visible(const Attention& a, int64_t q0, int64_t count, int64_t k0) {
   const int64_t k1 = std::min(k0 + tile, a.keys) - 1;
   if (a.causal && k0 > position_of(a, q0 + count - 1)) return false;
+  if (k0 < a.always) return true;
   if (a.window > 0 && k1 <= position_of(a, q0) - a.window) return false;
   return !(a.window > 0 && !a.causal && k0 >= position_of(a, q0 + count - 1) + a.window);
 }
@@ -127,7 +128,9 @@ HWY_INLINE void mask_row(const Attention& a, HeadPlace place, int64_t query, int
   const int64_t end = std::clamp<int64_t>(std::min(last, a.keys) - k0, 0, tile);
   for (int64_t j = end; j < tile; ++j) scores[j] = nothing;
   if (a.window > 0)
-    for (int64_t j = 0; j < std::clamp<int64_t>(position - a.window + 1 - k0, 0, tile); ++j) scores[j] = nothing;
+    for (int64_t j = std::max<int64_t>(0, a.always - k0);
+         j < std::clamp<int64_t>(position - a.window + 1 - k0, 0, tile); ++j)
+      scores[j] = nothing;
   if (a.key_mask != nullptr)
     for (int64_t j = 0; j < end; ++j)
       if (a.key_mask[place.b * a.keys + k0 + j] == 0) scores[j] = nothing;

@@ -23,7 +23,7 @@ int64_t kv_head(const Attention& a, int64_t h) { return h / (a.heads / a.kv_head
 bool sees(const Attention& a, const Place& p, int64_t s) {
   const int64_t position = p.t + a.keys - a.queries;
   if (a.causal && s > position) return false;
-  if (a.window > 0 && (s <= position - a.window || s >= position + a.window)) return false;
+  if (a.window > 0 && s >= a.always && (s <= position - a.window || s >= position + a.window)) return false;
   return a.key_mask == nullptr || a.key_mask[p.b * a.keys + s] != 0;
 }
 
