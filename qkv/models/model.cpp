@@ -123,6 +123,10 @@ Tensor Model::hidden(const Inputs& inputs, Context context) {
   return inputs.targets ? split(h, 1, {ids.size(1), inputs.targets.size(1)})[1] : h;
 }
 
+Tensor Model::vocabulary_logits(const Tensor& h, const Context& context) const {
+  return cast(heads_.logits(h, context), DType::f32);
+}
+
 Tensor Model::next_logits(const Inputs& given, const Context& context) {
   Inputs inputs = given;
   if (spec_.embeddings.query) {
@@ -131,7 +135,7 @@ Tensor Model::next_logits(const Inputs& given, const Context& context) {
     inputs.targets = Tensor::from({B, 1}, std::vector<int32_t>(static_cast<size_t>(B), next));
   }
   const Tensor h = hidden(inputs, context);
-  return cast(heads_.logits(select(h, 1, h.size(1) - 1), context), DType::f32);
+  return vocabulary_logits(select(h, 1, h.size(1) - 1), context);
 }
 
 std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs, const Context& context) {

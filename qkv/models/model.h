@@ -58,6 +58,9 @@ class Model {
   // The head's results by Hugging Face's names: {"logits", ...}, {"start_logits", ...} ...
   std::vector<std::pair<std::string, Tensor>> outputs(const Inputs& inputs, const Context& context);
 
+  // Language models: f32 scores of the vocabulary for some places of hidden(): h [.., D] -> [.., V].
+  Tensor vocabulary_logits(const Tensor& h, const Context& context) const;
+
   // Language models: f32 logits of the last position, [B, V]. With a cache in the context, inputs hold only what is
   // new. Throws Error when the text is longer than the model's learned positions.
   Tensor next_logits(const Inputs& inputs, const Context& context);

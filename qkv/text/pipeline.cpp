@@ -64,7 +64,9 @@ Encoding Tokenizer::Pipeline::encode(std::string_view text) const {
     out.offsets.emplace_back(code_point(start), code_point(begin < end ? origin[end - 1].end : start));
   };
   std::vector<ModelToken> tokens;
+  int32_t word = -1;
   for (const Piece& piece : pieces.pieces) {
+    out.words.resize(out.ids.size(), word++);
     const auto piece_text = std::string_view(pieces.text.text).substr(piece.begin, piece.end - piece.begin);
     if (piece.added_token >= 0) {
       put(piece.added_token, piece_text, piece.begin, piece.end);
@@ -79,6 +81,7 @@ Encoding Tokenizer::Pipeline::encode(std::string_view text) const {
           piece.begin + token.begin, piece.begin + token.end);
     }
   }
+  out.words.resize(out.ids.size(), word);
   return out;
 }
 

@@ -83,6 +83,7 @@ void append(Encoding& out, Encoding&& part, int32_t type_id) {
   out.ids.insert(out.ids.end(), part.ids.begin(), part.ids.end());
   std::move(part.tokens.begin(), part.tokens.end(), std::back_inserter(out.tokens));
   out.offsets.insert(out.offsets.end(), part.offsets.begin(), part.offsets.end());
+  out.words.insert(out.words.end(), part.words.begin(), part.words.end());
   out.type_ids.resize(out.ids.size(), type_id);
 }
 
@@ -135,6 +136,7 @@ Encoding Tokenizer::encode_texts(std::initializer_list<std::string_view> texts, 
       special.ids.push_back(id);
       special.tokens.emplace_back(pipeline_->token(id));
       special.offsets.emplace_back(0, 0);
+      special.words.push_back(-1);
     }
     append(out, std::move(special), part.type_id);
   }
@@ -163,6 +165,31 @@ std::vector<std::vector<int32_t>> Tokenizer::encode_batch(std::span<const std::s
   return out;
 }
 
+FramedIds Tokenizer::frame(std::span<const int32_t> first, std::optional<std::span<const int32_t>> second) const {
+  const PostProcessor& post = pipeline_->post_processor;
+  FramedIds out;
+  for (const auto& part : !second ? post.single : post.pair) {
+    using Part = PostProcessor::Part;
+    const auto at = static_cast<int64_t>(out.ids.size());
+    if (part.kind == Part::special) {
+      out.ids.insert(out.ids.end(), part.ids.begin(), part.ids.end());
+    } else if (part.kind == Part::sequence_a) {
+      out.first_at = at;
+      out.ids.insert(out.ids.end(), first.begin(), first.end());
+    } else if (second) {
+      out.second_at = at;
+      out.ids.insert(out.ids.end(), second->begin(), second->end());
+    }
+    out.type_ids.resize(out.ids.size(), part.type_id);
+  }
+  return out;
+}
+
+int64_t Tokenizer::special_count(bool pair) const {
+  using Ids = std::span<const int32_t>;
+  return static_cast<int64_t>(frame({}, pair ? std::optional(Ids()) : std::nullopt).ids.size());
+}
+
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
   std::vector<std::string> tokens;
   for (const int32_t id : ids) {
@@ -170,6 +197,10 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) c
     if (token.empty() || (skip_special && is_special(id))) continue;
     tokens.emplace_back(token);
   }
+  return join(std::move(tokens));
+}
+
+std::string Tokenizer::join(std::vector<std::string> tokens) const {
   std::string out;
   if (pipeline_->decoder) {
     for (const std::string& piece : pipeline_->decoder->decode(std::move(tokens))) out += piece;

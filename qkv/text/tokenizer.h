@@ -29,10 +29,19 @@ struct Encoding {
   std::vector<std::string> tokens;                   // as the vocabulary spells them
   std::vector<std::pair<int32_t, int32_t>> offsets;  // [begin, end) in code points of the input; special tokens: 0, 0
   std::vector<int32_t> type_ids;                     // which of the two texts, for BERT's segment embedding
+  std::vector<int32_t> words;  // which piece of the pre-tokenizer's a token is part of, counted in each text; special: -1
 };
 
 struct EncodeOptions {
   bool add_special_tokens = true;
+};
+
+// The ids of one text or two with the special tokens that a model expects around them.
+struct FramedIds {
+  std::vector<int32_t> ids;
+  std::vector<int32_t> type_ids;
+  int64_t first_at = 0;   // where the first text's ids begin
+  int64_t second_at = 0;  // and the second's
 };
 
 // Ids of the tokens with a role, where the tokenizer has them.
@@ -62,9 +71,18 @@ class Tokenizer {
   std::vector<int32_t> encode_ids(std::string_view text, EncodeOptions options = {}) const;
   std::vector<std::vector<int32_t>> encode_batch(std::span<const std::string> texts, EncodeOptions options = {}) const;
 
+  // Puts [CLS], [SEP] and the like around ids that were encoded without them (and perhaps cut since), as encode() and
+  // encode_pair() do.
+  FramedIds frame(std::span<const int32_t> first, std::optional<std::span<const int32_t>> second = {}) const;
+  // How many ids frame() adds.
+  int64_t special_count(bool pair) const;
+
   // Ids without a token are left out, as are, with skip_special, the added tokens that are special. Bytes that are
   // not valid UTF-8 come out as U+FFFD.
   std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
+
+  // The text that tokens, as the vocabulary spells them, become: what decode() does with its ids' tokens.
+  std::string join(std::vector<std::string> tokens) const;
 
   // One more than the largest id: the rows that an embedding needs.
   int64_t vocab_size() const;
