@@ -127,7 +127,7 @@ void TextModel::run(std::span<const Row> rows, const std::function<void(const Ro
     if (padded) batch.inputs.attention_mask = Tensor::from(shape, mask);
     visit(batch);
     done += std::ssize(group);
-    if (options_.on_batch) options_.on_batch(done);
+    if (options_.on_batch) options_.on_batch(done, std::ssize(rows));
   }
 }
 

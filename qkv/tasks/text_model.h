@@ -20,8 +20,8 @@ struct TaskOptions {
   int64_t batch_tokens = 4096;  // most tokens of a batch, padding included; a longer row is a batch of its own
   bool truncate = false;        // a text that is too long is cut; without, it is an Error
   int64_t max_length = 0;       // most tokens of a row, where less than the model takes; 0 = what the model takes
-  // Called after each batch with the rows done so far of those at hand. What it throws ends the work.
-  std::function<void(int64_t rows)> on_batch;
+  // Called after each batch with how many rows are done, of all that run() was given. What it throws ends the work.
+  std::function<void(int64_t done, int64_t total)> on_batch;
 };
 
 // A model's input: ids with the special tokens around them, and which of two texts each belongs to.

@@ -7,7 +7,7 @@ namespace qkv {
 
 std::string HelpFormatter::make_subcommands(const CLI::App* app, CLI::AppFormatMode mode) const {
   if (app->get_parent() != nullptr) return Formatter::make_subcommands(app, mode);
-  std::vector<std::string> groups = {"Start here", "Models", "Text", "Checks"};
+  std::vector<std::string> groups = {"Start here", "Models", "Tasks", "Text", "Checks"};
   for (const CLI::App* command : app->get_subcommands({}))
     if (std::find(groups.begin(), groups.end(), command->get_group()) == groups.end())
       groups.push_back(command->get_group());
