@@ -29,20 +29,19 @@ void run(CLI::App& command, Options& options) {
   const Answerer answerer(options.directory, run.options(), options.answer);
   using Input = Answerer::Input;
   run({{"question", options.question}, {"context", options.context}},
-      TaskJob<Input, Answers>{
-          .prepare =
-              [&](const Json& fields) {
-                return answerer.input(field_of(fields, "question"), field_of(fields, "context"));
-              },
-          .run = [&](std::span<const Input> inputs) { return answerer.answer(inputs); },
-          .fields = [](const Input&, const Answers& answers) { return to_json(answers); },
-          .print =
-              [](const Json&, const Input&, const Answers& answers) {
-                for (const Answer& answer : answers.spans)
-                  fmt::print("{:8.4f}  {:>5}-{:<5}  {}\n", answer.score, answer.begin, answer.end,
-                             answer.text.empty() ? "(no answer)" : answer.text);
-                fmt::print("{:8.4f}  no answer's score\n", answers.null_score);
-              }});
+      TaskJob<Input, Answers>{.prepare =
+                                  [&](const Json& fields) {
+                                    return answerer.input(field_of(fields, "question"), field_of(fields, "context"));
+                                  },
+                              .run = [&](std::span<const Input> inputs) { return answerer.answer(inputs); },
+                              .fields = [](const Input&, const Answers& answers) { return to_json(answers); },
+                              .print =
+                                  [](const Json&, const Input&, const Answers& answers) {
+                                    for (const Answer& answer : answers.spans)
+                                      fmt::print("{:8.4f}  {:>5}-{:<5}  {}\n", answer.score, answer.begin, answer.end,
+                                                 answer.text.empty() ? "(no answer)" : answer.text);
+                                    fmt::print("{:8.4f}  no answer's score\n", answers.null_score);
+                                  }});
 }
 
 }  // namespace
@@ -59,9 +58,10 @@ void add_answer(CLI::App& app) {
       ->check(at_least(1));
   command->add_flag("--allow-null", o->answer.allow_null, "that there is no answer may be one, as in SQuAD 2.0");
   command->add_option("--longest", o->answer.longest, "tokens of an answer")->capture_default_str()->check(at_least(1));
-  command->add_option("--stride,--overlap", o->answer.overlap,
-                      "a long context is read in windows of --max-length tokens (default: 384) that share so many "
-                      "(default: 128)")
+  command
+      ->add_option("--stride,--overlap", o->answer.overlap,
+                   "a long context is read in windows of --max-length tokens (default: 384) that share so many "
+                   "(default: 128)")
       ->check(at_least(0));
   command->add_flag("--no-words", o->no_words, "let an answer begin and end inside a word");
   command->footer(

@@ -27,31 +27,32 @@ void run(CLI::App& command, Options& options) {
   Json given = {{"text", options.text}};
   if (!options.pair.empty()) given["pair"] = options.pair;
   using Labels = std::vector<Label>;
-  run(given, TaskJob<Row, Labels>{
-                 .prepare =
-                     [&](const Json& fields) {
-                       const std::string text = field_of(fields, "text");
-                       const auto pair = field_if(fields, "pair");
-                       return pair ? classifier.base().row(text, *pair) : classifier.base().row(text);
-                     },
-                 .run =
-                     [&](std::span<const Row> rows) {
-                       std::vector<Labels> results = classifier.classify(rows);
-                       for (Labels& labels : results)
-                         if (options.top_k > 0 && options.top_k < std::ssize(labels))
-                           labels.resize(static_cast<size_t>(options.top_k));
-                       return results;
-                     },
-                 .fields =
-                     [](const Row&, const Labels& labels) {
-                       Json list = Json::array();
-                       for (const Label& label : labels) list.push_back({{"label", label.name}, {"score", label.score}});
-                       return Json{{"labels", list}};
-                     },
-                 .print =
-                     [](const Json&, const Row&, const Labels& labels) {
-                       for (const Label& label : labels) fmt::print("{:8.4f}  {}\n", label.score, label.name);
-                     }});
+  run(given, TaskJob<Row, Labels>{.prepare =
+                                      [&](const Json& fields) {
+                                        const std::string text = field_of(fields, "text");
+                                        const auto pair = field_if(fields, "pair");
+                                        return pair ? classifier.base().row(text, *pair) : classifier.base().row(text);
+                                      },
+                                  .run =
+                                      [&](std::span<const Row> rows) {
+                                        std::vector<Labels> results = classifier.classify(rows);
+                                        for (Labels& labels : results)
+                                          if (options.top_k > 0 && options.top_k < std::ssize(labels))
+                                            labels.resize(static_cast<size_t>(options.top_k));
+                                        return results;
+                                      },
+                                  .fields =
+                                      [](const Row&, const Labels& labels) {
+                                        Json list = Json::array();
+                                        for (const Label& label : labels)
+                                          list.push_back({{"label", label.name}, {"score", label.score}});
+                                        return Json{{"labels", list}};
+                                      },
+                                  .print =
+                                      [](const Json&, const Row&, const Labels& labels) {
+                                        for (const Label& label : labels)
+                                          fmt::print("{:8.4f}  {}\n", label.score, label.name);
+                                      }});
 }
 
 }  // namespace

@@ -21,7 +21,10 @@ void run(CLI::App& command, Options& options) {
   TaskJob<Row, Vector> job{
       .prepare = [&](const Json& fields) { return embedder.row(field_of(fields, "text")); },
       .run = [&](std::span<const Row> rows) { return embedder.embed(rows); },
-      .fields = [](const Row&, const Vector& vector) { return Json{{"embedding", vector}}; },
+      .fields =
+          [](const Row&, const Vector& vector) {
+            return Json{{"embedding", vector}};
+          },
       .print = [](const Json&, const Row&, const Vector& vector) { fmt::print("{}\n", Json(vector).dump()); }};
   if (options.output.ends_with(".npy")) {
     job.header = [&](int64_t rows) { return npy_header(rows, embedder.width()); };

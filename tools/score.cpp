@@ -57,11 +57,13 @@ void run(CLI::App& command, Options& options) {
                 }
                 return results;
               },
-          .fields = [&](const Ids&, const TextScore& score) { return to_json(scorer.base().tokenizer(), score, with_tokens); },
+          .fields = [&](const Ids&,
+                        const TextScore& score) { return to_json(scorer.base().tokenizer(), score, with_tokens); },
           .print =
               [](const Json&, const Ids&, const TextScore& score) {
-                fmt::print("perplexity       {:.4f}\nlog probability  {:.4f}\ntokens           {}, of which {} scored\n",
-                           score.perplexity(), score.total(), score.ids.size(), score.log_probabilities.size());
+                fmt::print(
+                    "perplexity       {:.4f}\nlog probability  {:.4f}\ntokens           {}, of which {} scored\n",
+                    score.perplexity(), score.total(), score.ids.size(), score.log_probabilities.size());
               }});
   if (!options.input.empty() && scored > 0 && !options.quiet)
     fmt::print(stderr, "perplexity {:.4f} over {} tokens\n", std::exp(-total / static_cast<double>(scored)), scored);
@@ -75,8 +77,9 @@ void add_score(CLI::App& app) {
                                        R"(text lines, {"text": ...})");
   command->add_option("text", o->text, "the text");
   command->add_option("--document", o->document, "a whole file as the text")->type_name("FILE");
-  command->add_option("--stride", o->score.stride,
-                      "read a long text in windows that begin so many tokens apart; each token is scored once")
+  command
+      ->add_option("--stride", o->score.stride,
+                   "read a long text in windows that begin so many tokens apart; each token is scored once")
       ->check(at_least(1));
   command->add_flag("--bos", o->score.start, "put the beginning-of-text token first, so that all tokens are scored");
   command->add_flag("--tokens", o->tokens, "result lines hold the log probability of each token");

@@ -45,9 +45,10 @@ using Pair = std::pair<Row, Row>;
 
 void compare_pairs(TaskRun& run, const Embedder& embedder) {
   run({}, TaskJob<Pair, double>{
-              .prepare = [&](const Json& fields) {
-                return Pair{embedder.row(field_of(fields, "text")), embedder.row(field_of(fields, "pair"))};
-              },
+              .prepare =
+                  [&](const Json& fields) {
+                    return Pair{embedder.row(field_of(fields, "text")), embedder.row(field_of(fields, "pair"))};
+                  },
               .run =
                   [&](std::span<const Pair> pairs) {
                     std::vector<Row> rows;
@@ -58,7 +59,10 @@ void compare_pairs(TaskRun& run, const Embedder& embedder) {
                       similarities.push_back(cosine(vectors[i], vectors[i + 1]));
                     return similarities;
                   },
-              .fields = [](const Pair&, double similarity) { return Json{{"similarity", similarity}}; }});
+              .fields =
+                  [](const Pair&, double similarity) {
+                    return Json{{"similarity", similarity}};
+                  }});
 }
 
 struct Hit {
@@ -99,8 +103,7 @@ void search(TaskRun& run, const Options& options, const Embedder& embedder) {
 void run(CLI::App& command, Options& options) {
   TaskRun run(command, options, "comparing");
   if (!options.query.empty()) {
-    if (options.input.empty())
-      throw Error("--query", "searches the lines of a file", "name it: --input FILE");
+    if (options.input.empty()) throw Error("--query", "searches the lines of a file", "name it: --input FILE");
     if (!options.output.empty()) throw Error("--output", "is not for --query: its results go to standard output");
   }
   const Embedder embedder = options.embedder(run.options());
@@ -117,9 +120,8 @@ void run(CLI::App& command, Options& options) {
 
 void add_similar(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  CLI::App* command =
-      add_task_command(app, "similar", "tell how near texts are in meaning, or find the nearest", *o,
-                       R"({"text": ..., "pair": ...}, or with --query text lines)");
+  CLI::App* command = add_task_command(app, "similar", "tell how near texts are in meaning, or find the nearest", *o,
+                                       R"({"text": ..., "pair": ...}, or with --query text lines)");
   command->add_option("texts", o->texts, "two texts or more, each to be compared with all");
   command->add_option("--query", o->query, "find the inputs nearest to this text")->type_name("TEXT");
   command->add_option("-k,--top-k", o->top_k, "--query: the best so many")->capture_default_str()->check(at_least(1));

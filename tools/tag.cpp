@@ -55,9 +55,10 @@ void add_tag(CLI::App& app) {
   CLI::App* command = add_task_command(app, "tag", "find names, places and other entities in a text", *o,
                                        R"(text lines, {"text": ...})");
   command->add_option("text", o->text, "the text");
-  command->add_option("--aggregate", o->aggregate,
-                      "how tokens become entities: none, simple (neighbours of one class), or with one class a word, "
-                      "that of its first token, of their average or of the surest (max)")
+  command
+      ->add_option("--aggregate", o->aggregate,
+                   "how tokens become entities: none, simple (neighbours of one class), or with one class a word, "
+                   "that of its first token, of their average or of the surest (max)")
       ->capture_default_str()
       ->check(CLI::IsMember({"none", "simple", "first", "average", "max"}));
   command->add_option("--ignore", o->tag.ignore, "labels to leave out; may be given several times")
@@ -65,8 +66,7 @@ void add_tag(CLI::App& app) {
       ->expected(1)
       ->capture_default_str()
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command->add_option("--stride,--overlap", o->tag.overlap,
-                      "read a long text in windows that share so many tokens")
+  command->add_option("--stride,--overlap", o->tag.overlap, "read a long text in windows that share so many tokens")
       ->check(at_least(0));
   add_truncate_option(*command, *o);
   command->footer(

@@ -10,8 +10,8 @@ namespace qkv {
 // of it. A crash at any moment loses only what was not yet saved.
 class ResumableFile {
  public:
-  // `settings` is what the content depends on. Continues an unfinished file if told to `resume`, else starts one. Throws
-  // Error when there is an unfinished file that is not to be resumed, and when it was begun with other settings.
+  // `settings` is what the content depends on. Continues an unfinished file if told to `resume`, else starts one.
+  // Throws Error when there is an unfinished file that is not to be resumed, and when it was begun with other settings.
   ResumableFile(const fs::path& target, Json settings, bool resume);
   ResumableFile(const ResumableFile&) = delete;
   ResumableFile& operator=(const ResumableFile&) = delete;

@@ -25,9 +25,11 @@ Answerer::Input Answerer::input(std::string_view question, std::string_view cont
   if (length == 0) throw Error("context", "is empty", "give the text in which the answer is to be found");
   const int64_t room = base_.room(true) - std::ssize(input.question);
   if (room < 1)
-    throw base_.too_long("question", std::ssize(input.question), true, "shorten it, or read more at once (--max-length)");
+    throw base_.too_long("question", std::ssize(input.question), true,
+                         "shorten it, or read more at once (--max-length)");
   if (options_.overlap >= room)
-    throw Error("--stride", fmt::format("windows with {} tokens of the context cannot share {}", room, options_.overlap),
+    throw Error("--stride",
+                fmt::format("windows with {} tokens of the context cannot share {}", room, options_.overlap),
                 "share fewer tokens");
   const int64_t usual = std::min<int64_t>(base_.limit() / 2, 128);
   input.windows = windows_over(length, room, options_.overlap >= 0 ? options_.overlap : std::min(usual, room / 2));
@@ -43,7 +45,7 @@ struct Candidate {
 
 // The best spans of one window. `starts` and `ends` are the probabilities of the window's context tokens.
 std::vector<Candidate> best_spans(std::span<const double> starts, std::span<const double> ends, int64_t longest,
-                             size_t count) {
+                                  size_t count) {
   std::vector<Candidate> spans;
   for (int64_t s = 0; s < std::ssize(starts); ++s)
     for (int64_t e = s; e < std::min(std::ssize(ends), s + longest); ++e)
@@ -94,7 +96,8 @@ std::vector<Answers> Answerer::answer(std::span<const Input> inputs) const {
   std::vector<Row> rows;
   for (size_t i = 0; i < inputs.size(); ++i)
     for (const auto& [begin, end] : inputs[i].windows) {
-      const auto ids = std::span(inputs[i].encoding.ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+      const auto ids =
+          std::span(inputs[i].encoding.ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
       const FramedIds framed = base_.tokenizer().frame(inputs[i].question, ids);
       windows.push_back({i, {begin, end}, framed.second_at, {}});
       rows.push_back(base_.framed(framed));

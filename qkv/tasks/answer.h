@@ -27,7 +27,7 @@ struct Answer {
 
 struct Answers {
   std::vector<Answer> spans;  // best first
-  double null_score = 0;      // of no answer: the least, over the windows, of the first position's probability as a span
+  double null_score = 0;  // of no answer: the least, over the windows, of the first position's probability as a span
 };
 
 class Answerer {

@@ -16,9 +16,9 @@ Classifier::Classifier(const fs::path& directory, TaskOptions options, ScoreFunc
   names_ = label_names(base_.config(), labels);
   if (function_ != ScoreFunction::automatic) return;
   const std::string problem = base_.config().text("problem_type", "");
-  function_ = problem == "regression"                                      ? ScoreFunction::none
+  function_ = problem == "regression"                                  ? ScoreFunction::none
               : problem == "multi_label_classification" || labels == 1 ? ScoreFunction::sigmoid
-                                                                           : ScoreFunction::softmax;
+                                                                       : ScoreFunction::softmax;
 }
 
 std::vector<std::vector<Label>> Classifier::classify(std::span<const Row> rows) const {

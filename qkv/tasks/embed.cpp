@@ -28,7 +28,8 @@ std::vector<float> pooled(std::span<const float> h, int64_t length, int64_t widt
   std::vector<float> out(at(0).begin(), at(0).end());
   for (int64_t t = 1; t < length; ++t) {
     const auto one = at(t);
-    for (size_t i = 0; i < out.size(); ++i) out[i] = pooling == Pooling::mean ? out[i] + one[i] : std::max(out[i], one[i]);
+    for (size_t i = 0; i < out.size(); ++i)
+      out[i] = pooling == Pooling::mean ? out[i] + one[i] : std::max(out[i], one[i]);
   }
   if (pooling == Pooling::mean)
     for (float& x : out) x /= static_cast<float>(length);
@@ -66,8 +67,7 @@ std::vector<float> Embedder::embed(std::string_view text) const {
 }
 
 double cosine(std::span<const float> a, std::span<const float> b) {
-  if (a.size() != b.size())
-    throw Error("cosine", fmt::format("vectors of {} and of {} numbers", a.size(), b.size()));
+  if (a.size() != b.size()) throw Error("cosine", fmt::format("vectors of {} and of {} numbers", a.size(), b.size()));
   const double length = std::sqrt(dot(a, a) * dot(b, b));
   return length > 0 ? dot(a, b) / length : 0;
 }

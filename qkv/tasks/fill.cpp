@@ -89,8 +89,8 @@ std::vector<MaskFillings> MaskFiller::fill(std::span<const Row> rows, int64_t to
       std::vector<int32_t> ids = rows[place.row].ids;
       for (const auto& [score, token] : best_tokens(logits, top_k, targets)) {
         ids[place.position] = token;
-        of_row[place.number].push_back({score, token, tokenizer.decode(std::span(&token, 1)),
-                                        tokenizer.decode(ids, of_row.size() == 1)});
+        of_row[place.number].push_back(
+            {score, token, tokenizer.decode(std::span(&token, 1)), tokenizer.decode(ids, of_row.size() == 1)});
       }
     });
   });

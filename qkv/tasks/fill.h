@@ -1,7 +1,8 @@
 // Masked tokens: which words fit a gap.
 //
 //   const qkv::MaskFiller filler("models/bert-base-uncased");
-//   for (const qkv::Filling& filling : filler.fill("The capital of France is [MASK].")[0])
+//   const qkv::MaskFillings masks = filler.fill("The capital of France is [MASK].");
+//   for (const qkv::Filling& filling : masks[0])
 //     std::cout << filling.text << ' ' << filling.score << '\n';
 #pragma once
 

@@ -29,7 +29,8 @@ Tagger::Input Tagger::input(std::string_view text) const {
   if (length == 0) throw Error("text", "is empty");
   const int64_t room = base_.room(false);
   if (length > room && options_.overlap < 0 && !base_.options().truncate)
-    throw base_.too_long("text", length, false, "shorten it, let it be cut (--truncate), or read it in windows (--stride)");
+    throw base_.too_long("text", length, false,
+                         "shorten it, let it be cut (--truncate), or read it in windows (--stride)");
   if (options_.overlap >= room)
     throw Error("--stride", fmt::format("windows of {} tokens cannot share {}", room, options_.overlap),
                 "share fewer tokens");
@@ -52,7 +53,8 @@ std::vector<std::vector<Entity>> Tagger::tag(std::span<const Input> inputs) cons
   std::vector<Row> rows;
   for (size_t i = 0; i < inputs.size(); ++i)
     for (const auto& [begin, end] : inputs[i].windows) {
-      const auto ids = std::span(inputs[i].encoding.ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+      const auto ids =
+          std::span(inputs[i].encoding.ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
       const FramedIds framed = base_.tokenizer().frame(ids);
       windows.push_back({i, begin, end, framed.first_at, {}});
       rows.push_back(base_.framed(framed));
@@ -65,7 +67,8 @@ std::vector<std::vector<Entity>> Tagger::tag(std::span<const Input> inputs) cons
       std::vector<std::vector<double>> scores;
       for (int64_t t = 0; t < window.end - window.begin; ++t) {
         const int64_t place = static_cast<int64_t>(r) * batch.length + window.first_at + t;
-        scores.push_back(softmax_of(std::span(logits).subspan(static_cast<size_t>(place) * names_.size(), names_.size())));
+        scores.push_back(
+            softmax_of(std::span(logits).subspan(static_cast<size_t>(place) * names_.size(), names_.size())));
       }
       const Input& input = inputs[window.input];
       const std::vector<ScoredToken> tokens =

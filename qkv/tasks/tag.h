@@ -27,10 +27,10 @@ struct TagOptions {
 };
 
 struct Entity {
-  std::string label;   // without B- or I-, but with Aggregation::none
-  double score = 0;    // mean of its words' (or tokens') probabilities
-  std::string word;    // as the tokens spell it
-  int32_t begin = 0;   // [begin, end) in characters of the text
+  std::string label;  // without B- or I-, but with Aggregation::none
+  double score = 0;   // mean of its words' (or tokens') probabilities
+  std::string word;   // as the tokens spell it
+  int32_t begin = 0;  // [begin, end) in characters of the text
   int32_t end = 0;
   int32_t index = -1;  // Aggregation::none: the token's place in the row, special tokens counted
 };

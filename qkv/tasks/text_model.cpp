@@ -58,9 +58,10 @@ int64_t TextModel::room(bool pair) const {
 Error TextModel::too_long(std::string_view where, int64_t tokens, bool pair, std::string_view hint) const {
   const int64_t specials = tokenizer_.special_count(pair);
   const std::string with = specials > 0 ? " with the special ones" : "";
-  return {where, fmt::format("has {} tokens{}, and {}", tokens + specials, with,
-                             fmt::format(fmt::runtime(limited_by_), limit_)),
-          hint};
+  return {
+      where,
+      fmt::format("has {} tokens{}, and {}", tokens + specials, with, fmt::format(fmt::runtime(limited_by_), limit_)),
+      hint};
 }
 
 std::vector<int32_t> TextModel::ids_of(std::string_view text, std::string_view name) const {

@@ -21,7 +21,8 @@ void visit_vocabulary_scores(const TextModel& model, const Tensor& h, std::span<
     const size_t vocabulary = logits.size() / some.size();
     parallel_for(std::ssize(some), 1, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; ++i)
-        visit(begin + static_cast<size_t>(i), std::span(logits).subspan(static_cast<size_t>(i) * vocabulary, vocabulary));
+        visit(begin + static_cast<size_t>(i),
+              std::span(logits).subspan(static_cast<size_t>(i) * vocabulary, vocabulary));
     });
   }
 }

@@ -29,7 +29,8 @@ struct Encoding {
   std::vector<std::string> tokens;                   // as the vocabulary spells them
   std::vector<std::pair<int32_t, int32_t>> offsets;  // [begin, end) in code points of the input; special tokens: 0, 0
   std::vector<int32_t> type_ids;                     // which of the two texts, for BERT's segment embedding
-  std::vector<int32_t> words;  // which piece of the pre-tokenizer's a token is part of, counted in each text; special: -1
+  std::vector<int32_t>
+      words;  // which piece of the pre-tokenizer's a token is part of, counted in each text; special: -1
 };
 
 struct EncodeOptions {

@@ -260,5 +260,34 @@ TEST(TokenizerTraining, SpecialTokensNamedAsBertsHaveItsRoles) {
   }
 }
 
+TEST(Tokenizer, FramesIdsAsEncodingDoes) {
+  for (const char* name : {"bert_uncased", "roberta", "albert", "gpt2", "t5", "llama3"}) {
+    const Tokenizer tokenizer = Tokenizer::load(fs::path(QKV_SOURCE_DIR) / "tests/golden/tokenizers" / name);
+    const EncodeOptions bare{.add_special_tokens = false};
+    const std::vector<int32_t> a = tokenizer.encode_ids("Hello world", bare),
+                               b = tokenizer.encode_ids("and more", bare);
+    const FramedIds single = tokenizer.frame(a), pair = tokenizer.frame(a, b);
+    EXPECT_EQ(single.ids, tokenizer.encode("Hello world").ids) << name;
+    const Encoding both = tokenizer.encode_pair("Hello world", "and more");
+    EXPECT_EQ(pair.ids, both.ids) << name;
+    EXPECT_EQ(pair.type_ids, both.type_ids) << name;
+    EXPECT_TRUE(std::equal(a.begin(), a.end(), pair.ids.begin() + pair.first_at)) << name;
+    EXPECT_TRUE(std::equal(b.begin(), b.end(), pair.ids.begin() + pair.second_at)) << name;
+    EXPECT_EQ(tokenizer.special_count(true), std::ssize(pair.ids) - std::ssize(a) - std::ssize(b)) << name;
+  }
+}
+
+TEST(Tokenizer, SaysWhichWordATokenIsPartOf) {
+  const Tokenizer tokenizer = Tokenizer::load(fs::path(QKV_SOURCE_DIR) / "tests/golden/tokenizers/bert_uncased");
+  const Encoding encoding = tokenizer.encode_pair("unbelievable!", "yes");
+  ASSERT_EQ(encoding.words.size(), encoding.ids.size());
+  for (size_t i = 1; i + 1 < encoding.ids.size(); ++i) {
+    const bool special = encoding.tokens[i] == "[SEP]", continued = encoding.tokens[i].starts_with("##");
+    EXPECT_EQ(encoding.words[i], special                       ? -1
+                                 : encoding.words[i - 1] == -1 ? 0
+                                                               : encoding.words[i - 1] + (continued ? 0 : 1));
+  }
+}
+
 }  // namespace
 }  // namespace qkv

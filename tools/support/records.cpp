@@ -110,8 +110,8 @@ void RecordReader::parse(std::string_view raw, Record& record) {
   } else {
     const std::vector<std::string> values = cells(raw, record.where);
     if (values.size() != columns_.size())
-      throw Error(record.where, fmt::format("has {} cells, and the first line names {} columns", values.size(),
-                                            columns_.size()),
+      throw Error(record.where,
+                  fmt::format("has {} cells, and the first line names {} columns", values.size(), columns_.size()),
                   "put quotes around cells with separators in them");
     for (size_t i = 0; i < values.size(); ++i) record.fields[columns_[i]] = values[i];
   }

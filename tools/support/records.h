@@ -44,8 +44,8 @@ class RecordReader {
   std::vector<std::pair<std::string, std::string>> renamed_;  // the task's field, the file's
   std::vector<std::string> columns_;
   std::string_view rest_;
-  int64_t line_ = 1;     // of what is next
-  int64_t at_ = 1;       // of what was taken last
+  int64_t line_ = 1;  // of what is next
+  int64_t at_ = 1;    // of what was taken last
   int64_t total_ = 0;
 };
 

@@ -91,8 +91,8 @@ Json TaskRun::settings() const {
   for (const CLI::Option* option : app_.get_options()) {
     const std::string name = option->get_lnames().empty() ? option->get_name() : option->get_lnames()[0];
     if (std::find(irrelevant.begin(), irrelevant.end(), name) != irrelevant.end()) continue;
-    settings[name] = option->count() > 0 ? fmt::format("{}", fmt::join(option->reduced_results(), ","))
-                                         : option->get_default_str();
+    settings[name] =
+        option->count() > 0 ? fmt::format("{}", fmt::join(option->reduced_results(), ",")) : option->get_default_str();
   }
   return settings;
 }
@@ -203,7 +203,7 @@ void TaskRun::finish(const std::function<std::string(int64_t)>& header) {
   progress_.reset();
   if (finished_before_) return;
   if (file_) file_->finish(header ? header(results_) : "");
-  if (skipped_ > 0) fmt::print(stderr, "{} bad inputs skipped\n", skipped_);
+  if (skipped_ > 0) fmt::print(stderr, "{} bad input{} skipped\n", skipped_, skipped_ == 1 ? "" : "s");
 }
 
 }  // namespace qkv

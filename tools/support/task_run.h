@@ -31,10 +31,10 @@ template <typename Prepared, typename Result>
 struct TaskJob {
   std::function<Prepared(const Json& fields)> prepare;  // throws Error for an input that cannot be done
   std::function<std::vector<Result>(std::span<const Prepared>)> run;
-  std::function<Json(const Prepared&, const Result&)> fields;                        // that a result line has
-  std::function<void(const Json& input, const Prepared&, const Result&)> print;      // for people
-  std::function<void(std::string& out, const Result&)> binary;                       // instead of lines, if given
-  std::function<std::string(int64_t results)> header;                                // then; its length never changes
+  std::function<Json(const Prepared&, const Result&)> fields;                    // that a result line has
+  std::function<void(const Json& input, const Prepared&, const Result&)> print;  // for people
+  std::function<void(std::string& out, const Result&)> binary;                   // instead of lines, if given
+  std::function<std::string(int64_t results)> header;                            // then; its length never changes
 };
 
 class TaskRun {
@@ -62,9 +62,11 @@ class TaskRun {
 
   // All of --input in their order; what comes out is for `take`.
   template <typename Prepared, typename Result>
-  void each(const TaskJob<Prepared, Result>& job, std::type_identity_t<std::function<void(const Record&, const Result&)>> take) {
+  void each(const TaskJob<Prepared, Result>& job,
+            std::type_identity_t<std::function<void(const Record&, const Result&)>> take) {
     begin("");
-    windows(job, [&](std::string&, const Record& record, const Prepared&, const Result& result) { take(record, result); });
+    windows(job,
+            [&](std::string&, const Record& record, const Prepared&, const Result& result) { take(record, result); });
     finish({});
   }
 
