@@ -1,4 +1,5 @@
-// The library in one include: load a model, turn text into tokens, run it, let it write. Training is in qkv/train.
+// The library in one include: load a model, turn text into tokens, run it, let it write, or use it for a task. Training
+// is in qkv/train.
 //
 //   const qkv::LoadedModel loaded = qkv::load_model("runs/demo");
 //   const qkv::Tokenizer tokenizer = qkv::Tokenizer::load("runs/demo");
@@ -14,5 +15,11 @@
 #include "qkv/models/model.h"
 #include "qkv/ops/activation.h"
 #include "qkv/ops/autograd.h"
+#include "qkv/tasks/answer.h"
+#include "qkv/tasks/classify.h"
+#include "qkv/tasks/embed.h"
+#include "qkv/tasks/fill.h"
+#include "qkv/tasks/score.h"
+#include "qkv/tasks/tag.h"
 #include "qkv/tensor/tensor.h"
 #include "qkv/text/tokenizer.h"

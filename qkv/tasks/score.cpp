@@ -18,6 +18,9 @@ double TextScore::perplexity() const {
 Scorer::Scorer(const fs::path& directory, TaskOptions options, ScoreOptions score_options)
     : base_(directory, std::move(options)), options_(score_options) {
   base_.require("scoring", {Task::causal_lm}, "a causal language model");
+  if (!base_.model().spec().causal())
+    throw Error(directory.string(), "this language model does not read from left to right, so it has no perplexity",
+                "name a model such as GPT-2 or Llama");
   if (base_.limit() < 2) throw Error("--max-length", "is less than 2, and a token is predicted from one before it");
   if (options_.stride >= base_.limit())
     throw Error("--stride", fmt::format("is {}, and a window has {} tokens", options_.stride, base_.limit()),

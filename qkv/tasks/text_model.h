@@ -17,7 +17,7 @@ namespace qkv {
 
 struct TaskOptions {
   DType dtype = DType::f32;     // of weights and activations
-  int64_t batch_tokens = 4096;  // most tokens of a batch, padding included; a longer row is a batch of its own
+  int64_t batch_tokens = 2048;  // most tokens of a batch, padding included; a longer row is a batch of its own
   bool truncate = false;        // a text that is too long is cut; without, it is an Error
   int64_t max_length = 0;       // most tokens of a row, where less than the model takes; 0 = what the model takes
   // Called after each batch with how many rows are done, of all that run() was given. What it throws ends the work.

@@ -15,7 +15,9 @@ class Resumable : public testing::Test {
     fs::create_directories(folder);
   }
   void TearDown() override { fs::remove_all(folder); }
-  size_t files() const { return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator())); }
+  size_t files() const {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+  }
   fs::path folder = fs::temp_directory_path() / fmt::format("qkv-resumable-{}", ::getpid());
   fs::path target = folder / "out.txt";
 };

@@ -25,11 +25,13 @@ class Entities : public testing::Test {
 };
 
 TEST_F(Entities, TokensAsTheyAre) {
-  EXPECT_EQ(shown(Aggregation::none), "B-PER w5 0.88 0-5; B-LOC ##6 0.60 5-9; I-PER w7 0.98 10-12; B-PER w8 0.80 13-15; O w9 1.00 16-18; ");
+  EXPECT_EQ(shown(Aggregation::none),
+            "B-PER w5 0.88 0-5; B-LOC ##6 0.60 5-9; I-PER w7 0.98 10-12; B-PER w8 0.80 13-15; O w9 1.00 16-18; ");
 }
 
 TEST_F(Entities, NeighboursOfOneClass) {
-  EXPECT_EQ(shown(Aggregation::simple), "PER w5 0.88 0-5; LOC ##6 0.60 5-9; PER w7 0.98 10-12; PER w8 0.80 13-15; O w9 1.00 16-18; ");
+  EXPECT_EQ(shown(Aggregation::simple),
+            "PER w5 0.88 0-5; LOC ##6 0.60 5-9; PER w7 0.98 10-12; PER w8 0.80 13-15; O w9 1.00 16-18; ");
 }
 
 TEST_F(Entities, WordsHaveOneClass) {
@@ -39,7 +41,8 @@ TEST_F(Entities, WordsHaveOneClass) {
 }
 
 TEST_F(Entities, OfOverlappingOnesTheLongestStays) {
-  const auto kept = without_overlaps({{"A", 0.5, "", 0, 4}, {"B", 0.4, "", 2, 8}, {"C", 0.9, "", 8, 10}, {"D", 0.95, "", 8, 10}});
+  const auto kept =
+      without_overlaps({{"A", 0.5, "", 0, 4}, {"B", 0.4, "", 2, 8}, {"C", 0.9, "", 8, 10}, {"D", 0.95, "", 8, 10}});
   ASSERT_EQ(kept.size(), 2U);
   EXPECT_EQ(kept[0].label, "B");
   EXPECT_EQ(kept[1].label, "D");

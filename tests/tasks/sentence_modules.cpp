@@ -38,7 +38,8 @@ TEST_F(Modules, FlagsAndNames) {
   write({{"pooling_mode", "lasttoken"}});
   EXPECT_EQ(SentenceModules::read(folder).pooling, Pooling::last);
   write_file(folder / "sentence_bert_config.json", R"({"max_seq_length": 77})");
-  write_file(folder / "config_sentence_transformers.json", R"({"prompts": {"q": "query: "}, "default_prompt_name": "q"})");
+  write_file(folder / "config_sentence_transformers.json",
+             R"({"prompts": {"q": "query: "}, "default_prompt_name": "q"})");
   EXPECT_EQ(SentenceModules::read(folder).max_length, 77);
   EXPECT_EQ(SentenceModules::read(folder).prompt, "query: ");
 }

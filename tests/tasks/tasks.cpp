@@ -106,7 +106,8 @@ TEST(Tasks, FillingsAreProbabilities) {
   const std::vector<MaskFillings> among = filler.fill(std::span(&row, 1), 5, targets);
   EXPECT_EQ(among[0][0].size(), 2U);
   for (const Filling& filling : among[0][0]) {
-    const auto found = std::find_if(all[0].begin(), all[0].end(), [&](const Filling& f) { return f.token == filling.token; });
+    const auto found =
+        std::find_if(all[0].begin(), all[0].end(), [&](const Filling& f) { return f.token == filling.token; });
     EXPECT_NEAR(found->score, filling.score, tolerance);
     EXPECT_EQ(filling.sequence, "w5 " + filling.text + " w6");
   }

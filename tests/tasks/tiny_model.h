@@ -58,7 +58,8 @@ inline std::string random_words(Random& random, int count) {
 inline std::vector<std::string> random_texts(int count, int longest, uint64_t seed = 1) {
   Random random{RandomKey{seed}};
   std::vector<std::string> texts;
-  for (int i = 0; i < count; ++i) texts.push_back(random_words(random, 1 + static_cast<int>(random.uniform() * longest)));
+  for (int i = 0; i < count; ++i)
+    texts.push_back(random_words(random, 1 + static_cast<int>(random.uniform() * longest)));
   return texts;
 }
 
