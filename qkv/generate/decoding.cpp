@@ -24,11 +24,13 @@ int64_t positions_before(const Spec& spec) {
 
 }  // namespace
 
-Decoding::Decoding(Model& model, DType compute, const std::vector<std::vector<int32_t>>& prompts, int64_t new_tokens)
+Decoding::Decoding(Model& model, DType compute, const std::vector<std::vector<int32_t>>& prompts, int64_t new_tokens,
+                   const std::vector<std::vector<int32_t>>& sources)
     : model_(model),
       cache_(model.spec().layers(), static_cast<int64_t>(prompts.size()),
              longest(prompts) + new_tokens + positions_before(model.spec())) {
   context_.compute = compute;
+  if (!sources.empty()) encode(sources);
   context_.cache = &cache_;
   context_.rereads = model.spec().stack.past && model.spec().stack.past->rereads;
   const int64_t length = longest(prompts);
@@ -51,13 +53,35 @@ Decoding::Decoding(Model& model, DType compute, const std::vector<std::vector<in
   run(Tensor::from(shape, ids), Tensor::from(shape, positions));
 }
 
+void Decoding::encode(const std::vector<std::vector<int32_t>>& sources) {
+  const NoGrad no_grad;
+  const size_t length = static_cast<size_t>(longest(sources));
+  std::vector<int32_t> ids;
+  std::vector<uint8_t> mask;
+  bool padded = false;
+  for (const auto& source : sources) {
+    padded = padded || source.size() < length;
+    ids.insert(ids.end(), source.begin(), source.end());
+    ids.resize(ids.size() + length - source.size(), 0);
+    mask.insert(mask.end(), source.size(), 1);
+    mask.resize(ids.size(), 0);
+  }
+  const Shape shape{static_cast<int64_t>(sources.size()), static_cast<int64_t>(length)};
+  Inputs inputs{.input_ids = Tensor::from(shape, ids)};
+  if (padded) inputs.attention_mask = Tensor::from(shape, mask);
+  context_.memory = model_.encode(inputs, context_);
+  context_.memory_mask = inputs.attention_mask;
+}
+
 void Decoding::run(const Tensor& ids, const Tensor& positions) {
   const NoGrad no_grad;
   Inputs inputs{.input_ids = ids, .position_ids = positions};
+  if (model_.spec().encoder) inputs = {.decoder_input_ids = ids, .decoder_position_ids = positions};
   if (padded_) {
     std::vector<uint8_t> mask;
     for (const auto& row : masks_) mask.insert(mask.end(), row.begin(), row.end());
-    inputs.attention_mask = Tensor::from({ids.size(0), static_cast<int64_t>(masks_[0].size())}, mask);
+    (model_.spec().encoder ? inputs.decoder_attention_mask : inputs.attention_mask) =
+        Tensor::from({ids.size(0), static_cast<int64_t>(masks_[0].size())}, mask);
   }
   logits_ = model_.next_logits(inputs, context_);
 }

@@ -7,8 +7,10 @@ namespace qkv {
 
 class Decoding {
  public:
-  // Runs the prompts through the model. At most `new_tokens` further positions will be asked for.
-  Decoding(Model& model, DType compute, const std::vector<std::vector<int32_t>>& prompts, int64_t new_tokens);
+  // Runs the prompts through the model. At most `new_tokens` further positions will be asked for. An encoder-decoder
+  // reads `sources` first, one for each prompt.
+  Decoding(Model& model, DType compute, const std::vector<std::vector<int32_t>>& prompts, int64_t new_tokens,
+           const std::vector<std::vector<int32_t>>& sources = {});
 
   size_t rows() const { return static_cast<size_t>(cache_.rows()); }
   std::vector<float> logits(size_t row) const;       // of the next position, [V]
@@ -17,6 +19,7 @@ class Decoding {
   void select_rows(const std::vector<int32_t>& sources);
 
  private:
+  void encode(const std::vector<std::vector<int32_t>>& sources);
   void run(const Tensor& ids, const Tensor& positions);
   Model& model_;
   Context context_;

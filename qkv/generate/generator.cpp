@@ -29,6 +29,15 @@ int64_t room(const Spec& spec, const std::vector<std::vector<int32_t>>& prompts,
   return std::min(wanted, left);
 }
 
+// Of an encoder-decoder's target.
+int32_t first_token(const Spec& spec, const GenerationOptions& options) {
+  const int64_t token = options.decoder_start >= 0 ? options.decoder_start : spec.decoder_start;
+  if (token < 0 || token >= spec.vocab)
+    throw Error("decoder-start", fmt::format("token {} is not in the vocabulary of {}", token, spec.vocab),
+                "give the token that the target begins with, such as its language");
+  return static_cast<int32_t>(token);
+}
+
 // The prompts as penalties see them.
 std::vector<std::vector<int32_t>> seen_prompts(std::vector<std::vector<int32_t>> prompts, int32_t padding) {
   if (padding < 0) return prompts;
@@ -73,20 +82,26 @@ int32_t choose(Row& row, std::vector<float> logits, const GenerationOptions& opt
 
 Generator::Generator(Model& model, DType compute) : model_(model), compute_(compute) {
   if (!model.spec().generates())
-    throw Error("generate", fmt::format("this model is a {}, not a causal language model", name_of(model.spec().task)),
-                "name a model such as GPT-2 or Llama with its language-model head");
+    throw Error("generate", fmt::format("this model is a {}, which writes no text", name_of(model.spec().task)),
+                "name a model such as GPT-2, Llama or T5 with its language-model head");
 }
 
-std::vector<std::vector<Continuation>> Generator::generate(const std::vector<std::vector<int32_t>>& prompts,
-                                                           const GenerationOptions& options, const OnToken& on_token) {
-  check_options(options);
-  if (model_.spec().stack.past && model_.spec().stack.past->zeros && !equally_long(prompts))
-    return one_by_one(prompts, options, on_token);
-  const int64_t limit = room(model_.spec(), prompts, options.max_new_tokens);
+std::vector<std::vector<Continuation>> Generator::generate(const std::vector<std::vector<int32_t>>& given,
+                                                           const GenerationOptions& wanted, const OnToken& on_token) {
+  check_options(wanted);
+  if (model_.spec().stack.past && model_.spec().stack.past->zeros && !equally_long(given))
+    return one_by_one(given, wanted, on_token);
   times_ = {};
-  for (const auto& prompt : prompts) times_.prompt_tokens += static_cast<int64_t>(prompt.size());
+  for (const auto& prompt : given) times_.prompt_tokens += static_cast<int64_t>(prompt.size());
+  // What an encoder reads is a source; its decoder begins with one token.
+  const bool encodes = model_.spec().encoder.has_value();
+  const std::vector<std::vector<int32_t>> prompts =
+      encodes ? std::vector<std::vector<int32_t>>(given.size(), {first_token(model_.spec(), wanted)}) : given;
+  GenerationOptions options = wanted;
+  options.max_new_tokens = room(model_.spec(), prompts, wanted.max_new_tokens);
+  const int64_t limit = options.max_new_tokens;
   const auto prompt_start = std::chrono::steady_clock::now();
-  Decoding decoding(model_, compute_, prompts, limit);
+  Decoding decoding(model_, compute_, prompts, limit, encodes ? given : std::vector<std::vector<int32_t>>());
   times_.prompt_seconds = seconds_since(prompt_start);
   const auto decode_start = std::chrono::steady_clock::now();
   const std::vector<std::vector<int32_t>> seen = seen_prompts(prompts, options.prompt_padding);

@@ -26,15 +26,15 @@ struct GenerationTimes {
 
 class Generator {
  public:
-  // The model must be causal. `compute` is the dtype of activations and cache.
+  // The model must be a causal language model or an encoder-decoder. `compute` is the dtype of activations and cache.
   Generator(Model& model, DType compute);
 
   // Called with (row, token) as soon as it is chosen; returning false ends that row. Not used by beam search.
   using OnToken = std::function<bool(size_t row, int32_t token)>;
 
-  // For each prompt, num_return_sequences continuations. Prompts of different lengths are padded on the left and
-  // masked. Throws Error for an empty prompt, one that leaves no position for a new token, and a model whose scores are
-  // not finite.
+  // For each prompt, num_return_sequences continuations; an encoder-decoder reads the prompt with its encoder. Prompts
+  // of different lengths are padded on the left and masked. Throws Error for an empty prompt, one that leaves no
+  // position for a new token, and a model whose scores are not finite.
   std::vector<std::vector<Continuation>> generate(const std::vector<std::vector<int32_t>>& prompts,
                                                   const GenerationOptions& options, const OnToken& on_token = {});
 

@@ -42,13 +42,17 @@ std::vector<GoldenResult> compare_generation(const fs::path& directory) {
   const Safetensors golden(directory / "golden.safetensors");
   const LoadedModel loaded = load_model(directory, {.in_place = true, .eager = true});
   Generator generator(*loaded.model, DType::f32);
+  const bool encodes = loaded.model->spec().encoder.has_value();
   for (const auto& [name, setting] : settings.items()) {
     const std::string prefix = "gen." + name + ".";
-    const auto generated = generator.generate(prompts_of(golden, prefix), options_of(directory, setting));
+    GenerationOptions options = options_of(directory, setting);
+    if (encodes) options.prompt_padding = -1;  // prompts are sources: no decoder's input is padded
+    const auto generated = generator.generate(prompts_of(golden, prefix), options);
     const Tensor expected = golden.get(prefix + "sequences");
     const std::vector<int32_t> want = expected.to_vector<int32_t>();
     const size_t width = static_cast<size_t>(expected.size(1));
-    const size_t prompt = static_cast<size_t>(golden.shape(prefix + "input_ids")[1]);
+    // An encoder-decoder's sequences begin with the decoder's first token.
+    const size_t prompt = encodes ? 1 : static_cast<size_t>(golden.shape(prefix + "input_ids")[1]);
     const std::vector<double> scores = golden.contains(prefix + "sequences_scores")
                                            ? golden.get(prefix + "sequences_scores").to_vector<double>()
                                            : std::vector<double>();

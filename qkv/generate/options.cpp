@@ -52,9 +52,30 @@ void apply_generation_config(const Config& c, GenerationOptions& o) {
                        : value.get<bool>() ? EarlyStopping::yes
                                            : EarlyStopping::no;
   }
+  const auto id = [&](const char* key, int32_t before) {
+    const std::vector<int64_t> ids = c.ids(key);
+    return ids.empty() ? before : static_cast<int32_t>(ids[0]);
+  };
+  o.decoder_start = id("decoder_start_token_id", o.decoder_start);
+  o.forced_first = id("forced_bos_token_id", o.forced_first);
+  o.forced_last = id("forced_eos_token_id", o.forced_last);
+  if (c.has("bad_words_ids")) {
+    o.bad_words.clear();
+    const Json& list = c.json()["bad_words_ids"];
+    if (!list.is_array()) c.fail("bad_words_ids", "must be a list of lists of token ids");
+    for (const Json& word : list) {
+      if (!word.is_array() || word.empty()) c.fail("bad_words_ids", "must be a list of lists of token ids");
+      o.bad_words.emplace_back();
+      for (const Json& token : word) {
+        if (!token.is_number_integer() || token < 0 || token > most)
+          c.fail("bad_words_ids", "has a token that is no id");
+        o.bad_words.back().push_back(token.get<int32_t>());
+      }
+    }
+  }
   if (c.has("eos_token_id")) {
     o.end_ids.clear();
-    for (const int64_t id : c.ids("eos_token_id")) o.end_ids.push_back(static_cast<int32_t>(id));
+    for (const int64_t end : c.ids("eos_token_id")) o.end_ids.push_back(static_cast<int32_t>(end));
   }
 }
 

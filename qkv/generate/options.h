@@ -4,6 +4,8 @@
 #include "qkv/models/config.h"
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,6 +45,12 @@ struct GenerationOptions {
   EarlyStopping early_stopping = EarlyStopping::no;
   // Where it ends.
   std::vector<int32_t> end_ids;
+  // What must and must not be said.
+  int32_t decoder_start = -1;                   // encoder-decoders: the target's first token; -1: the model's own
+  int32_t forced_first = -1;                    // the first new token (mBART's language)
+  int32_t forced_last = -1;                     // the new token where the length ends
+  std::vector<std::vector<int32_t>> bad_words;  // sequences that are never completed
+  std::function<std::vector<int32_t>(std::span<const int32_t> said)> allowed;  // tokens that may follow; empty = any
   std::vector<std::string> stop;  // strings; cut off the text, with what follows
 };
 

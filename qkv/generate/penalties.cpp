@@ -18,6 +18,32 @@ void ban_repeated_ngrams(std::span<float> scores, std::span<const int32_t> ids, 
       scores[static_cast<size_t>(ids[i + n - 1])] = banned;
 }
 
+// A sequence whose beginning stands at the end of what was said is not completed. That the text ends is never bad.
+void ban_bad_words(std::span<float> scores, std::span<const int32_t> ids, const GenerationOptions& o) {
+  for (const std::vector<int32_t>& word : o.bad_words) {
+    const size_t before = word.size() - 1;
+    const bool is_end = before == 0 && std::find(o.end_ids.begin(), o.end_ids.end(), word[0]) != o.end_ids.end();
+    if (is_end || before > ids.size() || static_cast<size_t>(word.back()) >= scores.size()) continue;
+    if (std::equal(word.begin(), word.end() - 1, ids.end() - static_cast<ptrdiff_t>(before)))
+      scores[static_cast<size_t>(word.back())] = banned;
+  }
+}
+
+void allow_only(std::span<float> scores, std::span<const int32_t> tokens) {
+  std::vector<bool> kept(scores.size(), false);
+  for (const int32_t token : tokens)
+    if (token >= 0 && static_cast<size_t>(token) < kept.size()) kept[static_cast<size_t>(token)] = true;
+  for (size_t i = 0; i < scores.size(); ++i)
+    if (!kept[i]) scores[i] = banned;
+}
+
+// The token is certain.
+void force(std::span<float> scores, int32_t token) {
+  if (token < 0 || static_cast<size_t>(token) >= scores.size()) return;
+  std::fill(scores.begin(), scores.end(), banned);
+  scores[static_cast<size_t>(token)] = 0;
+}
+
 }  // namespace
 
 void apply_penalties(std::span<float> scores, std::span<const int32_t> ids, size_t prompt, const GenerationOptions& o) {
@@ -36,9 +62,14 @@ void apply_penalties(std::span<float> scores, std::span<const int32_t> ids, size
       scores[static_cast<size_t>(id)] -= o.frequency_penalty * static_cast<float>(count) + o.presence_penalty;
   }
   ban_repeated_ngrams(scores, ids, static_cast<size_t>(o.no_repeat_ngram_size));
-  if (static_cast<int64_t>(ids.size() - prompt) < o.min_new_tokens)
+  ban_bad_words(scores, ids, o);
+  const int64_t generated = static_cast<int64_t>(ids.size() - prompt);
+  if (generated < o.min_new_tokens)
     for (const int32_t id : o.end_ids)
       if (id >= 0 && static_cast<size_t>(id) < scores.size()) scores[static_cast<size_t>(id)] = banned;
+  if (o.allowed) allow_only(scores, o.allowed(ids));
+  if (generated == 0) force(scores, o.forced_first);
+  if (generated + 1 == o.max_new_tokens) force(scores, o.forced_last);
 }
 
 }  // namespace qkv

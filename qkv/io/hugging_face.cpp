@@ -8,6 +8,7 @@
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/shape.h"
 
+#include <cstring>
 #include <map>
 #include <set>
 
@@ -43,6 +44,7 @@ std::map<std::string, std::string> canonical_names(const Checkpoint& checkpoint,
 }
 
 Shape stored_shape(const Tensor& value, WeightRule::Layout layout) {
+  if (layout == WeightRule::Layout::one_row) return {1, value.numel()};
   return layout == WeightRule::Layout::transposed ? Shape{value.size(1), value.size(0)} : value.shape();
 }
 
@@ -118,6 +120,7 @@ Tensor read_parameter(const Checkpoint& checkpoint, const std::vector<std::strin
   }
   if (layout == Layout::grouped_heads) return regrouped(pieces[0], attention, false);
   if (layout == Layout::minus_one) return plus(pieces[0], 1);
+  if (layout == Layout::one_row) return clone(reshape(pieces[0], {pieces[0].numel()}));
   if (pieces.size() > 1) return concat(pieces, 0);
   return in_place ? pieces[0] : clone(pieces[0]);
 }
@@ -151,6 +154,23 @@ void check_extent(const Spec& spec, const Config& config, const Checkpoint& chec
                 "check that config.json and the weights belong together");
 }
 
+// A configuration may say that the head is the embedding while the checkpoint holds another matrix for it (T5 1.1 as
+// transformers 5 saves it): then the checkpoint is right.
+bool has_own_head(const Family& family, const Spec& spec, const Checkpoint& checkpoint,
+                  const std::map<std::string, std::string>& stored) {
+  const std::map<std::string, WeightRule> rules = rules_by_name(family, spec);
+  const auto tensor_of = [&](const char* ours) {
+    const auto rule = rules.find(ours);
+    if (rule == rules.end() || rule->second.theirs.size() != 1) return Tensor();
+    const auto found = stored.find(rule->second.theirs[0]);
+    return found == stored.end() ? Tensor() : checkpoint.get(found->second);
+  };
+  const Tensor head = tensor_of("heads.language_model.weight");
+  const Tensor token = tensor_of("embeddings.token");
+  if (!head || !token || head.shape() != token.shape() || head.dtype() != token.dtype()) return false;
+  return std::memcmp(head.raw(), token.raw(), static_cast<size_t>(head.numel() * size_of(head.dtype()))) != 0;
+}
+
 bool is_matrix(Role role) { return role == Role::matrix || role == Role::residual_matrix || role == Role::embedding; }
 
 }  // namespace
@@ -160,11 +180,13 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
   Config config = Config::read(directory);
   Json for_spec = config.json();
   if (options.eager) for_spec["_attn_implementation"] = "eager";
-  const Spec spec = spec_of(Config(for_spec, config.where()));
+  Spec spec = spec_of(Config(for_spec, config.where()));
   const Family& family = family_named(spec.family, config.where());
   const Checkpoint checkpoint(directory);
   check_extent(spec, config, checkpoint);
   const std::map<std::string, std::string> stored = canonical_names(checkpoint, family);
+  if (spec.heads.language_model && spec.heads.tied && has_own_head(family, spec, checkpoint, stored))
+    spec.heads.tied = false;
   LoadedModel loaded{std::move(config), std::make_unique<Model>(spec), {}};
   const std::map<std::string, WeightRule> rules = rules_by_name(family, spec);
 
@@ -198,6 +220,7 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
       if (rule.layout == WeightRule::Layout::transposed && shape.rank() == 2) shape = {shape[1], shape[0]};
       if (rule.layout == WeightRule::Layout::heads_last && shape.rank() == 3) shape = {shape[1] * shape[2], shape[0]};
       if (rule.layout == WeightRule::Layout::heads_split && shape.rank() == 3) shape = {shape[0], shape[1] * shape[2]};
+      if (rule.layout == WeightRule::Layout::one_row && shape.rank() == 2 && shape[0] == 1) shape = {shape[1]};
       fits = fits && shape.rank() == value.rank() && shape.rank() > 0;
       for (int i = 1; fits && i < shape.rank(); ++i) fits = shape[i] == value.size(i);
       rows += shape.rank() > 0 ? shape[0] : 0;
@@ -254,6 +277,7 @@ std::vector<NamedTensor> stored_tensors(Model& model, const std::function<Tensor
       begin += lengths[i];
       if (rule.layout == Layout::transposed) piece = piece.transpose(0, 1);
       if (heads_apart(rule.layout)) piece = split_heads(piece, rule.layout, attention.head_dim);
+      if (rule.layout == Layout::one_row) piece = reshape(piece, {1, piece.numel()});
       tensors.push_back({rule.theirs[i], piece});
     }
   });

@@ -17,6 +17,7 @@ std::string attention_words(const AttentionSpec& a) {
   if (a.global) text += ", global tokens";
   if (a.relative) text += ", relative positions by content";
   if (a.rotary) text += fmt::format(", rotary positions (base {:g})", a.rotary->base);
+  if (a.distance_bias) text += fmt::format(", {} buckets of distances", a.distance_bias->buckets);
   return text;
 }
 
@@ -36,21 +37,30 @@ std::string feed_forward_words(const BlockSpec& block) {
 
 std::string norm_words(const NormSpec& n) { return n.kind == NormSpec::Kind::rms ? "RMS norm" : "layer norm"; }
 
-std::string draw(const Spec& spec) {
-  const BlockSpec& block = spec.stack.block;
+std::string cross_words(const AttentionSpec& a) {
+  return fmt::format("attention to the encoder: {} heads of {}", a.heads, a.head_dim);
+}
+
+// From the tokens through the stack, without what stands on top.
+std::string draw_stack(int64_t vocab, const EmbeddingsSpec& embeddings, const StackSpec& stack) {
+  const BlockSpec& block = stack.block;
   const std::string norm = norm_words(block.norm);
-  std::string text = fmt::format("  tokens ({}) -> embedding {}", spec.vocab, spec.width());
-  if (spec.embeddings.positions > 0)
-    text += fmt::format(" + {} {} positions", spec.embeddings.positions,
-                        spec.embeddings.position_kind == EmbeddingsSpec::Positions::learned ? "learned" : "sinusoidal");
-  if (spec.embeddings.token_types > 0) text += fmt::format(" + {} segments", spec.embeddings.token_types);
-  if (spec.embeddings.norm) text += " -> " + norm;
-  text += fmt::format("\n    |\n  +-+----------------- {} x\n", spec.layers());
+  std::string text = fmt::format("  tokens ({}) -> embedding {}", vocab, stack.width);
+  if (embeddings.positions > 0)
+    text += fmt::format(" + {} {} positions", embeddings.positions,
+                        embeddings.position_kind == EmbeddingsSpec::Positions::learned ? "learned" : "sinusoidal");
+  if (embeddings.token_types > 0) text += fmt::format(" + {} segments", embeddings.token_types);
+  if (embeddings.norm) text += " -> " + norm;
+  text += fmt::format("\n    |\n  +-+----------------- {} x\n", stack.layers);
   const auto line = [&](const std::string& words) { text += "  | |  " + words + "\n"; };
   switch (block.residual) {
     case Residual::pre_norm:
     case Residual::from_norm:
       line("+-> " + norm + " -> " + mixer_words(block));
+      if (block.cross) {
+        line("+ <-'");
+        line("+-> " + norm + " -> " + cross_words(*block.cross));
+      }
       line("+ <-'");
       if (block.feeds()) {
         line("+-> " + norm + " -> " + feed_forward_words(block));
@@ -60,6 +70,10 @@ std::string draw(const Spec& spec) {
     case Residual::post_norm:
       line("+-> " + attention_words(block.attention));
       line("+ <-' -> " + norm);
+      if (block.cross) {
+        line("+-> " + cross_words(*block.cross));
+        line("+ <-' -> " + norm);
+      }
       line("+-> " + feed_forward_words(block));
       line("+ <-' -> " + norm);
       break;
@@ -69,8 +83,19 @@ std::string draw(const Spec& spec) {
       line("+ <-' both");
       break;
   }
-  text += "  +-+-----------------\n    |\n";
-  std::string head = spec.stack.final_norm ? "  " + norm + " -> " : "  ";
+  return text + "  +-+-----------------\n    |\n";
+}
+
+std::string draw(const Spec& spec) {
+  std::string text;
+  if (spec.encoder) {
+    const EncoderSpec& encoder = *spec.encoder;
+    text += "encoder\n" + draw_stack(encoder.vocab, encoder.embeddings, encoder.stack);
+    text += std::string("  ") + (encoder.stack.final_norm ? norm_words(*encoder.stack.final_norm) + " -> " : "") +
+            "read by the decoder\n\ndecoder\n";
+  }
+  text += draw_stack(spec.vocab, spec.embeddings, spec.stack);
+  std::string head = spec.stack.final_norm ? "  " + norm_words(*spec.stack.final_norm) + " -> " : "  ";
   if (spec.heads.language_model)
     head += fmt::format("logits ({}){}", spec.vocab, spec.heads.tied ? ", tied to the embedding" : "");
   if (spec.heads.labels > 0) head += fmt::format("classifier ({})", spec.heads.labels);
@@ -120,7 +145,7 @@ std::string families_markdown() {
     const BlockSpec& block = spec.stack.block;
     const AttentionSpec& a = spec.stack.layer(spec.stack.distinct() - 1).attention;
     std::vector<std::string> parts;
-    parts.emplace_back(block.causal() ? "decoder" : "encoder");
+    parts.emplace_back(spec.encoder ? "encoder-decoder" : block.causal() ? "decoder" : "encoder");
     if (block.state_space) parts.emplace_back("selective state space");
     parts.emplace_back(block.residual == Residual::post_norm  ? "post-norm"
                        : block.residual == Residual::parallel ? "parallel branches"
@@ -141,12 +166,13 @@ std::string families_markdown() {
       parts.emplace_back(a.relative->from_position ? "disentangled positions" : "relative positions by content");
     if (spec.stack.layer(0).convolution) parts.emplace_back("a convolution");
     if (a.alibi != 0) parts.emplace_back("ALiBi");
+    if (a.distance_bias) parts.emplace_back("distances in buckets");
     if (a.kv_heads < a.heads) parts.emplace_back("shared key heads");
     if (!spec.stack.varied.empty()) parts.emplace_back("layers that differ");
     if (!spec.stack.order.empty()) parts.emplace_back("layers that share blocks");
     if (a.head_norm) parts.emplace_back("query and key norms");
     if (a.softcap > 0) parts.emplace_back("capped scores");
-    if (block.experts) parts.emplace_back("experts");
+    if (spec.stack.experts() != nullptr) parts.emplace_back("experts");
     if (block.feeds())
       parts.push_back(std::string(name_of(block.feed_forward.activation)) +
                       (block.feed_forward.gated ? ", gated" : ""));

@@ -59,7 +59,8 @@ std::vector<WeightRule> expanded_weights(const Family& family, const Spec& spec)
   std::vector<WeightRule> rules;
   for (const WeightRule& rule : family.weights(spec)) {
     const bool per_layer = rule.ours.find('*') != std::string::npos;
-    for (int64_t layer = 0; layer < (per_layer ? spec.stack.distinct() : 1); ++layer) {
+    const StackSpec& stack = spec.encoder && rule.ours.starts_with("encoder.") ? spec.encoder->stack : spec.stack;
+    for (int64_t layer = 0; layer < (per_layer ? stack.distinct() : 1); ++layer) {
       WeightRule one{with_layer(rule.ours, layer), {}, rule.layout, rule.rows};
       for (const std::string& theirs : rule.theirs) one.theirs.push_back(with_layer(theirs, layer));
       rules.push_back(std::move(one));

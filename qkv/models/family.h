@@ -19,6 +19,7 @@ struct WeightRule {
     heads_last,     // ours is [heads x head_dim, in], stored [in, heads, head_dim] (XLNet)
     heads_split,    // ours is [out, heads x head_dim], stored [out, heads, head_dim]
     minus_one,      // stored is ours - 1 (Gemma's norms)
+    one_row,        // stored is [1, N] (BART's final_logits_bias)
   };
   std::string ours;                 // "stack.blocks.*.attention.qkv.weight"
   std::vector<std::string> theirs;  // several: ours is their concatenation along the first dimension

@@ -48,7 +48,7 @@ bool special_start(Tensor& value, Role role, RandomKey key) {
 }  // namespace
 
 void initialise_parameter(Tensor& value, Role role, float std, RandomKey key) {
-  if (role == Role::scale || role == Role::bias) {
+  if (role == Role::scale || role == Role::bias || role == Role::fixed) {
     kernels_of(value).fill(value.raw(), value.dtype(), value.numel(), role == Role::scale ? 1.0F : 0.0F);
     return;
   }

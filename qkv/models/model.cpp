@@ -39,6 +39,24 @@ Tensor positions_without(int32_t padding, const Tensor& ids) {
 // Multiple choice is the same model on B * choices rows.
 Tensor flat_rows(const Tensor& x) { return x && x.rank() == 3 ? x.view({x.size(0) * x.size(1), x.size(2)}) : x; }
 
+// What a decoder reads to predict these labels: each token's predecessor.
+Tensor moved_right(const Tensor& labels, const Spec& spec) {
+  std::vector<int32_t> ids = labels.to_vector<int32_t>();
+  const size_t length = static_cast<size_t>(labels.size(1));
+  for (size_t row = 0; row + length <= ids.size() && length > 0; row += length) {
+    const auto begin = ids.begin() + static_cast<ptrdiff_t>(row);
+    const auto end = begin + static_cast<ptrdiff_t>(length);
+    int32_t first = static_cast<int32_t>(spec.decoder_start);
+    for (auto id = begin; id != end; ++id) {
+      if (*id == ignored_target) *id = static_cast<int32_t>(std::max<int64_t>(0, spec.padding_id));
+      if (spec.starts_with_last && *id != spec.padding_id) first = *id;
+    }
+    std::copy_backward(begin, end - 1, end);
+    *begin = std::max(0, first);
+  }
+  return Tensor::from(labels.shape(), ids);
+}
+
 // Places at or beyond `length` are ignored.
 Tensor within(const Tensor& places, int64_t length) {
   std::vector<int32_t> kept = places.to_vector<int32_t>();
@@ -56,10 +74,15 @@ Model::Model(const Spec& spec)
       embeddings_(spec.vocab, spec.width(), spec.embeddings),
       stack_(spec.stack),
       heads_(spec.vocab, spec.width(), spec.heads, embeddings_) {
-  if (!spec.twin) return;
-  Spec alone = spec;
-  alone.twin = false;
-  documents_ = std::make_unique<Model>(alone);
+  if (spec.twin) {
+    Spec alone = spec;
+    alone.twin = false;
+    documents_ = std::make_unique<Model>(alone);
+  }
+  if (!spec.encoder) return;
+  const EncoderSpec& encoder = *spec.encoder;
+  encoder_ = Encoder{Embeddings(encoder.vocab, encoder.stack.width, encoder.embeddings), Stack(encoder.stack)};
+  if (encoder.shared_tokens) encoder_->embeddings.token = embeddings_.token;
 }
 
 void Model::visit(const ParameterVisitor& visitor) {
@@ -69,6 +92,14 @@ void Model::visit(const ParameterVisitor& visitor) {
   if (documents_)
     documents_->visit(
         [&](const std::string& name, Tensor& value, Role role) { visitor("documents." + name, value, role); });
+  if (encoder_) {
+    const bool shared = spec_.encoder->shared_tokens;
+    encoder_->embeddings.visit("encoder.embeddings.", [&](const std::string& name, Tensor& value, Role role) {
+      if (!shared || name != "encoder.embeddings.token") visitor(name, value, role);
+    });
+    encoder_->stack.visit("encoder.stack.", visitor);
+    if (shared) encoder_->embeddings.token = embeddings_.token;
+  }
   // A visitor may have replaced the embedding's tensor; a tied head follows it.
   if (heads_.spec.adaptive) heads_.adaptive.shared = embeddings_.adaptive;
   if (heads_.spec.language_model && heads_.spec.tied) heads_.language_model.weight = embeddings_.token;
@@ -91,7 +122,9 @@ void Model::initialise(RandomKey key) {
 }
 
 void Model::require_grad() {
-  visit([](const std::string&, Tensor& value, Role) { qkv::require_grad(value); });
+  visit([](const std::string&, Tensor& value, Role role) {
+    if (role != Role::fixed) qkv::require_grad(value);
+  });
 }
 
 void Model::to_half() {
@@ -101,30 +134,64 @@ void Model::to_half() {
   });
 }
 
-Tensor Model::hidden(const Inputs& inputs, Context context) {
+Tensor Model::run(const Embeddings& embeddings, const Stack& stack, const Inputs& inputs, Context& context) const {
   const Tensor ids = flat_rows(inputs.input_ids);
   const int64_t before = context.cache == nullptr ? 0 : context.cache->length();
-  const int64_t limit = spec_.embeddings.positions - spec_.embeddings.position_offset;
+  const int64_t limit = embeddings.spec.positions - embeddings.spec.position_offset;
   if (limit > 0 && !inputs.position_ids && before + ids.size(1) > limit)
     throw Error("input", fmt::format("{} tokens do not fit the model's {} positions", before + ids.size(1), limit),
                 "shorten the text, or train with a longer context");
   if (inputs.position_ids) {
     context.positions = flat_rows(inputs.position_ids);
-  } else if (spec_.embeddings.skip_padding) {
-    context.positions = positions_without(static_cast<int32_t>(spec_.embeddings.padding_id), ids);
+  } else if (embeddings.spec.skip_padding) {
+    context.positions = positions_without(static_cast<int32_t>(embeddings.spec.padding_id), ids);
   } else {
     context.positions = default_positions(ids.size(0), ids.size(1), before);
   }
   context.key_mask = flat_rows(inputs.attention_mask);
   context.global = inputs.global_attention ? inputs.global_attention : usual_global_tokens(spec_, ids);
   context.streams = {.hidden = inputs.hidden_pairs, .targets = inputs.targets, .segments = {}};
-  if (spec_.stack.block.attention.relative) context.streams.segments = flat_rows(inputs.token_type_ids);
-  const Tensor h = stack_(embeddings_(ids, flat_rows(inputs.token_type_ids), context), context);
+  if (stack.spec.block.attention.relative) context.streams.segments = flat_rows(inputs.token_type_ids);
+  const Tensor h = stack(embeddings(ids, flat_rows(inputs.token_type_ids), context), context);
   return inputs.targets ? split(h, 1, {ids.size(1), inputs.targets.size(1)})[1] : h;
 }
 
 Tensor Model::vocabulary_logits(const Tensor& h, const Context& context) const {
   return cast(heads_.logits(h, context), DType::f32);
+}
+
+Tensor Model::hidden(const Inputs& inputs, Context context) {
+  if (!encoder_) return run(embeddings_, stack_, inputs, context);
+  const bool remembered = context.cache != nullptr && context.cache->memory(0).keys;
+  if (!context.memory && !remembered) {
+    context.memory = encode(inputs, context);
+    context.memory_mask = inputs.attention_mask;
+  }
+  return run(embeddings_, stack_, decoder_inputs(inputs, context.cache != nullptr || context.unmasked), context);
+}
+
+Tensor Model::encode(const Inputs& inputs, Context context) {
+  constexpr uint64_t encoder_key = 0xE4C0;
+  context.cache = nullptr;
+  context.part = "encoder.";
+  context.key = context.key.child(encoder_key);
+  return run(encoder_->embeddings, encoder_->stack, inputs, context);
+}
+
+Inputs Model::decoder_inputs(const Inputs& inputs, bool unmasked) const {
+  Inputs decoder{.input_ids = inputs.decoder_input_ids,
+                 .attention_mask = inputs.decoder_attention_mask,
+                 .position_ids = inputs.decoder_position_ids};
+  if (!decoder.input_ids) {
+    if (!inputs.labels) throw Error("input", "an encoder-decoder needs decoder input or labels");
+    decoder.input_ids = moved_right(inputs.labels, spec_);
+  }
+  if (spec_.hides_padding && !decoder.attention_mask && !unmasked) {
+    std::vector<uint8_t> shown;
+    for (const int32_t id : decoder.input_ids.to_vector<int32_t>()) shown.push_back(id == spec_.padding_id ? 0 : 1);
+    decoder.attention_mask = Tensor::from(decoder.input_ids.shape(), shown);
+  }
+  return decoder;
 }
 
 Tensor Model::next_logits(const Inputs& given, const Context& context) {
@@ -138,8 +205,13 @@ Tensor Model::next_logits(const Inputs& given, const Context& context) {
   return vocabulary_logits(select(h, 1, h.size(1) - 1), context);
 }
 
-std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs, const Context& context) {
-  if (spec_.task == Task::retrieval) return vectors(inputs, context);
+std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs, const Context& given) {
+  if (spec_.task == Task::retrieval) return vectors(inputs, given);
+  Context context = given;
+  if (encoder_ && !context.memory) {
+    context.memory = encode(inputs, context);
+    context.memory_mask = inputs.attention_mask;
+  }
   const Tensor h = hidden(inputs, context);
   switch (spec_.task) {
     case Task::features: {
@@ -147,6 +219,8 @@ std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs,
       if (spec_.heads.pooler) results.emplace_back("pooler_output", heads_.pooled(h, context));
       return results;
     }
+    case Task::sequence_to_sequence:
+      return {{"logits", heads_.logits(h, context)}, {"encoder_last_hidden_state", context.memory}};
     case Task::causal_lm:
     case Task::masked_lm:
       return {{spec_.heads.logits, heads_.logits(h, context)}};
@@ -260,17 +334,27 @@ Tensor Model::classifier_loss(const Tensor& logits, const Tensor& labels, int64_
 }
 
 Tensor Model::loss(const Inputs& inputs, const Context& context, LossCounts counts) {
-  const auto& experts = spec_.stack.block.experts;
-  if (!context.training || !experts || experts->balance == 0 || context.routing != nullptr)
+  const ExpertsSpec* experts = spec_.stack.experts();
+  const ExpertsSpec* encoder_experts = encoder_ ? spec_.encoder->stack.experts() : nullptr;
+  const ExpertsSpec* any = experts != nullptr ? experts : encoder_experts;
+  if (!context.training || any == nullptr || (any->balance == 0 && any->z == 0) || context.routing != nullptr)
     return task_loss(inputs, context, counts);
   Context watched = context;
   std::vector<Routing> routing;
   watched.routing = &routing;
-  const Tensor loss = task_loss(inputs, watched, counts);
+  Tensor loss = task_loss(inputs, watched, counts);
   // A micro-batch answers for its share of the step.
   const float share =
       counts.tokens > 0 ? static_cast<float>(count_targets(inputs.labels)) / static_cast<float>(counts.tokens) : 1.0F;
-  return add(loss, scale(balance_loss(routing, inputs.attention_mask), experts->balance * share));
+  for (const bool encoder : {true, false}) {
+    std::vector<Routing> layers;
+    for (const Routing& layer : routing)
+      if (layer.part.empty() != encoder) layers.push_back(layer);
+    const Tensor mask = encoder_ && !encoder ? inputs.decoder_attention_mask : inputs.attention_mask;
+    if (!layers.empty())
+      loss = add(loss, scale(routing_loss(layers, mask, encoder ? *encoder_experts : *experts), share));
+  }
+  return loss;
 }
 
 Tensor Model::task_loss(const Inputs& inputs, const Context& context, LossCounts counts) {
@@ -284,6 +368,7 @@ Tensor Model::task_loss(const Inputs& inputs, const Context& context, LossCounts
       throw Error("loss", "the bare model has no head and so no loss", "load a checkpoint with a head, or name a task");
     case Task::causal_lm:
     case Task::masked_lm:
+    case Task::sequence_to_sequence:
       need(inputs.labels, "labels");
       return language_model_loss(h, inputs.labels, counts.tokens, context);
     case Task::pretraining: {

@@ -4,6 +4,7 @@
 #include "qkv/models/spec.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,19 +14,23 @@ namespace qkv {
 // What goes in. Ids, masks and labels as Hugging Face has them, except that causal labels are already shifted:
 // labels[b,t] is the token that should follow position t. -100 is ignored. Multiple choice: [B, choices, T].
 struct Inputs {
-  Tensor input_ids;         // i32 [B, T]
-  Tensor attention_mask;    // u8 [B, S], 0 = padding; S counts cached positions too; undefined = nothing is padding
-  Tensor token_type_ids;    // i32 [B, T]; undefined = 0
-  Tensor position_ids;      // i32 [B, T]; undefined = 0, 1, ... behind the cache
-  Tensor document_ids;      // i32 [B, T']: retrieval, the document that answers the query of the same row
-  Tensor document_mask;     // u8 [B, T'], 0 = padding
-  Tensor global_attention;  // u8 [B, T]: 1 = a global token (Longformer); undefined = as the task has it
-  Tensor hidden_pairs;      // u8 [B, T, T]: 1 hides token s from position t (XLNet); undefined = none
-  Tensor targets;           // i32 [B, M]: positions to predict without seeing them (XLNet); labels are theirs
-  Tensor labels;            // i32 [B, T] or [B]; f32 for regression and several labels
-  Tensor next_sentence;     // i32 [B]
-  Tensor start_positions;   // i32 [B]
-  Tensor end_positions;     // i32 [B]
+  Tensor input_ids;       // i32 [B, T]
+  Tensor attention_mask;  // u8 [B, S], 0 = padding; S counts cached positions too; undefined = nothing is padding
+  Tensor token_type_ids;  // i32 [B, T]; undefined = 0
+  Tensor position_ids;    // i32 [B, T]; undefined = 0, 1, ... behind the cache
+  // Encoder-decoders: the ids above are the source's. Labels are not shifted: labels[b,t] is the target's token t.
+  Tensor decoder_input_ids;       // i32 [B, T']; undefined = the labels, moved right by one
+  Tensor decoder_attention_mask;  // u8 [B, S'], as attention_mask
+  Tensor decoder_position_ids;    // i32 [B, T'], as position_ids
+  Tensor document_ids;            // i32 [B, T']: retrieval, the document that answers the query of the same row
+  Tensor document_mask;           // u8 [B, T'], 0 = padding
+  Tensor global_attention;        // u8 [B, T]: 1 = a global token (Longformer); undefined = as the task has it
+  Tensor hidden_pairs;            // u8 [B, T, T]: 1 hides token s from position t (XLNet); undefined = none
+  Tensor targets;                 // i32 [B, M]: positions to predict without seeing them (XLNet); labels are theirs
+  Tensor labels;                  // i32 [B, T] or [B]; f32 for regression and several labels
+  Tensor next_sentence;           // i32 [B]
+  Tensor start_positions;         // i32 [B]
+  Tensor end_positions;           // i32 [B]
 };
 
 // What a mean is taken over. A step of several micro-batches divides by the whole step's counts, so that
@@ -52,8 +57,11 @@ class Model {
   // Turns matrices and embeddings to bf16 for inference: half the memory and bandwidth.
   void to_half();
 
-  // The stack's output, [B, T, D].
+  // The stack's output, [B, T, D]; of an encoder-decoder its decoder's. When the context holds a memory, or a cache
+  // that knows it, the encoder does not run again.
   Tensor hidden(const Inputs& inputs, Context context);
+  // The encoder's output, [B, S, D].
+  Tensor encode(const Inputs& inputs, Context context);
 
   // The head's results by Hugging Face's names: {"logits", ...}, {"start_logits", ...} ...
   std::vector<std::pair<std::string, Tensor>> outputs(const Inputs& inputs, const Context& context);
@@ -70,6 +78,12 @@ class Model {
   Tensor loss(const Inputs& inputs, const Context& context, LossCounts counts = {});
 
  private:
+  struct Encoder {
+    Embeddings embeddings;
+    Stack stack;
+  };
+  Tensor run(const Embeddings& embeddings, const Stack& stack, const Inputs& inputs, Context& context) const;
+  Inputs decoder_inputs(const Inputs& inputs, bool unmasked) const;
   Tensor task_loss(const Inputs& inputs, const Context& context, LossCounts counts);
   Tensor language_model_loss(const Tensor& h, const Tensor& labels, int64_t tokens, const Context& context) const;
   Tensor classifier_loss(const Tensor& logits, const Tensor& labels, int64_t rows) const;
@@ -84,6 +98,7 @@ class Model {
   Stack stack_;
   Heads heads_;
   std::unique_ptr<Model> documents_;  // where they have a model of their own
+  std::optional<Encoder> encoder_;
 };
 
 }  // namespace qkv

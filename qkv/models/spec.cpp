@@ -5,6 +5,13 @@
 namespace qkv {
 
 void check_spec(const Spec& spec, const std::string& where) {
+  if (spec.encoder) {
+    Spec encoder;
+    encoder.vocab = spec.encoder->vocab;
+    encoder.embeddings = spec.encoder->embeddings;
+    encoder.stack = spec.encoder->stack;
+    check_spec(encoder, where);
+  }
   const AttentionSpec& attention = spec.stack.block.attention;
   const auto require = [&](bool condition, const std::string& what) {
     if (!condition) throw Error(where, what, "the configuration contradicts itself: check the sizes it gives");

@@ -12,6 +12,14 @@
 
 namespace qkv {
 
+// What an encoder-decoder reads its source with (Vaswani et al. 2017). Its width is the decoder's.
+struct EncoderSpec {
+  int64_t vocab = 0;
+  bool shared_tokens = true;  // with the decoder's embedding
+  EmbeddingsSpec embeddings;
+  StackSpec stack;
+};
+
 struct Spec {
   std::string family;  // "gpt2"
   Task task = Task::features;
@@ -19,6 +27,11 @@ struct Spec {
   EmbeddingsSpec embeddings;
   StackSpec stack;
   HeadsSpec heads;
+  std::optional<EncoderSpec> encoder;  // then `embeddings` and `stack` are the decoder's
+  int64_t decoder_start = -1;          // the token before a target's first
+  bool starts_with_last = false;       // labels become decoder input with their last token in front (mBART's language)
+  int64_t padding_id = -1;             // of targets; what stands for ignored labels when they become decoder input
+  bool hides_padding = false;          // the decoder does not see padding_id among its input (FSMT)
   // Which tokens are global where the input does not say (Longformer): none, the first, or those before the first
   // separator, a question's.
   enum class GlobalTokens : uint8_t { none, first, before_separator };
@@ -32,7 +45,7 @@ struct Spec {
 
   int64_t width() const { return stack.width; }
   int64_t layers() const { return stack.layers; }
-  int64_t max_positions() const { return stack.max_positions; }
+  int64_t max_positions() const { return stack.max_positions; }  // 0 = no limit
   bool causal() const { return stack.block.causal(); }
   bool generates() const { return heads.language_model && (causal() || embeddings.query); }
 };

@@ -13,9 +13,11 @@ struct Ending {
 };
 
 // Longest first where one ends in another.
-constexpr std::array<Ending, 9> endings = {{
+constexpr std::array<Ending, 11> endings = {{
     {"ForCausalLM", Task::causal_lm},
     {"LMHeadModel", Task::causal_lm},
+    {"ForConditionalGeneration", Task::sequence_to_sequence},
+    {"MTModel", Task::sequence_to_sequence},
     {"ForMaskedLM", Task::masked_lm},
     {"ForPreTraining", Task::pretraining},
     {"ForSequenceClassification", Task::sequence_classification},
@@ -43,6 +45,8 @@ std::string_view name_of(Task task) {
       return "features";
     case Task::causal_lm:
       return "causal language model";
+    case Task::sequence_to_sequence:
+      return "sequence to sequence";
     case Task::masked_lm:
       return "masked language model";
     case Task::pretraining:

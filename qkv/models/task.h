@@ -10,6 +10,7 @@ namespace qkv {
 enum class Task : uint8_t {
   features,  // no head: hidden states
   causal_lm,
+  sequence_to_sequence,  // the language model of a decoder that reads an encoder's output
   masked_lm,
   pretraining,  // masked LM and next sentence
   sequence_classification,

@@ -64,10 +64,11 @@ Tensor SelfAttention::operator()(const Tensor& x, int64_t layer, const Context& 
     v = all.values.narrow(1, hidden, k.size(1));
   }
   AttentionOptions options{.scale = spec.scale,
-                           .causal = spec.causal,
+                           .causal = spec.causal && !context.unmasked,
                            .window = spec.window,
                            .softcap = spec.softcap,
                            .key_mask = context.key_mask,
+                           .distances = shared.position_bias,
                            .dropout = context.training ? spec.dropout : 0,
                            .key = context.dropout_key(layer, 0)};
   if (spec.alibi != 0) {

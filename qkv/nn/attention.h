@@ -6,6 +6,7 @@
 #include "qkv/nn/linear.h"
 #include "qkv/nn/norm.h"
 #include "qkv/nn/relative.h"
+#include "qkv/nn/distance_bias.h"
 #include "qkv/nn/rotary.h"
 
 #include <optional>
@@ -28,6 +29,7 @@ struct AttentionSpec {
   std::optional<RotarySpec> rotary;
   std::optional<RelativeSpec> relative;
   bool global = false;  // some tokens see all and are seen by all, whatever the window (Longformer)
+  std::optional<DistanceBiasSpec> distance_bias;  // the stack's layers share its table
   float dropout = 0;
 };
 
@@ -40,9 +42,12 @@ struct LayerInputs {
   const RotaryTable* rotary = nullptr;  // of the layer's own kind; needed where its spec has rotary positions
   RelativeInputs relative;              // likewise, where it has relative ones
   GlobalTokens global;                  // likewise, where it has such tokens
+  Tensor position_bias;                 // distance_bias(); likewise, where it has one
   Tensor past;                          // [B, M, D]: rows before x that are keys but not queries; undefined = none
   int64_t queries = 0;                  // so many last rows of x are queries but not keys
   int64_t keys = 0;                     // > 0: only so many last keys of the cache are seen
+  Tensor memory;                        // what cross-attention reads, [M, S, D]; not needed once the cache has it
+  Tensor memory_mask;                   // u8 [M, S], 0 = padding; undefined = none
 };
 
 struct SelfAttention {

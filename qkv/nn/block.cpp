@@ -26,6 +26,10 @@ Block::Block(int64_t width, const BlockSpec& block_spec) : spec(block_spec) {
     attention = SelfAttention(width, spec.attention);
   }
   if (spec.first_norm) norm1 = Norm(width, spec.norm);
+  if (spec.cross) {
+    cross_norm = Norm(width, spec.norm);
+    cross = CrossAttention(width, width, *spec.cross);
+  }
   if (has_second_norm()) norm2 = Norm(width, spec.norm);
   if (spec.experts) {
     experts = Experts(width, spec.feed_forward, *spec.experts);
@@ -48,6 +52,12 @@ Tensor Block::attend(const Tensor& h, int64_t layer, const Context& context, con
                      dropout(out, context.training ? spec.dropout : 0, context.dropout_key(layer, 1)));
 }
 
+Tensor Block::cross_attend(const Tensor& h, int64_t layer, const Context& context, const LayerInputs& shared) const {
+  return context.tap(
+      layer, "hook_cross_attn_out",
+      dropout(cross(h, layer, context, shared), context.training ? spec.dropout : 0, context.dropout_key(layer, 4)));
+}
+
 Tensor Block::feed(const Tensor& h, int64_t layer, const Context& context) const {
   Tensor out = spec.experts ? experts(h, layer, context) : feed_forward(h, layer, context);
   if (spec.branch_norm) out = feed_forward_norm(out);
@@ -58,8 +68,9 @@ Tensor Block::feed(const Tensor& h, int64_t layer, const Context& context) const
 Stream Block::operator()(Stream x, int64_t layer, const Context& context, const LayerInputs& shared) const {
   if (spec.residual == Residual::post_norm) {
     const Tensor input = context.tap(layer, "hook_resid_pre", x.value());
-    const Tensor middle =
-        context.tap(layer, "hook_resid_mid", norm1.add(attend(input, layer, context, shared), input).y);
+    Tensor middle = norm1.add(attend(input, layer, context, shared), input).y;
+    if (spec.cross) middle = cross_norm.add(cross_attend(middle, layer, context, shared), middle).y;
+    middle = context.tap(layer, "hook_resid_mid", middle);
     Tensor result = norm2.add(feed(middle, layer, context), middle).y;
     if (spec.convolution) result = convolution(input, result, spec.dropout, layer, context);
     return {context.tap(layer, "hook_resid_post", result), {}};
@@ -73,8 +84,12 @@ Stream Block::operator()(Stream x, int64_t layer, const Context& context, const 
     result = {before.sum, add(attend(h1, layer, context, shared), feed(h2, layer, context))};
   } else {
     const bool from_norm = spec.residual == Residual::from_norm;
-    const Stream attended{from_norm ? h1 : before.sum, attend(h1, layer, context, shared)};
+    Stream attended{from_norm ? h1 : before.sum, attend(h1, layer, context, shared)};
     if (!spec.feeds()) return finished(attended, layer, context);
+    if (spec.cross) {
+      const AddNorm crossing = cross_norm.add(attended.stream, attended.branch);
+      attended = {crossing.sum, cross_attend(crossing.y, layer, context, shared)};
+    }
     const AddNorm between = add_norm(norm2, attended, layer, "hook_resid_mid", context);
     const Tensor h2 = context.tap(layer, "ln2.hook_normalized", between.y);
     result = {from_norm ? h2 : between.sum, feed(h2, layer, context)};
@@ -95,6 +110,10 @@ void Block::visit(const std::string& prefix, const ParameterVisitor& visitor) {
     attention.visit(prefix + ".attention", visitor);
   }
   if (spec.branch_norm) attention_norm.visit(prefix + ".attention_norm", visitor);
+  if (spec.cross) {
+    cross_norm.visit(prefix + ".cross_norm", visitor);
+    cross.visit(prefix + ".cross", visitor);
+  }
   if (has_second_norm()) norm2.visit(prefix + ".norm2", visitor);
   if (spec.experts) {
     experts.visit(prefix + ".feed_forward", visitor);

@@ -3,6 +3,7 @@
 
 #include "qkv/nn/attention.h"
 #include "qkv/nn/convolution.h"
+#include "qkv/nn/cross_attention.h"
 #include "qkv/nn/experts.h"
 #include "qkv/nn/feed_forward.h"
 #include "qkv/nn/norm.h"
@@ -28,6 +29,7 @@ struct BlockSpec {
   bool shared_norm = false;             // parallel: one norm feeds both branches (GPT-J, Phi)
   std::optional<NormSpec> branch_norm;  // of each branch's output, before it is added (Gemma 2)
   std::optional<ExpertsSpec> experts;   // of the feed-forward
+  std::optional<AttentionSpec> cross;   // attention to an encoder's output, between the two branches
   std::optional<ConvolutionSpec> convolution;      // post_norm: over the block's input, added to its result and normed
   std::optional<StateSpaceSpec> state_space = {};  // in the place of attention (Mamba)
 
@@ -50,6 +52,8 @@ struct Block {
   Norm norm1;
   SelfAttention attention;  // or
   StateSpace state_space;
+  Norm cross_norm;  // of the cross-attention's branch, which a decoder of an encoder has
+  CrossAttention cross;
   Norm norm2;
   FeedForward feed_forward;  // or
   Experts experts;
@@ -63,6 +67,7 @@ struct Block {
 
  private:
   Tensor attend(const Tensor& h, int64_t layer, const Context& context, const LayerInputs& shared) const;
+  Tensor cross_attend(const Tensor& h, int64_t layer, const Context& context, const LayerInputs& shared) const;
   Tensor feed(const Tensor& h, int64_t layer, const Context& context) const;
   static Stream finished(Stream x, int64_t layer, const Context& context);
   bool has_second_norm() const { return spec.feeds() && !spec.shared_norm; }

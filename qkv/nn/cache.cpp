@@ -65,7 +65,26 @@ void KeyValueCache::set_state(int64_t layer, size_t slot, Tensor state) {
   states[slot] = std::move(state);
 }
 
+void KeyValueCache::select_memories(const std::vector<int32_t>& sources) {
+  const Tensor& some = layers_.front().memory.keys;
+  if (!some) return;
+  const int64_t memories = some.size(0);
+  const int64_t shared = rows_ / memories;
+  const int64_t now = static_cast<int64_t>(sources.size());
+  std::vector<int32_t> wanted;
+  bool kept = now % memories == 0;
+  for (int64_t i = 0; i < now; ++i) {
+    wanted.push_back(sources[static_cast<size_t>(i)] / static_cast<int32_t>(shared));
+    kept = kept && wanted.back() == i / (now / memories);
+  }
+  if (kept) return;
+  for (Layer& layer : layers_)
+    layer.memory = {selected(layer.memory.keys, wanted), selected(layer.memory.values, wanted)};
+  memory_mask = selected(memory_mask, wanted);
+}
+
 void KeyValueCache::select_rows(const std::vector<int32_t>& sources) {
+  if (!layers_.empty()) select_memories(sources);
   for (Layer& layer : layers_) {
     layer.keys = selected(layer.keys, sources, length_);
     layer.values = selected(layer.values, sources, length_);

@@ -29,6 +29,13 @@ class KeyValueCache {
   Tensor state(int64_t layer, size_t slot) const;
   void set_state(int64_t layer, size_t slot, Tensor state);
 
+  // Keys and values of what cross-attention reads, [M, S, heads, K]: undefined until a layer sets them. Rows that
+  // follow each other share a memory, rows() / M of them each, so that the beams of a prompt need only one.
+  const View& memory(int64_t layer) const { return layers_.at(static_cast<size_t>(layer)).memory; }
+  void set_memory(int64_t layer, View memory) { layers_.at(static_cast<size_t>(layer)).memory = std::move(memory); }
+  // u8 [M, S], 0 = padding; undefined = none.
+  Tensor memory_mask;
+
   int64_t length() const { return length_; }
   int64_t capacity() const { return capacity_; }
   int64_t rows() const { return rows_; }
@@ -40,7 +47,9 @@ class KeyValueCache {
   struct Layer {
     Tensor keys, values;  // [rows, capacity, heads, K or V], undefined until something is appended
     std::vector<Tensor> states;
+    View memory;
   };
+  void select_memories(const std::vector<int32_t>& sources);
   std::vector<Layer> layers_;
   int64_t rows_;
   int64_t capacity_;

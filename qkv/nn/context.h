@@ -25,22 +25,27 @@ struct Context {
   Tensor key_mask;             // u8 [B, S], 0 = padding; undefined = none
   Tensor global;               // u8 [B, T]: 1 = a global token; undefined = none
   Streams streams;             // of models that read a text in another order than its own
+  Tensor memory;               // for cross-attention: the encoder's output [M, S', D]
+  Tensor memory_mask;          // u8 [M, S'], 0 = padding; undefined = none
   KeyValueCache* cache = nullptr;
-  bool rereads = false;  // the cache does not keep the last token, which is read again with the next
-  Past* past = nullptr;  // of a stack that remembers segments; renewed by its pass. null = nothing is remembered
+  bool rereads = false;   // the cache does not keep the last token, which is read again with the next
+  bool unmasked = false;  // a decoder sees all its input, what follows and padding too: only to compare with others
+  Past* past = nullptr;   // of a stack that remembers segments; renewed by its pass. null = nothing is remembered
   const Taps* taps = nullptr;
+  std::string_view part;                    // "encoder." before the names of taps, in an encoder beside a decoder
   std::vector<Routing>* routing = nullptr;  // routers of experts report here; null = nobody asks
 
-  bool wants(const std::string& name) const { return taps != nullptr && taps->wants(name); }
-  // Shows `value` to whoever listens at `name`; returns it, or what the listener put in its place.
-  Tensor tap(const std::string& name, const Tensor& value) const {
-    return wants(name) ? taps->see(name, value) : value;
+  // Shows `value` to whoever listens at this point, of a layer or of none; returns it, or what the listener put in its
+  // place. Names are put together only when somebody listens.
+  Tensor tap(std::string_view point, const Tensor& value) const {
+    return taps == nullptr ? value : see(std::string(part) + std::string(point), value);
   }
-  // Names are put together only when somebody listens.
   Tensor tap(int64_t layer, std::string_view point, const Tensor& value) const {
-    return taps == nullptr ? value : tap(block_name(layer, point), value);
+    return taps == nullptr ? value : see(block_name(layer, point), value);
   }
-  bool wants(int64_t layer, std::string_view point) const { return taps != nullptr && wants(block_name(layer, point)); }
+  bool wants(int64_t layer, std::string_view point) const {
+    return taps != nullptr && taps->wants(block_name(layer, point));
+  }
 
   // The padding mask of the last `count` positions, those that are new where there is a cache; undefined: none.
   Tensor new_positions_mask(int64_t count) const {
@@ -53,8 +58,11 @@ struct Context {
   }
 
  private:
-  static std::string block_name(int64_t layer, std::string_view point) {
-    return "blocks." + std::to_string(layer) + "." + std::string(point);
+  Tensor see(const std::string& name, const Tensor& value) const {
+    return taps->wants(name) ? taps->see(name, value) : value;
+  }
+  std::string block_name(int64_t layer, std::string_view point) const {
+    return std::string(part) + "blocks." + std::to_string(layer) + "." + std::string(point);
   }
 };
 

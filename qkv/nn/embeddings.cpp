@@ -5,17 +5,19 @@
 #include "qkv/ops/embedding.h"
 #include "qkv/ops/shape.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
 namespace qkv {
 
-Tensor sinusoidal_positions(int64_t positions, int64_t width) {
+Tensor sinusoidal_positions(int64_t positions, int64_t width, bool inclusive) {
   std::vector<float> values;
   const int64_t half = width / 2;
+  const double last = static_cast<double>(inclusive ? std::max<int64_t>(1, half - 1) : half);
   for (int64_t p = 0; p < positions; ++p)
     for (int64_t i = 0; i < width; ++i) {
-      const double frequency = std::pow(10000.0, -2.0 * static_cast<double>(i % half) / static_cast<double>(width));
+      const double frequency = std::pow(10000.0, -static_cast<double>(i % half) / last);
       const double angle = static_cast<double>(p) * frequency;
       values.push_back(static_cast<float>(i < half ? std::sin(angle) : std::cos(angle)));
     }
@@ -45,8 +47,12 @@ Tensor Embeddings::place(const Context& context, int64_t width) const {
     for (int32_t& row : moved) row += static_cast<int32_t>(spec.position_offset);
     places = Tensor::from(places.shape(), moved);
   }
-  if (spec.position_kind == EmbeddingsSpec::Positions::sinusoidal && !sinusoids_)
-    sinusoids_ = sinusoidal_positions(spec.positions, width);
+  if (spec.position_kind == EmbeddingsSpec::Positions::sinusoidal && !sinusoids_) {
+    sinusoids_ = sinusoidal_positions(spec.positions, width, spec.inclusive_sinusoids);
+    // Padding, which is not counted, has no position.
+    if (spec.skip_padding && spec.position_offset > 0)
+      std::fill_n(sinusoids_.data<float>() + (spec.position_offset - 1) * width, width, 0.0F);
+  }
   return context.tap("hook_pos_embed", embedding(places, position ? position : sinusoids_, context.compute));
 }
 

@@ -21,16 +21,17 @@ struct EmbeddingsSpec {
   bool skip_padding = false;             // positions count tokens other than padding_id only (RoBERTa)
   enum class Positions : uint8_t { learned, sinusoidal };
   Positions position_kind = Positions::learned;
-  int64_t token_types = 0;  // segments; 0 = none
-  bool query = false;       // queries of the context's streams start from one learned vector (XLNet)
+  bool inclusive_sinusoids = false;  // the lowest frequency is 1 / 10000 itself (tensor2tensor, fairseq)
+  int64_t token_types = 0;           // segments; 0 = none
+  bool query = false;                // queries of the context's streams start from one learned vector (XLNet)
   std::optional<NormSpec> norm;
   float dropout = 0;
   int64_t padding_id = -1;  // this token's embedding is not trained by its occurrences
 };
 
 // Sines and cosines (Vaswani et al. 2017), [positions, width]: row p is sin(p f_i) for all i, then cos(p f_i), with
-// f_i = 10000^(-2i / width).
-Tensor sinusoidal_positions(int64_t positions, int64_t width);
+// f_i = 10000^(-2i / width), or, inclusive, 10000^(-i / (width / 2 - 1)).
+Tensor sinusoidal_positions(int64_t positions, int64_t width, bool inclusive = false);
 
 struct Embeddings {
   EmbeddingsSpec spec;

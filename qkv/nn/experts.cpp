@@ -30,6 +30,15 @@ Tensor ids(const std::vector<int32_t>& values) {
   return Tensor::from<int32_t>({static_cast<int64_t>(values.size())}, values);
 }
 
+// Marks as -1 what exceeds an expert's capacity in each sequence of `length` choices.
+void drop_overflow(std::vector<int32_t>& chosen, int64_t length, int64_t count, int64_t capacity) {
+  std::vector<int64_t> taken(static_cast<size_t>(count), 0);
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    if (static_cast<int64_t>(i) % length == 0) std::fill(taken.begin(), taken.end(), 0);
+    if (++taken[static_cast<size_t>(chosen[i])] > capacity) chosen[i] = -1;
+  }
+}
+
 // w [N, 1] repeated along rows of width D.
 Tensor widened(const Tensor& w, int64_t width) {
   return linear(w, Tensor::from({width, 1}, std::vector<float>(static_cast<size_t>(width), 1.0F)), {});
@@ -46,15 +55,21 @@ Tensor Experts::operator()(const Tensor& x, int64_t layer, const Context& contex
   const int64_t D = x.size(-1);
   const int64_t N = x.numel() / D;
   const Tensor rows = reshape(x, {N, D});
-  const Tensor logits = context.tap(layer, "mlp.hook_router_logits", cast(router(rows), DType::f32));
-  const std::vector<int32_t> chosen = highest_of_rows(logits, spec.chosen);
-  if (context.routing != nullptr) context.routing->push_back({logits, chosen});
+  const Tensor logits =
+      reshape(context.tap(layer, "mlp.hook_router_logits",
+                          reshape(cast(router(rows), DType::f32), {N / x.size(-2), x.size(-2), spec.count})),
+              {N, spec.count});
+  std::vector<int32_t> chosen = highest_of_rows(logits, spec.chosen);
+  if (context.routing != nullptr)
+    context.routing->push_back({reshape(logits, {N / x.size(-2), x.size(-2), spec.count}), chosen, context.part});
 
   std::vector<int32_t> places(chosen.size());  // of the chosen logits among all
   for (size_t i = 0; i < chosen.size(); ++i)
     places[i] = static_cast<int32_t>(static_cast<int64_t>(i) / spec.chosen * spec.count) + chosen[i];
-  const Tensor scores = embedding(ids(places), reshape(logits, {N * spec.count, 1}), DType::f32);
-  const Tensor weights = reshape(softmax(reshape(scores, {N, spec.chosen})), {N * spec.chosen, 1});
+  const Tensor all = reshape(spec.among_all ? softmax(logits) : logits, {N * spec.count, 1});
+  const Tensor scores = reshape(embedding(ids(places), all, DType::f32), {N, spec.chosen});
+  const Tensor weights = reshape(spec.among_all ? scores : softmax(scores), {N * spec.chosen, 1});
+  if (spec.capacity > 0) drop_overflow(chosen, x.size(-2) * spec.chosen, spec.count, spec.capacity);
 
   // Each expert takes its tokens at once; results are joined by expert and then fetched back by token.
   std::vector<Tensor> results;
@@ -72,7 +87,12 @@ Tensor Experts::operator()(const Tensor& x, int64_t layer, const Context& contex
     results.push_back(experts[static_cast<size_t>(e)](embedding(ids(tokens), rows, rows.dtype()), layer, context));
   }
   const Tensor by_expert = cast(embedding(ids(sources), weights, DType::f32), rows.dtype());
-  const Tensor weighted = multiply(concat(results, 0), widened(by_expert, D));
+  Tensor weighted = multiply(concat(results, 0), widened(by_expert, D));
+  if (sources.size() < chosen.size()) {  // those without an expert fetch zeros
+    for (size_t i = 0; i < chosen.size(); ++i)
+      if (chosen[i] < 0) fetched[i] = static_cast<int32_t>(sources.size());
+    weighted = concat({weighted, Tensor::zeros({1, D}, weighted.dtype())}, 0);
+  }
   Tensor sum;
   for (int64_t j = 0; j < spec.chosen; ++j) {
     std::vector<int32_t> of_rank;
@@ -88,33 +108,57 @@ void Experts::visit(const std::string& prefix, const ParameterVisitor& visitor) 
   for (size_t e = 0; e < experts.size(); ++e) experts[e].visit(prefix + ".experts." + std::to_string(e), visitor);
 }
 
-Tensor balance_loss(const std::vector<Routing>& layers, const Tensor& mask) {
-  const int64_t count = layers.at(0).logits.size(1);
+Tensor balance_loss(const std::vector<Routing>& layers, const Tensor& mask, bool by_sequence) {
+  const Tensor& first = layers.at(0).logits;
+  const size_t count = static_cast<size_t>(first.size(2));
+  const size_t length = static_cast<size_t>(first.size(1));
+  const size_t rows = static_cast<size_t>(first.size(0)) * length;
+  const size_t groups = by_sequence ? static_cast<size_t>(first.size(0)) : 1;
+  const auto group_of = [&](size_t row) { return by_sequence ? row / length : 0; };
   const std::vector<uint8_t> shown = mask ? mask.to_vector<uint8_t>() : std::vector<uint8_t>();
   const auto visible = [&](size_t row) { return shown.empty() || shown[row] != 0; };
-  std::vector<double> choices(static_cast<size_t>(count), 0);
-  double tokens = 0;
+  std::vector<double> choices(groups * count, 0);
+  std::vector<double> tokens(groups, 0);
   for (const Routing& layer : layers) {
-    const size_t rows = static_cast<size_t>(layer.logits.size(0));
     const size_t chosen = layer.experts.size() / rows;
     for (size_t row = 0; row < rows; ++row) {
       if (!visible(row)) continue;
-      ++tokens;
-      for (size_t j = 0; j < chosen; ++j) ++choices[static_cast<size_t>(layer.experts[row * chosen + j])];
+      ++tokens[group_of(row)];
+      for (size_t j = 0; j < chosen; ++j)
+        ++choices[group_of(row) * count + static_cast<size_t>(layer.experts[row * chosen + j])];
     }
+  }
+  std::vector<float> factors;
+  for (size_t row = 0; row < rows; ++row) {
+    const size_t g = group_of(row);
+    const double factor = static_cast<double>(count) / (tokens[g] * tokens[g] * static_cast<double>(groups));
+    for (size_t e = 0; e < count; ++e)
+      factors.push_back(visible(row) ? static_cast<float>(factor * choices[g * count + e]) : 0.0F);
   }
   Tensor loss;
   for (const Routing& layer : layers) {
-    const size_t rows = static_cast<size_t>(layer.logits.size(0));
-    std::vector<float> factors;
-    for (size_t row = 0; row < rows; ++row)
-      for (const double choice : choices)
-        factors.push_back(visible(row) ? static_cast<float>(static_cast<double>(count) * choice / (tokens * tokens))
-                                       : 0.0F);
-    const Tensor part = sum(multiply(softmax(layer.logits), Tensor::from(layer.logits.shape(), factors)));
+    const Tensor part = sum(multiply(softmax(layer.logits), Tensor::from(first.shape(), factors)));
     loss = loss ? add(loss, part) : part;
   }
   return loss;
+}
+
+Tensor z_loss(const std::vector<Routing>& layers) {
+  Tensor loss;
+  for (const Routing& layer : layers) {
+    // log sum exp x = x_0 - log softmax(x)_0.
+    const Tensor logsumexp = subtract(select(layer.logits, 2, 0), select(log_softmax(layer.logits), 2, 0));
+    const Tensor part = sum(multiply(logsumexp, logsumexp));
+    loss = loss ? add(loss, part) : part;
+  }
+  const Tensor& first = layers.at(0).logits;
+  return scale(loss, 1.0F / static_cast<float>(std::ssize(layers) * first.size(0) * first.size(1)));
+}
+
+Tensor routing_loss(const std::vector<Routing>& layers, const Tensor& mask, const ExpertsSpec& spec) {
+  const Tensor balance =
+      scale(balance_loss(layers, spec.by_sequence ? Tensor() : mask, spec.by_sequence), spec.balance);
+  return spec.z == 0 ? balance : add(balance, scale(z_loss(layers), spec.z));
 }
 
 }  // namespace qkv

@@ -11,14 +11,19 @@ namespace qkv {
 struct ExpertsSpec {
   int64_t count = 0;   // experts of a layer
   int64_t chosen = 2;  // of which each token uses so many, those the router scores highest
-  // What multiplies an expert's output: the router's softmax among the chosen ones (Mixtral).
-  float balance = 0;  // coefficient of the load-balancing loss, while training
+  // What multiplies an expert's output: the router's softmax among the chosen ones (Mixtral), or
+  bool among_all = false;    // among all (Switch)
+  int64_t capacity = 0;      // > 0: an expert takes so many tokens of a sequence, the first; the others pass by
+  float balance = 0;         // coefficient of the load-balancing loss, while training
+  bool by_sequence = false;  // that loss looks at each sequence, padding included, not at the shown tokens of all
+  float z = 0;               // coefficient of the router's z-loss, while training
 };
 
 // What one layer's router did, for the load-balancing loss.
 struct Routing {
-  Tensor logits;                 // [N, experts]
-  std::vector<int32_t> experts;  // [N, chosen]
+  Tensor logits;                 // [B, T, experts]
+  std::vector<int32_t> experts;  // [B, T, chosen]
+  std::string_view part;         // "encoder." or nothing: of which stack
 };
 
 struct Experts {
@@ -34,7 +39,14 @@ struct Experts {
 
 // The load-balancing loss (Fedus et al. 2021, arXiv 2101.03961, equations 4 to 6) over all layers' tokens that `mask`
 // (u8, may be undefined) shows: experts * sum_e share of choices of e * mean probability of e. Smallest, and equal to
-// the number chosen, when all experts are used alike. An f32 scalar.
-Tensor balance_loss(const std::vector<Routing>& layers, const Tensor& mask);
+// the number chosen, when all experts are used alike. By sequence: the mean of each sequence's own. An f32 scalar.
+Tensor balance_loss(const std::vector<Routing>& layers, const Tensor& mask, bool by_sequence = false);
+
+// The router's z-loss (Zoph et al. 2022, arXiv 2202.08906, equation 5): the mean of log^2 sum_e exp(logit_e) over all
+// layers' tokens. An f32 scalar.
+Tensor z_loss(const std::vector<Routing>& layers);
+
+// What one stack's routers add to the loss, weighted by the coefficients.
+Tensor routing_loss(const std::vector<Routing>& layers, const Tensor& mask, const ExpertsSpec& spec);
 
 }  // namespace qkv

@@ -27,7 +27,8 @@ Heads::Heads(int64_t vocab, int64_t width, const HeadsSpec& heads_spec, const Em
 }
 
 Tensor Heads::transformed(const Tensor& h, const Context& context) const {
-  const Tensor inner = spec.transform ? transform(h, *spec.transform) : h;
+  const Tensor scaled = spec.scale == 1 ? h : scale(h, spec.scale);
+  const Tensor inner = spec.transform ? transform(scaled, *spec.transform) : scaled;
   return context.tap("unembed.hook_in", spec.transform_norm ? transform_norm(inner) : inner);
 }
 
@@ -60,7 +61,8 @@ void Heads::visit(const std::string& prefix, const ParameterVisitor& visitor) {
   if (spec.adaptive) adaptive.visit(prefix + "adaptive", visitor);
   if (spec.language_model && !spec.adaptive) {
     if (!spec.tied) visitor(prefix + "language_model.weight", language_model.weight, Role::matrix);
-    if (language_model.bias) visitor(prefix + "language_model.bias", language_model.bias, Role::bias);
+    if (language_model.bias)
+      visitor(prefix + "language_model.bias", language_model.bias, spec.fixed_bias ? Role::fixed : Role::bias);
   }
   if (spec.pooler) pooler.visit(prefix + "pooler", visitor);
   if (spec.projection > 0) projection.visit(prefix + "projection", visitor);

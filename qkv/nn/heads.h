@@ -18,6 +18,8 @@ struct HeadsSpec {
   bool adaptive = false;          // its softmax is adaptive, over the embedding's tables: logits are log probabilities
   std::string logits = "logits";  // their name among the outputs
   bool language_model_bias = false;
+  bool fixed_bias = false;              // it is a buffer that is not trained (BART's final_logits_bias)
+  float scale = 1;                      // of the activations before the product (T5's, where tied)
   std::optional<Activation> transform;  // a dense layer with activation before the product (BERT)
   int64_t transform_width = 0;          // of its result, where it differs from the model's
   bool transform_bias = true;

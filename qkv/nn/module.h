@@ -19,6 +19,7 @@ enum class Role : uint8_t {
   filter,           // of a convolution along time: uniform in [-1, 1] / sqrt(taps)
   decay_log,        // of a state space: ln 1, ln 2, ... along the last dimension (S4D-real, Gu et al. 2022)
   time_step,        // of a state space: softplus of it is log-uniform in [0.001, 0.1] (Gu & Dao 2023)
+  fixed,            // zeros, and never trained: a buffer of the checkpoint
 };
 
 // Called with every parameter of a part: its dotted name ("blocks.3.attention.qkv.weight"), itself, its role.

@@ -1,5 +1,6 @@
 #include "qkv/nn/stack.h"
 
+#include "qkv/ops/activation.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/check.h"
 #include "qkv/ops/shape.h"
@@ -18,12 +19,27 @@ Tensor mask_of_keys(const Tensor& mask, int64_t keys) {
   return concat({Tensor::from({mask.size(0), keys - known}, ones), mask}, 1);
 }
 
+// The block's result, whose intermediates are computed again in the backward pass. What the layers share and carries
+// gradients goes through checkpoint(), so that its own tape is played once.
+Tensor recomputed(const Block& block, const Tensor& x, int64_t layer, const Context& context,
+                  const LayerInputs& shared) {
+  const auto run = [&block, layer, context, shared](std::span<const Tensor> inputs) {
+    LayerInputs again = shared;
+    again.position_bias = inputs[1];
+    again.memory = inputs[2];
+    return block({inputs[0], {}}, layer, context, again).value();
+  };
+  return checkpoint(run, {x, shared.position_bias, shared.memory});
+}
+
 }  // namespace
 
 Stack::Stack(const StackSpec& stack_spec) : spec(stack_spec) {
   for (int64_t i = 0; i < spec.distinct(); ++i) blocks.emplace_back(spec.width, spec.layer(i));
   if (spec.distances) distances = Distances(spec.width, *spec.distances);
   if (spec.final_norm) final_norm = Norm(spec.width, *spec.final_norm);
+  const AttentionSpec& attention = spec.block.attention;
+  if (attention.distance_bias) distance_bias = Tensor::empty({attention.distance_bias->buckets, attention.heads});
 }
 
 const RotaryTable* Stack::table_for(const RotarySpec& rotary, int64_t positions) const {
@@ -81,6 +97,12 @@ Tensor Stack::operator()(const Tensor& x, const Context& given) const {
   if (spec.block.attention.global) shared.global = global_tokens(context.global, context.key_mask);
   Past next;
   Stream stream{x, {}};
+  const AttentionSpec& attention = spec.block.attention;
+  if (attention.distance_bias)
+    shared.position_bias =
+        qkv::distance_bias(distance_bias, x.size(1), length, !attention.causal, *attention.distance_bias);
+  shared.memory = context.memory;
+  shared.memory_mask = context.memory_mask;
   for (int64_t i = 0; i < spec.layers; ++i) {
     const Block& block = blocks[static_cast<size_t>(spec.order.empty() ? i : spec.order[static_cast<size_t>(i)])];
     const auto& rotary = block.spec.attention.rotary;
@@ -92,10 +114,7 @@ Tensor Stack::operator()(const Tensor& x, const Context& given) const {
     }
     // What routers report must be of the run that is recorded.
     if (context.checkpoint && context.training && context.routing == nullptr) {
-      const auto run = [&block, i, context, shared](const Tensor& input) {
-        return block({input, {}}, i, context, shared).value();
-      };
-      stream = {checkpoint(run, stream.value()), {}};
+      stream = {recomputed(block, stream.value(), i, context, shared), {}};
     } else {
       stream = block(std::move(stream), i, context, shared);
     }
@@ -104,12 +123,14 @@ Tensor Stack::operator()(const Tensor& x, const Context& given) const {
   if (context.cache != nullptr) context.cache->advance(M + T - (context.rereads ? 1 : 0));
   if (!spec.final_norm) return stream.value();
   const Tensor y = stream.branch ? final_norm.add(stream.stream, stream.branch).y : final_norm(stream.stream);
-  return context.tap("ln_final.hook_normalized", y);
+  return context.tap("ln_final.hook_normalized",
+                     dropout(y, context.training ? spec.final_dropout : 0, context.dropout_key(-1, 2)));
 }
 
 void Stack::visit(const std::string& prefix, const ParameterVisitor& visitor) {
   for (size_t i = 0; i < blocks.size(); ++i) blocks[i].visit(prefix + "blocks." + std::to_string(i), visitor);
   if (spec.distances) distances.visit(prefix + "distances", visitor);
+  if (distance_bias) visitor(prefix + "distance_bias", distance_bias, Role::embedding);
   if (spec.final_norm) final_norm.visit(prefix + "final_norm", visitor);
 }
 

@@ -21,8 +21,15 @@ struct StackSpec {
   std::optional<DistancesSpec> distances;  // where attention is relative
   std::optional<PastSpec> past;
   std::optional<NormSpec> final_norm;
+  float final_dropout = 0;  // behind it (T5)
 
   const BlockSpec& layer(int64_t i) const { return varied.empty() ? block : varied[static_cast<size_t>(i)]; }
+  // Of any layer that has experts; null = none has.
+  const ExpertsSpec* experts() const {
+    for (int64_t i = 0; i < distinct(); ++i)
+      if (layer(i).experts) return &*layer(i).experts;
+    return nullptr;
+  }
   int64_t distinct() const { return order.empty() ? layers : 1 + *std::max_element(order.begin(), order.end()); }
   // Sets `varied`: change(i, block) makes of the common block the one of layer i.
   template <typename Change>
@@ -37,6 +44,7 @@ struct Stack {
   std::vector<Block> blocks;
   Distances distances;  // unused unless the spec asks for it, and likewise
   Norm final_norm;
+  Tensor distance_bias;  // [buckets, heads]: every layer's, where the spec's attention has one
 
   Stack() = default;
   explicit Stack(const StackSpec& stack_spec);

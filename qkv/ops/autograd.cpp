@@ -177,20 +177,30 @@ void backward(const Tensor& result, Tensor grad) {
   }
 }
 
-Tensor checkpoint(const std::function<Tensor(const Tensor&)>& block, const Tensor& input) {
-  if (!grad_enabled()) return block(input);
+Tensor checkpoint(const std::function<Tensor(std::span<const Tensor>)>& block, const std::vector<Tensor>& inputs) {
+  if (!grad_enabled()) return block(inputs);
+  std::vector<Tensor> detached;
+  for (const Tensor& input : inputs) detached.push_back(input ? input.detach() : input);
   Tensor output;
   {
     const NoGrad no_grad;
-    output = block(input.detach()).detach();
+    output = block(detached).detach();
   }
-  record({&output}, {&input}, [block, input](std::span<const Tensor> grads) {
+  // Whatever the block's parameters are, its output is recorded.
+  const std::shared_ptr<Node> node = record({&output}, {}, [block, inputs](std::span<const Tensor> grads) {
     const GradMode record_again(true);
-    // A stand-in for the input hands over the gradient that reaches it.
-    Tensor source = input.detach();
-    record({&source}, {}, [&input](std::span<const Tensor> reached) { accumulate_grad(input, reached[0]); });
-    backward(block(source), grads[0]);
+    // Stand-ins for the inputs hand over the gradients that reach them.
+    std::vector<Tensor> sources;
+    for (const Tensor& input : inputs) {
+      Tensor source = input ? input.detach() : input;
+      if (wants_grad(input))
+        record({&source}, {}, [&input](std::span<const Tensor> reached) { accumulate_grad(input, reached[0]); });
+      sources.push_back(std::move(source));
+    }
+    backward(block(sources), grads[0]);
   });
+  for (const Tensor& input : inputs)
+    if (wants_grad(input) && input.grad_meta()->node != nullptr) node->parents.push_back(input.grad_meta()->node);
   return output;
 }
 

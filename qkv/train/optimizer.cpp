@@ -27,6 +27,7 @@ OptimizerOptions::Kind optimizer_named(std::string_view name) {
 Optimizer::Optimizer(Model& model, const OptimizerOptions& options) : options_(options) {
   using Kind = OptimizerOptions::Kind;
   model.visit([&](const std::string& name, Tensor& value, Role role) {
+    if (role == Role::fixed) return;
     const bool matrix = role == Role::matrix || role == Role::residual_matrix;
     Slot slot{name, value, {}, {}, matrix || role == Role::embedding, options.kind == Kind::muon && matrix};
     if (options.kind != Kind::sgd || options.momentum > 0) slot.first = Tensor::zeros(value.shape());

@@ -39,6 +39,26 @@ TEST(Penalties, EndsAreHeldBack) {
   EXPECT_EQ(penalised({1, 1, 1}, {0, 0, 0, 0}, 2, options), (Scores{1, 1, 1}));
 }
 
+TEST(Penalties, BadWordsAreNotCompleted) {
+  const GenerationOptions options{.end_ids = {3}, .bad_words = {{0}, {1, 2}, {3}, {9, 9, 9, 9}, {99}}};
+  EXPECT_EQ(penalised({1, 1, 1, 1}, {2, 2}, 1, options), (Scores{never, 1, 1, 1}));
+  EXPECT_EQ(penalised({1, 1, 1, 1}, {2, 1}, 1, options), (Scores{never, 1, never, 1}));
+}
+
+TEST(Penalties, OnlyWhatIsAllowed) {
+  const GenerationOptions options{.allowed = [](std::span<const int32_t> said) {
+    return std::vector<int32_t>{static_cast<int32_t>(said.size()), 99};
+  }};
+  EXPECT_EQ(penalised({1, 1, 1, 1}, {0, 0}, 1, options), (Scores{never, never, 1, never}));
+}
+
+TEST(Penalties, FirstAndLastTokensAreForced) {
+  const GenerationOptions options{.max_new_tokens = 3, .forced_first = 1, .forced_last = 2};
+  EXPECT_EQ(penalised({5, 5, 5}, {0, 0}, 2, options), (Scores{never, 0, never}));
+  EXPECT_EQ(penalised({5, 5, 5}, {0, 0, 1}, 2, options), (Scores{5, 5, 5}));
+  EXPECT_EQ(penalised({5, 5, 5}, {0, 0, 1, 0}, 2, options), (Scores{never, never, 0}));
+}
+
 TEST(Penalties, NoneChangesNothing) { EXPECT_EQ(penalised({1, -2, 3}, {0, 1, 2}, 1, {}), (Scores{1, -2, 3})); }
 
 }  // namespace

@@ -40,5 +40,20 @@ TEST(Cache, RowsFollowTheirSources) {
   EXPECT_EQ(all.values.to_vector<float>(), (std::vector<float>{6, 30, 6, 31, 5, 32}));
 }
 
+TEST(Cache, RowsOfOnePromptShareItsMemory) {
+  KeyValueCache cache(1, 2, 4);
+  cache.set_memory(0, {filled({2, 1, 1, 2}, 0), filled({2, 1, 1, 2}, 10)});
+  cache.memory_mask = Tensor::from<uint8_t>({2, 1}, {1, 0});
+  const void* before = cache.memory(0).keys.raw();
+  cache.select_rows({0, 0, 1, 1});
+  EXPECT_EQ(cache.memory(0).keys.raw(), before) << "two beams each: nothing to copy";
+  cache.select_rows({1, 1, 3, 2});
+  EXPECT_EQ(cache.memory(0).keys.raw(), before) << "beams change places within their prompt";
+  cache.select_rows({3, 0, 3});
+  EXPECT_EQ(cache.memory(0).keys.to_vector<float>(), (std::vector<float>{2, 3, 0, 1, 2, 3}));
+  EXPECT_EQ(cache.memory(0).values.to_vector<float>(), (std::vector<float>{12, 13, 10, 11, 12, 13}));
+  EXPECT_EQ(cache.memory_mask.to_vector<uint8_t>(), (std::vector<uint8_t>{0, 1, 0}));
+}
+
 }  // namespace
 }  // namespace qkv

@@ -152,6 +152,7 @@ TEST(Gradients, Arithmetic) {
 
 TEST(Gradients, Shapes) {
   check_gradients([](const auto& x) { return reshape(x[0], {6, 2}); }, {random({3, 4}, 1)});
+  check_gradients([](const auto& x) { return transpose(x[0], 0, 2); }, {random({3, 4, 2}, 1)});
   check_gradients([](const auto& x) { return concat({x[0], x[1]}, 1); }, {random({3, 4}, 1), random({3, 2}, 2)});
   check_gradients([](const auto& x) { return select(x[0], 1, 2); }, {random({3, 4, 5}, 1)});
   check_gradients(
@@ -296,14 +297,17 @@ TEST(Gradients, FusedProjectionThroughSplitAndRotary) {
 
 TEST(Gradients, CheckpointingChangesNothing) {
   const auto block = [](const std::vector<Tensor>& x, bool again) {
-    const auto f = [&x](const Tensor& h) {
-      return activate(dropout(linear(h, x[1], x[2]), 0.3F, {1, 2}), Activation::gelu);
+    const auto f = [&x](std::span<const Tensor> h) {
+      return activate(dropout(add(linear(h[0], x[1], x[2]), h[2]), 0.3F, {1, 2}), Activation::gelu);
     };
-    return again ? checkpoint([f](const Tensor& h) { return f(h); }, x[0]) : f(x[0]);
+    // The second input has a tape of its own, which must be played once.
+    const std::vector<Tensor> inputs = {x[0], Tensor(), activate(x[3], Activation::tanh)};
+    const Tensor h = again ? checkpoint(f, inputs) : f(inputs);
+    return again ? checkpoint(f, {h, Tensor(), inputs[2]}) : f(std::vector<Tensor>{h, Tensor(), inputs[2]});
   };
   std::vector<std::vector<float>> gradients[2];
   for (const bool again : {false, true}) {
-    std::vector<Tensor> inputs = {random({3, 8}, 1), random({8, 8}, 2), random({8}, 3)};
+    std::vector<Tensor> inputs = {random({3, 8}, 1), random({8, 8}, 2), random({8}, 3), random({3, 8}, 4)};
     for (Tensor& input : inputs) require_grad(input);
     backward(sum(block(inputs, again)));
     for (const Tensor& input : inputs) gradients[again ? 1 : 0].push_back(gradient(input).to_vector<float>());
