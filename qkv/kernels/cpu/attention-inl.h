@@ -120,7 +120,12 @@ HWY_INLINE void mask_row(const Attention& a, HeadPlace place, int64_t query, int
   if (a.bias != nullptr) {
     const float* bias =
         a.bias + place.b * a.bias_batch_stride + place.h * a.bias_head_stride + query * a.bias_query_stride;
-    for (int64_t j = 0; j < std::min(tile, a.keys - k0); ++j) scores[j] += bias[(k0 + j) * a.bias_key_stride];
+    const int64_t keys = std::min(tile, a.keys - k0);
+    if (a.bias_key_stride == 1) {
+      map(bias + k0, scores, scores, keys, [](V b, V score) HWY_ATTR { return hn::Add(b, score); });
+    } else {
+      for (int64_t j = 0; j < keys; ++j) scores[j] += bias[(k0 + j) * a.bias_key_stride];
+    }
   }
   if (a.slopes != nullptr)
     for (int64_t j = 0; j < tile; ++j) scores[j] += a.slopes[place.h] * static_cast<float>(k0 + j - position);

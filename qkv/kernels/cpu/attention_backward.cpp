@@ -61,6 +61,19 @@ HWY_INLINE void score_gradient(const Attention& a, HeadPlace place, int64_t quer
   if (a.dropout > 0) drop_row(a, place, query, k0, p);
 }
 
+// Adds a row of the scores' gradient to the bias's.
+HWY_INLINE void add_bias_gradient(const AttentionBackward& g, HeadPlace place, int64_t query, int64_t k0, int64_t keys,
+                                  const float* ds) {
+  const Attention& a = g.forward;
+  float* to = g.dbias + place.b * a.bias_batch_stride + place.h * a.bias_head_stride + query * a.bias_query_stride +
+              k0 * a.bias_key_stride;
+  if (a.bias_key_stride == 1) {
+    map(ds, to, to, keys, [](V d, V before) HWY_ATTR { return hn::Add(d, before); });
+  } else {
+    for (int64_t j = 0; j < keys; ++j) to[j * a.bias_key_stride] += ds[j];
+  }
+}
+
 template <typename T>
 void backward_tile(const AttentionBackward& g, HeadPlace place, int64_t q0, const KeySide& key, const QuerySide& query,
                    int64_t width) {
@@ -95,6 +108,7 @@ void backward_tile(const AttentionBackward& g, HeadPlace place, int64_t q0, cons
       if (a.softcap > 0) cap_row(a.softcap, p, slopes);
       if (!plain) mask_row(a, place, q0 + i, k0, p);
       score_gradient(a, place, q0 + i, k0, lse[i], delta[i], p, ds);
+      if (g.dbias != nullptr) add_bias_gradient(g, place, q0 + i, k0, keys, ds);
       if (a.softcap > 0) map(ds, slopes, ds, tile, [](V d, V slope) HWY_ATTR { return hn::Mul(d, slope); });
     }
     multiply<true>(query.p, tile, query.dout, width, key.dv + k0 * width, width, keys, width, count, true);
@@ -114,7 +128,9 @@ void backward_of(const AttentionBackward& g) {
   const int64_t keys = (a.keys + tile - 1) / tile * tile;
   const int64_t group = a.heads / a.kv_heads;
   const int64_t size = keys * (3 * width + 2 * a.head_dim) + 3 * tile * width + 2 * tile * tile;
-  parallel_for(a.batch * a.kv_heads, 1, [&](int64_t begin, int64_t end) HWY_ATTR {
+  // A bias that the rows of the batch share gets its gradient from one thread a head, in the rows' order.
+  const int64_t together = g.dbias != nullptr && a.bias_batch_stride == 0 ? std::max<int64_t>(1, a.batch) : 1;
+  parallel_for(a.batch * a.kv_heads / together, 1, [&](int64_t first, int64_t last) HWY_ATTR {
     float* at = thread_scratch<BackwardScratch>(size);
     const auto take = [&](int64_t count) {
       float* from = at;
@@ -125,9 +141,9 @@ void backward_of(const AttentionBackward& g) {
                       take(keys * width)};
     const QuerySide query{take(tile * width), take(tile * width), take(tile * width), take(tile * tile),
                           take(tile * tile)};
-    for (int64_t pair = begin; pair < end; ++pair) {
-      const int64_t b = pair / a.kv_heads;
-      const int64_t h = pair % a.kv_heads;
+    for (int64_t pair = first * together; pair < last * together; ++pair) {
+      const int64_t b = together > 1 ? pair % together : pair / a.kv_heads;
+      const int64_t h = together > 1 ? pair / together : pair % a.kv_heads;
       for (int64_t k0 = 0; k0 < keys; k0 += tile) {
         const int64_t count = std::min(tile, a.keys - k0);
         float* rows = key.k + k0 * width;
@@ -162,8 +178,9 @@ HWY_AFTER_NAMESPACE();
 namespace qkv::kernels::cpu_set {
 HWY_EXPORT(attention_backward_on_target);
 void attention_backward(const AttentionBackward& g) {
-  // A bias that learns is rare and small; its gradient is left to the reference loops.
-  if (g.dbias != nullptr) return reference().attention_backward(g);
+  // Threads take key heads; a bias that these share is rare and small, and left to the reference loops.
+  if (g.dbias != nullptr && g.forward.kv_heads > 1 && g.forward.bias_head_stride == 0)
+    return reference().attention_backward(g);
   HWY_DYNAMIC_DISPATCH(attention_backward_on_target)(g);
 }
 }  // namespace qkv::kernels::cpu_set
