@@ -96,14 +96,17 @@ void generate(const Options& options) {
   if (tokenizer.vocab_size() > loaded.model->spec().vocab)
     throw Error(options.directory, fmt::format("the tokenizer has {} tokens, the model {}", tokenizer.vocab_size(),
                                                loaded.model->spec().vocab));
-  if (fs::exists(fs::path(options.directory) / "generation_config.json")) {
-    GenerationOptions from_file;
-    apply_generation_config(
-        Config(read_json(fs::path(options.directory) / "generation_config.json"), "generation_config.json"), from_file);
-    settings.end_ids = from_file.end_ids;
-  } else {
-    for (const int64_t id : loaded.config.ids("eos_token_id")) settings.end_ids.push_back(static_cast<int32_t>(id));
-  }
+  // Of what the files say, the tokens that begin and end a text and must or must not be in it count, not the style.
+  GenerationOptions from_files;
+  apply_generation_config(loaded.config, from_files);
+  const fs::path generation_config = fs::path(options.directory) / "generation_config.json";
+  if (fs::exists(generation_config))
+    apply_generation_config(Config(read_json(generation_config), generation_config.string()), from_files);
+  settings.end_ids = from_files.end_ids;
+  settings.decoder_start = from_files.decoder_start;
+  settings.forced_first = from_files.forced_first;
+  settings.forced_last = from_files.forced_last;
+  settings.bad_words = from_files.bad_words;
   if (tokenizer.special().eos) settings.end_ids.push_back(*tokenizer.special().eos);
   if (options.ignore_end) settings.end_ids.clear();
   settings.sample = settings.num_beams == 1 && !options.greedy;
@@ -119,7 +122,9 @@ void generate(const Options& options) {
   const size_t per_prompt = static_cast<size_t>(settings.num_return_sequences);
   const bool stream = !options.json && settings.num_beams == 1 && prompts.size() * per_prompt == 1;
   std::vector<Writer> writers(prompts.size() * per_prompt, Writer(tokenizer, settings.stop, stream));
-  if (stream) {
+  // What an encoder reads is not the beginning of what its decoder writes.
+  const bool continues = !loaded.model->spec().encoder;
+  if (stream && continues) {
     std::fwrite(prompts[0].data(), 1, prompts[0].size(), stdout);
     std::fflush(stdout);
   }
@@ -151,7 +156,7 @@ void generate(const Options& options) {
       } else if (stream) {
         fmt::print("\n");
       } else {
-        fmt::print("{}{}{}\n", p + r > 0 ? "---\n" : "", prompts[p], writer.text());
+        fmt::print("{}{}{}\n", p + r > 0 ? "---\n" : "", continues ? prompts[p] : "", writer.text());
       }
     }
   std::fflush(stdout);

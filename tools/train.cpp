@@ -43,8 +43,8 @@ void add_options(CLI::App& command, TrainRun& run) {
       ->group(group);
   number("--family", run.family, "family of a new model; qkv info --families lists them")->group(group);
   choice("--objective", run.objective,
-         "next tokens, masked tokens, or hidden ones in a random order; auto: what the family is for",
-         {"auto", "causal", "masked", "permuted"})
+         "next tokens, masked tokens, hidden ones in a random order, or missing spans; auto: what the family is for",
+         {"auto", "causal", "masked", "permuted", "spans"})
       ->group(group);
   number("--context", run.sizes.context, "tokens of a row: how far back the model sees")
       ->check(at_least(1))

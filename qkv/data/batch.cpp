@@ -11,7 +11,11 @@ Inputs inputs_of(const Batch& batch) {
   inputs.attention_mask = tensor(batch.attention_mask);
   inputs.token_type_ids = tensor(batch.token_type_ids);
   inputs.position_ids = tensor(batch.position_ids);
-  if (batch.predictions == 0) inputs.labels = tensor(batch.labels);
+  if (batch.target_length > 0) {
+    inputs.labels = Tensor::from<int32_t>({batch.rows, batch.target_length}, batch.labels);
+  } else if (batch.predictions == 0) {
+    inputs.labels = tensor(batch.labels);
+  }
   if (batch.predictions > 0) {
     inputs.labels = Tensor::from<int32_t>({batch.rows, batch.predictions}, batch.labels);
     inputs.targets = Tensor::from<int32_t>({batch.rows, batch.predictions}, batch.targets);

@@ -15,6 +15,7 @@ struct Batch {
   int64_t length = 0;
   std::vector<int32_t> input_ids;
   std::vector<int32_t> labels;          // already shifted: what the model should say at this position; -100: nothing
+  int64_t target_length = 0;            // above 0: an encoder-decoder's labels are [rows, target_length], not shifted
   std::vector<int32_t> token_type_ids;  // segments of a pair
   std::vector<int32_t> position_ids;
   std::vector<uint8_t> attention_mask;  // 0 = padding

@@ -9,8 +9,8 @@ namespace qkv {
 MaskedBatches::MaskedBatches(TokenStream stream, MaskedOptions options)
     : stream_(std::move(stream)), options_(std::move(options)) {
   const int64_t shortest = options_.next_sentence ? 2 : 1;
-  capacity_ = options_.length - (options_.next_sentence ? 3 : 2);
-  if (options_.rows <= 0 || capacity_ < shortest)
+  const int64_t capacity = options_.length - (options_.next_sentence ? 3 : 2);
+  if (options_.rows <= 0 || capacity < shortest)
     throw Error("batch", fmt::format("{} rows of {} tokens", options_.rows, options_.length),
                 "a row needs room for the special tokens and a text");
   if (options_.visit == Visit::random)
@@ -18,38 +18,22 @@ MaskedBatches::MaskedBatches(TokenStream stream, MaskedOptions options)
   if (options_.next_sentence && stream_.documents() < 2)
     throw Error(stream_.name(), "is one document; next-sentence pairs take their wrong halves from another",
                 "name several files, or JSON lines with a document each");
-  for (int64_t d = 0; d < stream_.documents(); ++d) {
-    const auto [begin, end] = stream_.document(d);
-    const int64_t rest = (end - begin) % capacity_;
-    segments_.push_back(segments_.back() + (end - begin) / capacity_ + (rest >= shortest ? 1 : 0));
-  }
-  const int64_t items = segments_.back();
-  if (items == 0)
-    throw Error(stream_.name(), fmt::format("has {} tokens, too few for a row", stream_.size()), "use a longer text");
+  segments_.emplace(stream_, capacity, shortest);
+  const int64_t items = segments_->count();
   order_ = options_.visit == Visit::shuffled ? Order::shuffled(items, options_.key.child(0))
                                              : Order::in_turn(items, options_.limit * options_.rows);
 }
 
 int64_t MaskedBatches::count() const { return (order_.samples() + options_.rows - 1) / options_.rows; }
 
-std::vector<int32_t> MaskedBatches::tokens(int64_t begin, int64_t end) const {
-  std::vector<int32_t> ids(static_cast<size_t>(end - begin));
-  stream_.read(begin, ids);
-  return ids;
-}
-
 MaskedBatches::Row MaskedBatches::row(int64_t item, Random& random) const {
-  const int64_t document = std::upper_bound(segments_.begin(), segments_.end(), item) - segments_.begin() - 1;
-  const auto [document_begin, document_end] = stream_.document(document);
-  const int64_t begin = document_begin + (item - segments_[static_cast<size_t>(document)]) * capacity_;
-  const int64_t end = std::min(begin + capacity_, document_end);
-
+  const auto [document, begin, end] = (*segments_)[item];
   Row result;
-  std::vector<int32_t> first = tokens(begin, end), second;
+  std::vector<int32_t> first = tokens_of(stream_, begin, end), second;
   if (options_.next_sentence) {
     const int64_t cut = begin + 1 + static_cast<int64_t>(random.below(static_cast<uint64_t>(end - begin - 1)));
-    first = tokens(begin, cut);
-    second = tokens(cut, end);
+    first = tokens_of(stream_, begin, cut);
+    second = tokens_of(stream_, cut, end);
     if (random.uniform() < 0.5) {
       int64_t other = static_cast<int64_t>(random.below(static_cast<uint64_t>(stream_.documents() - 1)));
       if (other >= document) ++other;
@@ -57,7 +41,7 @@ MaskedBatches::Row MaskedBatches::row(int64_t item, Random& random) const {
       const int64_t length = std::min(end - cut, other_end - other_begin);
       const int64_t places = other_end - other_begin - length + 1;
       const int64_t from = other_begin + static_cast<int64_t>(random.below(static_cast<uint64_t>(places)));
-      second = tokens(from, from + length);
+      second = tokens_of(stream_, from, from + length);
       result.next_sentence = 1;
     }
   }

@@ -4,7 +4,9 @@
 #include "qkv/data/batch.h"
 #include "qkv/data/masking.h"
 #include "qkv/data/order.h"
-#include "qkv/data/token_stream.h"
+#include "qkv/data/segments.h"
+
+#include <optional>
 
 namespace qkv {
 
@@ -37,12 +39,10 @@ class MaskedBatches : public Batches {
     int32_t next_sentence = 0;
   };
   Row row(int64_t item, Random& random) const;
-  std::vector<int32_t> tokens(int64_t begin, int64_t end) const;
 
   TokenStream stream_;
   MaskedOptions options_;
-  int64_t capacity_ = 0;                 // tokens of text in a row
-  std::vector<int64_t> segments_ = {0};  // documents' first segments, and how many there are in all
+  std::optional<Segments> segments_;
   Order order_ = Order::in_turn(0);
 };
 

@@ -42,11 +42,9 @@ Tokenizer assemble(const Json& model, const Json& parts, const TrainOptions& opt
         {{"id", id_of(name)}, {"content", name}, {"special", true}, {"normalized", false}});
   Json config = Json::object();
   if (!unknown.empty()) config["unk_token"] = unknown;
-  const std::pair<const char*, const char*> roles[] = {{"[PAD]", "pad_token"},
-                                                       {"[UNK]", "unk_token"},
-                                                       {"[CLS]", "cls_token"},
-                                                       {"[SEP]", "sep_token"},
-                                                       {"[MASK]", "mask_token"}};
+  const std::pair<const char*, const char*> roles[] = {
+      {"[PAD]", "pad_token"},   {"[UNK]", "unk_token"}, {"[CLS]", "cls_token"}, {"[SEP]", "sep_token"},
+      {"[MASK]", "mask_token"}, {"<pad>", "pad_token"}, {"</s>", "eos_token"},  {"<unk>", "unk_token"}};
   const auto is_special = [&](const std::string& token) {
     return std::find(names.begin(), names.end(), token) != names.end();
   };
@@ -59,6 +57,17 @@ Tokenizer assemble(const Json& model, const Json& parts, const TrainOptions& opt
   if (is_special("[CLS]") && is_special("[SEP]"))
     tokenizer["post_processor"] = {
         {"type", "BertProcessing"}, {"cls", {"[CLS]", id_of("[CLS]")}}, {"sep", {"[SEP]", id_of("[SEP]")}}};
+  if (is_special("</s>"))
+    tokenizer["post_processor"] = {
+        {"type", "TemplateProcessing"},
+        {"single",
+         {{{"Sequence", {{"id", "A"}, {"type_id", 0}}}}, {{"SpecialToken", {{"id", "</s>"}, {"type_id", 0}}}}}},
+        {"pair",
+         {{{"Sequence", {{"id", "A"}, {"type_id", 0}}}},
+          {{"SpecialToken", {{"id", "</s>"}, {"type_id", 0}}}},
+          {{"Sequence", {{"id", "B"}, {"type_id", 0}}}},
+          {{"SpecialToken", {{"id", "</s>"}, {"type_id", 0}}}}}},
+        {"special_tokens", {{"</s>", {{"id", "</s>"}, {"ids", {id_of("</s>")}}, {"tokens", {"</s>"}}}}}}};
   return Tokenizer::from_json(tokenizer, config, "tokenizer train");
 }
 

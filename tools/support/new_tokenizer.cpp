@@ -5,9 +5,9 @@
 
 namespace qkv {
 
-Tokenizer new_tokenizer(const std::string& kind, int64_t vocab_size, const Sources& sources, bool masked) {
-  TrainOptions options{.vocab_size = vocab_size};
-  if (masked) options.special_tokens = {"<|endoftext|>", "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+Tokenizer new_tokenizer(const std::string& kind, int64_t vocab_size, const Sources& sources,
+                        std::vector<std::string> special_tokens) {
+  const TrainOptions options{.vocab_size = vocab_size, .special_tokens = std::move(special_tokens)};
   if (kind == "byte") return byte_tokenizer(options);
   std::vector<std::string> texts;
   read_documents(sources, [&](const std::string&, std::string_view text) { texts.emplace_back(text); });

@@ -6,8 +6,9 @@
 
 namespace qkv {
 
-// kind: "bpe" (of vocab_size tokens), "char" or "byte". The end-of-text token separates documents; for masked language
-// modelling there are also BERT's special tokens.
-Tokenizer new_tokenizer(const std::string& kind, int64_t vocab_size, const Sources& sources, bool masked);
+// kind: "bpe" (of vocab_size tokens), "char" or "byte". The special tokens get the first ids (of bytes, those behind
+// them); their names give them their roles.
+Tokenizer new_tokenizer(const std::string& kind, int64_t vocab_size, const Sources& sources,
+                        std::vector<std::string> special_tokens);
 
 }  // namespace qkv

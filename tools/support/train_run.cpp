@@ -2,10 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/core/threads.h"
-#include "qkv/data/causal_batches.h"
 #include "qkv/data/fingerprint.h"
-#include "qkv/data/masked_batches.h"
-#include "qkv/data/permuted_batches.h"
 #include "qkv/data/sources.h"
 #include "qkv/data/token_cache.h"
 #include "qkv/models/describe.h"
@@ -13,6 +10,7 @@
 #include "qkv/text/tokenizer.h"
 #include "qkv/train/cost.h"
 #include "tools/support/new_tokenizer.h"
+#include "tools/support/objective.h"
 #include "tools/support/signals.h"
 
 #include <unistd.h>
@@ -32,7 +30,7 @@ bool is_kind(const std::string& tokenizer) { return tokenizer == "bpe" || tokeni
 
 // The tokenizer of the run: its directory's when it goes on, the one named, the checkpoint's, or a new one made from
 // the text.
-Tokenizer tokenizer_for(const TrainRun& run, const Sources& sources, bool masked) {
+Tokenizer tokenizer_for(const TrainRun& run, const Sources& sources, Objective objective) {
   if (run.resume) return Tokenizer::load(run.out);
   if (!is_kind(run.tokenizer)) return Tokenizer::load(run.tokenizer);
   if (!run.from.empty()) return Tokenizer::load(run.from);
@@ -40,7 +38,7 @@ Tokenizer tokenizer_for(const TrainRun& run, const Sources& sources, bool masked
                   run.tokenizer == "bpe" ? fmt::format("a BPE of {} tokens", run.vocab_size) : run.tokenizer,
                   short_quantity(static_cast<double>(sources.bytes()), "B"), sources.files.size(),
                   sources.files.size() == 1 ? "" : "s"));
-  return new_tokenizer(run.tokenizer, run.vocab_size, sources, masked);
+  return new_tokenizer(run.tokenizer, run.vocab_size, sources, special_tokens_for(objective, run.sizes.context));
 }
 
 struct TextStreams {
@@ -79,39 +77,6 @@ TextStreams read_streams(const TrainRun& run, const Sources& sources, const Toke
   return {train, validation};
 }
 
-int32_t needed(const std::optional<int32_t>& id, const char* name) {
-  if (!id)
-    throw Error("tokenizer", fmt::format("has no {} token, which masked language modelling needs", name),
-                "use the checkpoint's own tokenizer, or --tokenizer bpe to make one");
-  return *id;
-}
-
-std::unique_ptr<Batches> batches_for(const TrainRun& run, const TokenStream& stream, const Tokenizer& tokenizer,
-                                     bool masked, bool permuted, int64_t length, bool evaluation) {
-  const RandomKey key = RandomKey{run.options.seed}.child(evaluation ? 2 : 1);
-  const int64_t limit = evaluation ? run.eval_batches : 0;
-  if (!masked) {
-    const Visit visit = evaluation ? Visit::in_turn : run.sampling == "random" ? Visit::random : Visit::shuffled;
-    return std::make_unique<CausalBatches>(
-        stream, CausalOptions{.rows = run.batch, .context = length, .visit = visit, .limit = limit, .key = key});
-  }
-  const SpecialTokens& special = tokenizer.special();
-  Masking masking{.mask_id = needed(special.mask, "[MASK]"), .vocabulary = tokenizer.vocab_size()};
-  for (int64_t id = 0; id < masking.vocabulary; ++id)
-    masking.special.push_back(tokenizer.is_special(static_cast<int32_t>(id)) ? 1 : 0);
-  const MaskedOptions options{.rows = run.batch,
-                              .length = length,
-                              .cls = needed(special.cls, "[CLS]"),
-                              .sep = needed(special.sep, "[SEP]"),
-                              .pad = needed(special.pad, "[PAD]"),
-                              .visit = evaluation ? Visit::in_turn : Visit::shuffled,
-                              .limit = limit,
-                              .masking = masking,
-                              .key = key};
-  if (permuted) return std::make_unique<PermutedBatches>(stream, options);
-  return std::make_unique<MaskedBatches>(stream, options);
-}
-
 Config new_config(const TrainRun& run, const Tokenizer& tokenizer) {
   const Family& family = family_named(run.family, "--family");
   Sizes sizes = run.sizes;
@@ -124,6 +89,7 @@ Config new_config(const TrainRun& run, const Tokenizer& tokenizer) {
   config["bos_token_id"] = id(special.bos ? special.bos : special.eos);
   config["eos_token_id"] = id(special.eos);
   if (special.pad) config["pad_token_id"] = *special.pad;
+  if (special.pad && config.contains("is_encoder_decoder")) config["decoder_start_token_id"] = *special.pad;
   return {config, "new model"};
 }
 
@@ -203,10 +169,7 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
     throw Error("text", "is needed: files, folders or patterns to learn from", "qkv train book.txt --out runs/book");
   const Sources sources = find_sources(run.text, run.field);
   const Spec planned = planned_spec(run);
-  const bool permuted = run.objective == "permuted" || (run.objective == "auto" && planned.embeddings.query);
-  const bool masked = permuted || run.objective == "masked" || (run.objective == "auto" && !planned.causal());
-  if (permuted && !planned.embeddings.query)
-    throw Error("--objective", "'permuted' needs a model with a stream of queries", "--family xlnet");
+  const Objective objective = objective_of(run, planned);
   const RunDirectory directory(run.out);
   if (directory.has_state() && !run.resume)
     throw Error(run.out, "already holds a run",
@@ -214,7 +177,7 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   if (run.resume && !directory.has_state() && !fs::exists(fs::path(run.out) / "tokenizer.json"))
     throw Error(run.out, "holds no run to resume", "start one with --out");
 
-  const Tokenizer tokenizer = tokenizer_for(run, sources, masked);
+  const Tokenizer tokenizer = tokenizer_for(run, sources, objective);
   if (!run.resume) tokenizer.save(run.out);
   if (!effective_config.empty() && !run.resume) write_file(fs::path(run.out) / "run.toml", effective_config);
 
@@ -239,9 +202,9 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   run.rates.kind = schedule_named(run.schedule);
   Optimizer optimizer(model, run.optimizer_options);
   const TextStreams streams = read_streams(run, sources, tokenizer);
-  const std::unique_ptr<Batches> train = batches_for(run, streams.train, tokenizer, masked, permuted, length, false);
+  const std::unique_ptr<Batches> train = batches_for(objective, run, streams.train, tokenizer, length, false);
   const std::unique_ptr<Batches> validation =
-      streams.validation ? batches_for(run, *streams.validation, tokenizer, masked, permuted, length, true) : nullptr;
+      streams.validation ? batches_for(objective, run, *streams.validation, tokenizer, length, true) : nullptr;
   if (run.seconds > 0) {
     run.options.steps = steps_within(run.seconds, model, optimizer, *train, run.options.compute);
     run.options.eval_every = (run.options.steps + 7) / 8;
@@ -266,6 +229,8 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
     const Json& config = loaded.config.json();
     Json generation = {{"bos_token_id", config.value("bos_token_id", Json())},
                        {"eos_token_id", config.value("eos_token_id", Json())}};
+    for (const char* key : {"pad_token_id", "decoder_start_token_id"})
+      if (model.spec().encoder && config.contains(key)) generation[key] = config[key];
     if (model.spec().generates()) write_file(fs::path(run.out) / "generation_config.json", generation.dump(2) + "\n");
   };
   Trainer trainer(model, optimizer, run.rates, *train, validation.get(), directory, run.options, save);
