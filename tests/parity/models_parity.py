@@ -23,10 +23,11 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer  # noqa: E402
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM, AutoTokenizer  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RESULTS = ("logits", "loss", "hidden_states.", "attentions.", "global_attentions.", "grad.", "gen.")
+RESULTS = ("logits", "loss", "hidden_states.", "attentions.", "global_attentions.", "encoder_", "decoder_hidden_states.",
+           "decoder_attentions.", "cross_attentions.", "grad.", "gen.")
 WORDS = "the a small old river ship king runs sees tall green house and over under quickly naïve Zürich 17 é sleeps".split()
 CHECKPOINTS = (("f32", torch.float32, "5GB"), ("f32 in shards", torch.float32, "20KB"), ("bf16", torch.bfloat16, "5GB"),
                ("f16 in shards", torch.float16, "20KB"))
@@ -116,6 +117,40 @@ def longformer(rng):
         layer_norm_eps=rng.choice([1e-12, 1e-5]), hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 
 
+def t5(rng, kind="T5", **special):
+    heads = rng.choice([1, 2, 4])
+    return getattr(transformers, f"{kind}Config")(
+        vocab_size=rng.randint(50, 150), d_model=rng.choice([12, 24]), d_kv=rng.choice([4, 6, 8]), d_ff=rng.choice([20, 40]),
+        num_layers=rng.randint(1, 3), num_decoder_layers=rng.randint(1, 3), num_heads=heads, dropout_rate=0.0,
+        relative_attention_num_buckets=rng.choice([8, 16]), relative_attention_max_distance=rng.choice([12, 40]),
+        layer_norm_epsilon=rng.choice([1e-6, 1e-5]), decoder_start_token_id=0, **special)
+
+
+def t5_plain(rng):
+    return t5(rng, feed_forward_proj=rng.choice(["relu", "gated-gelu", "gated-silu"]))
+
+
+def mt5(rng):
+    return t5(rng, "MT5", feed_forward_proj="gated-gelu")
+
+
+def switch_transformers(rng):
+    config = t5(rng, "SwitchTransformers", num_experts=rng.choice([2, 4]), expert_capacity=rng.choice([3, 64]),
+                num_sparse_encoder_layers=1, num_sparse_decoder_layers=1, router_jitter_noise=0.0)
+    return config
+
+
+def bart(rng, kind="Bart", **special):
+    heads = rng.choice([1, 2, 4])
+    width = heads * rng.choice([4, 8, 12])
+    return getattr(transformers, f"{kind}Config")(**(dict(
+        vocab_size=rng.randint(50, 150), max_position_embeddings=rng.randint(32, 64), d_model=width,
+        encoder_layers=rng.randint(1, 3), decoder_layers=rng.randint(1, 3), encoder_attention_heads=heads,
+        decoder_attention_heads=rng.choice([1, heads]), encoder_ffn_dim=rng.choice([20, 48]), decoder_ffn_dim=rng.choice([20, 48]),
+        activation_function=rng.choice(["gelu", "relu", "swish"]), scale_embedding=rng.random() < 0.5, dropout=0.0,
+        attention_dropout=0.0, activation_dropout=0.0, decoder_start_token_id=2, forced_eos_token_id=2) | special))
+
+
 FAMILIES = {
     "gpt2": (gpt2, AutoModelForCausalLM),
     "llama": (llama, AutoModelForCausalLM),
@@ -124,6 +159,13 @@ FAMILIES = {
     "longformer": (longformer, AutoModelForMaskedLM),
     "mamba": (mamba, AutoModelForCausalLM),
     "xlnet": (xlnet, AutoModelForCausalLM),
+    "t5": (t5_plain, AutoModelForSeq2SeqLM),
+    "mt5": (mt5, AutoModelForSeq2SeqLM),
+    "switch_transformers": (switch_transformers, AutoModelForSeq2SeqLM),
+    "bart": (bart, AutoModelForSeq2SeqLM),
+    "mbart": (lambda rng: bart(rng, "MBart"), AutoModelForSeq2SeqLM),
+    "pegasus": (lambda rng: bart(rng, "Pegasus"), AutoModelForSeq2SeqLM),
+    "marian": (lambda rng: bart(rng, "Marian"), AutoModelForSeq2SeqLM),
 }
 
 
@@ -145,6 +187,10 @@ def inputs_for(model, rng):
     ids = torch.randint(3, c.vocab_size, mask.shape) * mask
     labels = torch.where(mask == 1, ids, -100)
     inputs = {"input_ids": ids, "attention_mask": mask}
+    if c.is_encoder_decoder:
+        targets = torch.randint(3, c.vocab_size, (3, rng.randint(3, 9)))
+        start = torch.full((3, 1), c.decoder_start_token_id)
+        return inputs | {"labels": targets, "decoder_input_ids": torch.cat([start, targets[:, :-1]], 1)}
     if not model.can_generate() or c.model_type == "bert":
         if getattr(c, "type_vocab_size", 0) > 0:
             inputs["token_type_ids"] = torch.randint(0, c.type_vocab_size, mask.shape) * mask
@@ -185,9 +231,9 @@ def write_golden(directory, auto, rng):
     result = model(**inputs, output_hidden_states=True, output_attentions=True)
     result.loss.backward()
     tensors = dict(inputs) | {"loss": result.loss, "logits": result.logits}
-    tensors |= {f"hidden_states.{i}": state for i, state in enumerate(result.hidden_states)}
-    tensors |= {f"attentions.{i}": pattern for i, pattern in enumerate(getattr(result, "attentions", None) or ())}
-    tensors |= {f"global_attentions.{i}": pattern for i, pattern in enumerate(getattr(result, "global_attentions", None) or ())}
+    for kind in ["hidden_states", "attentions", "global_attentions", "encoder_hidden_states", "encoder_attentions",
+                 "decoder_hidden_states", "decoder_attentions", "cross_attentions"]:
+        tensors |= {f"{kind}.{i}": one for i, one in enumerate(getattr(result, kind, None) or ())}
     outputs = sorted(set(tensors) - set(inputs))
     tensors |= {f"grad.{name}": torch.zeros_like(p) if p.grad is None else p.grad for name, p in model.named_parameters()}
     settings = {}
