@@ -150,7 +150,10 @@ Tensor Model::run(const Embeddings& embeddings, const Stack& stack, const Inputs
   }
   context.key_mask = flat_rows(inputs.attention_mask);
   context.global = inputs.global_attention ? inputs.global_attention : usual_global_tokens(spec_, ids);
-  context.streams = {.hidden = inputs.hidden_pairs, .targets = inputs.targets, .segments = {}};
+  context.streams = {.hidden = inputs.hidden_pairs,
+                     .targets = inputs.targets,
+                     .segments = {},
+                     .padding_sees_itself = spec_.embeddings.query};
   if (stack.spec.block.attention.relative) context.streams.segments = flat_rows(inputs.token_type_ids);
   const Tensor h = stack(embeddings(ids, flat_rows(inputs.token_type_ids), context), context);
   return inputs.targets ? split(h, 1, {ids.size(1), inputs.targets.size(1)})[1] : h;

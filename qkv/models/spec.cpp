@@ -27,8 +27,7 @@ void check_spec(const Spec& spec, const std::string& where) {
             fmt::format("rotary dimension {} does not fit head dimension {}",
                         attention.rotary ? attention.rotary->dim : 0, attention.head_dim));
   }
-  // Each layer is an object of its own, however narrow: a number beyond this is a mistake, not a model.
-  constexpr int64_t most_layers = int64_t{1} << 16;
+  constexpr int64_t most_layers = StackSpec::most_layers;
   require(spec.layers() <= most_layers, fmt::format("{} layers; at most {} are supported", spec.layers(), most_layers));
   // A product of sizes beyond this is a damaged file, not a model; it must not become an allocation.
   constexpr int64_t most_parameters = int64_t{1} << 42;

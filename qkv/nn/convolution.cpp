@@ -47,7 +47,7 @@ Tensor Convolution::operator()(const Tensor& x, const Tensor& y, float p, int64_
     const Tensor part = linear(moved(input, i - spec.size / 2), select(weight, 2, i), i == 0 ? bias : Tensor());
     sum = sum ? add(sum, part) : part;
   }
-  sum = dropout(sum, context.training ? p : 0, context.dropout_key(layer, 4));
+  sum = dropout(sum, context.training ? p : 0, context.dropout_key(layer, 7));
   return norm.add(activate(sum, spec.activation), y).y;
 }
 

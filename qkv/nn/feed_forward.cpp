@@ -17,6 +17,7 @@ Tensor FeedForward::operator()(const Tensor& x, int64_t layer, const Context& co
     hidden = context.tap(layer, "mlp.hook_pre", hidden);
     hidden = spec.gated ? gated(hidden, spec.activation) : activate(hidden, spec.activation);
   }
+  hidden = dropout(hidden, context.training ? spec.dropout : 0, context.dropout_key(layer, 6));
   return down(context.tap(layer, "mlp.hook_post", hidden));
 }
 

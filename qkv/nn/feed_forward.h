@@ -11,6 +11,7 @@ struct FeedForwardSpec {
   Activation activation = Activation::gelu;
   bool gated = false;  // activation(gate) * up, as in SwiGLU (Shazeer 2020)
   bool bias = true;
+  float dropout = 0;  // of what the activation gives
 };
 
 struct FeedForward {

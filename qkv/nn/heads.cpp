@@ -47,7 +47,7 @@ Tensor Heads::logits(const Tensor& h, const Context& context) const {
 
 Tensor Heads::pooled(const Tensor& h, const Context& context) const {
   const Tensor one = select(h, 1, spec.pools_last ? h.size(1) - 1 : 0);
-  return pooler(dropout(one, context.training ? spec.pooler_dropout : 0, context.dropout_key(-1, 2)),
+  return pooler(dropout(one, context.training ? spec.pooler_dropout : 0, context.dropout_key(-1, 3)),
                 spec.pooler_activation);
 }
 

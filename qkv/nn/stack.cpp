@@ -92,7 +92,7 @@ Tensor Stack::operator()(const Tensor& x, const Context& given) const {
     const bool queries = context.streams.queries() > 0;
     shared.relative = distances(T, length, spec.block.attention.causal, queries, context);
     shared.relative = with_streams(shared.relative, context.streams, context.key_mask, T);
-    if (context.streams.hidden) context.key_mask = Tensor();
+    if (context.streams.hidden || context.streams.padding_sees_itself) context.key_mask = Tensor();
   }
   if (spec.block.attention.global) shared.global = global_tokens(context.global, context.key_mask);
   Past next;
@@ -121,10 +121,10 @@ Tensor Stack::operator()(const Tensor& x, const Context& given) const {
   }
   if (context.past != nullptr) *context.past = std::move(next);
   if (context.cache != nullptr) context.cache->advance(M + T - (context.rereads ? 1 : 0));
-  if (!spec.final_norm) return stream.value();
+  const float p = context.training ? spec.final_dropout : 0;
+  if (!spec.final_norm) return dropout(stream.value(), p, context.dropout_key(-1, 2));
   const Tensor y = stream.branch ? final_norm.add(stream.stream, stream.branch).y : final_norm(stream.stream);
-  return context.tap("ln_final.hook_normalized",
-                     dropout(y, context.training ? spec.final_dropout : 0, context.dropout_key(-1, 2)));
+  return context.tap("ln_final.hook_normalized", dropout(y, p, context.dropout_key(-1, 2)));
 }
 
 void Stack::visit(const std::string& prefix, const ParameterVisitor& visitor) {

@@ -21,7 +21,7 @@ struct StackSpec {
   std::optional<DistancesSpec> distances;  // where attention is relative
   std::optional<PastSpec> past;
   std::optional<NormSpec> final_norm;
-  float final_dropout = 0;  // behind it (T5)
+  float final_dropout = 0;  // of the result (T5, Transformer-XL)
 
   const BlockSpec& layer(int64_t i) const { return varied.empty() ? block : varied[static_cast<size_t>(i)]; }
   // Of any layer that has experts; null = none has.
@@ -31,9 +31,12 @@ struct StackSpec {
     return nullptr;
   }
   int64_t distinct() const { return order.empty() ? layers : 1 + *std::max_element(order.begin(), order.end()); }
+  // Each layer is an object of its own, however narrow: a number beyond this is a mistake, not a model.
+  static constexpr int64_t most_layers = int64_t{1} << 16;
   // Sets `varied`: change(i, block) makes of the common block the one of layer i.
   template <typename Change>
   void vary(Change&& change) {
+    if (layers > most_layers) return;  // which check_spec tells
     varied.assign(static_cast<size_t>(layers), block);
     for (int64_t i = 0; i < layers; ++i) change(i, varied[static_cast<size_t>(i)]);
   }

@@ -27,17 +27,20 @@ void check_targets(const Streams& streams, int64_t T) {
 RelativeInputs with_streams(const RelativeInputs& relative, const Streams& streams, const Tensor& key_mask, int64_t T) {
   RelativeInputs result = relative;
   const int64_t S = relative.places.size(2);
-  if (!streams.hidden && !streams.targets && !streams.segments) return result;
+  const bool masked = key_mask && (streams.hidden || streams.padding_sees_itself);
+  if (!streams.hidden && !streams.targets && !streams.segments && !masked) return result;
   check_targets(streams, T);
-  const int64_t B = (streams.targets ? streams.targets : streams.hidden ? streams.hidden : streams.segments).size(0);
+  int64_t B = masked ? key_mask.size(0) : 1;
+  for (const Tensor& given : {streams.hidden, streams.targets, streams.segments})
+    if (given) B = given.size(0);
   const int64_t first = S - T;  // key of the first token
-  if (streams.hidden || streams.targets) {
+  if (streams.hidden || streams.targets || masked) {
     std::vector<int32_t> places;
     places.reserve(static_cast<size_t>(B * (T + streams.queries()) * S));
     // Row T of the given places is a query's behind the last token.
     const int32_t* all = relative.places.data<int32_t>();
     const uint8_t* hidden = streams.hidden ? streams.hidden.data<uint8_t>() : nullptr;
-    const uint8_t* mask = key_mask && hidden != nullptr ? key_mask.data<uint8_t>() : nullptr;
+    const uint8_t* mask = masked ? key_mask.data<uint8_t>() : nullptr;
     for_each_row(streams, B, T, [&](int64_t b, int64_t row, int64_t position) {
       for (int64_t s = 0; s < S; ++s) {
         const int64_t token = s - first;

@@ -14,6 +14,8 @@ struct Streams {
   Tensor targets;   // i32 [B, M]: positions of the queries, T for the token that comes next; undefined = no queries
   Tensor segments;  // i32 [B, T]; undefined = segments do not enter
 
+  bool padding_sees_itself = false;  // the padding mask is part of the order: padding is hidden but from itself
+
   int64_t queries() const { return targets ? targets.size(1) : 0; }
 };
 

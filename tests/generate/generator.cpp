@@ -15,10 +15,10 @@ namespace {
 constexpr int32_t vocab = 31;
 using Ids = std::vector<int32_t>;
 
-std::vector<std::string> causal_families() {
+std::vector<std::string> writing_families() {
   std::vector<std::string> names;
   for (const Family* family : all_families())
-    if (family->config != nullptr && spec_of(Config(family->config({.vocab = 8}), "test")).causal())
+    if (family->config != nullptr && spec_of(Config(family->config({.vocab = 8}), "test")).generates())
       names.emplace_back(family->type);
   return names;
 }
@@ -65,6 +65,7 @@ class GeneratorTest : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(GeneratorTest, TheCacheEqualsRecomputing) {
+  if (!model_->spec().causal()) GTEST_SKIP() << "what comes later changes what stood before";
   const Ids prompt = {4, 9, 2};
   const Continuation c = one(prompt, {.max_new_tokens = 20})[0];
   ASSERT_EQ(c.ids.size(), 20U);
@@ -188,7 +189,7 @@ TEST_P(GeneratorTest, WhenEverythingIsBannedTheBanGives) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, GeneratorTest, testing::ValuesIn(causal_families()), [](const auto& each) {
+INSTANTIATE_TEST_SUITE_P(Families, GeneratorTest, testing::ValuesIn(writing_families()), [](const auto& each) {
   std::string name = each.param;
   std::replace(name.begin(), name.end(), '-', '_');
   return name;

@@ -14,8 +14,8 @@ std::vector<int64_t> windows(const Config& c, int64_t layers) {
       c.fail("attention_window", "must be even numbers above zero");
     result.push_back(one.get<int64_t>());
   }
-  if (!value.is_array()) result.resize(static_cast<size_t>(layers), result[0]);
-  if (std::ssize(result) != layers) c.fail("attention_window", "must be one number, or one for each layer");
+  if (value.is_array() && std::ssize(result) != layers)
+    c.fail("attention_window", "must be one number, or one for each layer");
   return result;
 }
 
@@ -37,7 +37,9 @@ Spec spec(const Config& c) {
     spec.separator_id = c.integer("sep_token_id", 2, 0, spec.vocab - 1);
   }
   const std::vector<int64_t> sizes = windows(c, spec.layers());
-  spec.stack.vary([&](int64_t i, BlockSpec& block) { block.attention.window = sizes[static_cast<size_t>(i)] / 2 + 1; });
+  spec.stack.vary([&](int64_t i, BlockSpec& block) {
+    block.attention.window = sizes[std::min(static_cast<size_t>(i), sizes.size() - 1)] / 2 + 1;
+  });
   return spec;
 }
 

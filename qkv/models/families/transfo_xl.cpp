@@ -31,7 +31,7 @@ Spec spec(const Config& c) {
                                 .window = window ? memory : 0,
                                 .relative = RelativeSpec{.global_queries = true, .dropout = dropout},
                                 .dropout = c.probability("dropatt", 0)};
-  const FeedForwardSpec feed_forward{.width = c.size("d_inner"), .activation = Activation::relu};
+  const FeedForwardSpec feed_forward{.width = c.size("d_inner"), .activation = Activation::relu, .dropout = dropout};
   const Residual residual = c.flag("pre_lnorm", false) ? Residual::pre_norm : Residual::post_norm;
   Spec spec{
       .task = task,
@@ -47,6 +47,7 @@ Spec spec(const Config& c) {
                 .adaptive = task == Task::causal_lm,
                 .logits = "prediction_scores"},
       .init_std = static_cast<float>(c.positive("init_std", 0.02))};
+  spec.stack.final_dropout = dropout;
   if (memory > 0) spec.stack.past = PastSpec{.length = memory, .zeros = true, .recalled = memory};
   return spec;
 }

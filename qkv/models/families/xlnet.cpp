@@ -32,8 +32,8 @@ Spec spec(const Config& c) {
       .relative = RelativeSpec{.global_queries = true, .segments = 2, .dropout = dropout},
       .dropout = dropout,
   };
-  const FeedForwardSpec feed_forward{.width = c.size("d_inner"),
-                                     .activation = activation_named(c.text("ff_activation", "gelu"))};
+  const FeedForwardSpec feed_forward{
+      .width = c.size("d_inner"), .activation = activation_named(c.text("ff_activation", "gelu")), .dropout = dropout};
   const int64_t remembered = c.integer("mem_len", c.json().contains("mem_len") ? 0 : 512, 0, 1 << 30);
   return {
       .task = task,
@@ -46,7 +46,8 @@ Spec spec(const Config& c) {
                 // Of what is remembered while generating, two positions are read again: the last token and the next.
                 .past = PastSpec{.length = remembered,
                                  .recalled = remembered > 0 ? std::max<int64_t>(0, remembered - 2) : -1,
-                                 .rereads = true}},
+                                 .rereads = true},
+                .final_dropout = dropout},
       .heads = {.language_model = task == Task::masked_lm,
                 .tied = c.flag("tie_word_embeddings", true),
                 .language_model_bias = true,
@@ -55,7 +56,7 @@ Spec spec(const Config& c) {
                 .pools_last = true,
                 .labels = label_count(c, task),
                 .problem = label_problem(c),
-                .dropout = pooled ? c.probability("summary_last_dropout", 0.1F) : dropout},
+                .dropout = pooled ? c.probability("summary_last_dropout", 0.1F) : 0},
       .init_std = static_cast<float>(c.positive("initializer_range", 0.02))};
 }
 
