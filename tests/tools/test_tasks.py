@@ -35,11 +35,21 @@ class TaskTest(CommandTest):
         for file in ["config.json", "model.safetensors"]:
             shutil.copy(GOLDEN / "models" / name / file, directory)
         size = json.loads((directory / "config.json").read_text())["vocab_size"]
-        if name == "gpt2":
-            vocabulary = {"<unk>": 0} | {f"w{i}": i for i in range(1, size)}
+        if name in ("gpt2", "t5_v10", "mbart"):
+            special = {"gpt2": ["<unk>"], "t5_v10": ["<pad>", "</s>", "<unk>"],
+                       "mbart": ["<s>", "<pad>", "</s>", "<unk>", "en_XX", "de_DE"]}[name]
+            vocabulary = {token: i for i, token in enumerate(special)} | {f"w{i}": i for i in range(len(special), size)}
+            ends = {"t5_v10": ["</s>"], "mbart": ["</s>", "en_XX"]}.get(name, [])
             (directory / "tokenizer.json").write_text(json.dumps({
                 "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"}, "normalizer": None,
-                "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": None, "decoder": None, "added_tokens": []}))
+                "pre_tokenizer": {"type": "WhitespaceSplit"}, "decoder": None,
+                "post_processor": ends and {
+                    "type": "TemplateProcessing", "pair": [],
+                    "single": [{"Sequence": {"id": "A", "type_id": 0}},
+                               *({"SpecialToken": {"id": end, "type_id": 0}} for end in ends)],
+                    "special_tokens": {end: {"id": end, "ids": [vocabulary[end]], "tokens": [end]} for end in ends}} or None,
+                "added_tokens": [{"id": i, "content": token, "special": True, "single_word": False, "lstrip": False,
+                                  "rstrip": False, "normalized": False} for i, token in enumerate(special) if token != "<unk>"]}))
         else:
             (directory / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] +
                                                            [f"w{i}" for i in range(5, size)]) + "\n")
@@ -124,8 +134,33 @@ class OneText(TaskTest):
         path = self.write("document.txt", long)
         self.assertIn("of which 191 scored", self.succeed("score", model, "--document", path, "--stride", 9))
 
+    def test_translate_and_summarize(self):
+        model = self.model("t5_v10")
+        [line] = self.lines("translate", model, "w7 w8 w9", "--json", "--max-new-tokens", 8)
+        self.assertLessEqual(len(line["translation_text"].split()), 8)
+        self.assertEqual(self.succeed("translate", model, "w7 w8 w9", "--max-new-tokens", 8).strip(), line["translation_text"])
+        [line] = self.lines("summarize", model, "w7 w8 w9", "--json", "--beams", 4, "--return-sequences", 3, "-n", 6)
+        scores = [line["score"]] + [other["score"] for other in line["others"]]
+        self.assertEqual(scores, sorted(scores, reverse=True))
+        # What the configuration says of a task: its prefix and its lengths.
+        self.change(model, task_specific_params={
+            "summarization": {"prefix": "w20 w21 ", "max_length": 6}, "translation_en_to_de": {"prefix": "w30 ", "max_length": 5}})
+        self.assertEqual(self.succeed("summarize", model, "w7 w8"),
+                         self.succeed("translate", model, "w7 w8", "--prefix", "w20 w21 ", "-n", 5))
+        self.assertEqual(self.succeed("translate", model, "w7 w8", "--from", "en", "--to", "de"),
+                         self.succeed("translate", model, "w30 w7 w8", "-n", 4))
+        self.refuse("translate", model, "w7", "--from", "en", "--to", "fr", says="en_to_de")
+
+    def test_languages_are_tokens(self):
+        model = self.model("mbart")
+        plain = self.lines("translate", model, "w7 w8", "--json", "-n", 6)[0]
+        german = self.lines("translate", model, "w7 w8", "--json", "-n", 6, "--from", "en", "--to", "de_DE")[0]
+        self.assertNotEqual(plain["score"], german["score"])
+        self.refuse("translate", model, "w7", "--to", "fr_XX", says=["--to", "fr_XX"])
+        self.refuse("translate", self.model("t5_v10"), "w7", "--to", "fr", says="names no languages")
+
     def test_help_has_an_example(self):
-        for verb in ["fill", "classify", "tag", "answer", "embed", "similar", "score"]:
+        for verb in ["fill", "classify", "tag", "answer", "embed", "similar", "translate", "summarize", "score"]:
             self.assertIn(f"qkv {verb} models/", self.succeed(verb, "--help"))
 
     def test_options_from_a_file(self):
@@ -150,6 +185,15 @@ class Files(TaskTest):
             for a, b in zip(line["labels"], alone["labels"]):
                 self.assertEqual(a["label"], b["label"])
                 self.assertAlmostEqual(a["score"], b["score"], places=6)
+
+    def test_a_file_of_translations_is_its_lines_done_singly(self):
+        model = self.model("t5_v10")
+        some = texts(12, longest=9)
+        (self.folder / "some.txt").write_text("\n".join(some) + "\n")
+        for beams in ["1", "3"]:
+            lines = self.lines("translate", model, "--input", self.folder / "some.txt", "--beams", beams, "-n", 7, "--quiet")
+            self.assertEqual([line["translation_text"] for line in lines],
+                             [self.succeed("translate", model, text, "--beams", beams, "-n", 7).rstrip("\n") for text in some])
 
     def test_formats_give_the_same(self):
         model = self.model("bert_sequence_classification")
@@ -314,7 +358,9 @@ class BadInput(TaskTest):
         for verb, name, says in [("fill", "gpt2", "causal language model"), ("classify", "bert_pretraining", "next sentence"),
                                  ("tag", "bert_question_answering", "question answering"),
                                  ("answer", "bert_token_classification", "token classification"),
-                                 ("score", "bert_pretraining", "masked language model")]:
+                                 ("score", "bert_pretraining", "masked language model"),
+                                 ("translate", "gpt2", "causal language model"),
+                                 ("summarize", "bert_pretraining", "masked language model")]:
             with self.subTest(verb):
                 given = ["w7", "w8"] if verb == "answer" else ["w7"]
                 self.refuse(verb, self.model(name), *given, says=[says, name])
