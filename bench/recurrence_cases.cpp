@@ -1,4 +1,4 @@
-// Kernels that go along time: the causal convolution and the selective scan.
+// Kernels that go along time: the causal convolution, the selective scan and the moving average.
 #include "bench/case_values.h"
 
 #include <fmt/format.h>
@@ -128,11 +128,63 @@ void add_selective_scan(std::vector<KernelCase>& cases) {
     }
 }
 
+void add_moving_average(std::vector<KernelCase>& cases) {
+  for (const ScanShape s : {ScanShape{1, 1, 1, 1}, {2, 7, 19, 3}, {3, 4, 40, 16}, {2, 0, 8, 4}, {2, 512, 1024, 16}})
+    for (const DType type : both)
+      for (const bool reversed : {false, true}) {
+        const bool large = s.time > 100;
+        const Shape shape{s.batch, s.time, s.width};
+        const Tensor x = random(shape, type, 1), dy = random(shape, type, 2), given = random(shape, type, 3);
+        const Tensor decay = random({s.width, s.states}, DType::f32, 4), in = random(decay.shape(), DType::f32, 5),
+                     out = random(decay.shape(), DType::f32, 6),
+                     state = random({s.batch, s.states, s.width}, DType::f32, 7);
+        const MovingAverage call{.batch = s.batch,
+                                 .time = s.time,
+                                 .width = s.width,
+                                 .states = s.states,
+                                 .type = type,
+                                 .x = x.raw(),
+                                 .decay = decay.data<float>(),
+                                 .in = in.data<float>(),
+                                 .out = out.data<float>(),
+                                 .reversed = reversed,
+                                 .add = reversed};
+        // What the calls point to must live as long as the case.
+        const std::vector<Tensor> kept = {x, decay, in, out};
+        const std::string label = fmt::format("{}x{}x{} states {} {}{}", s.batch, s.time, s.width, s.states,
+                                              name_of(type), reversed ? " reversed" : "");
+        const double flops = 4.0 * static_cast<double>(s.batch * s.time * s.width * s.states);
+        cases.push_back(
+            {"moving_average " + label, tolerance_of(type), flops, bytes_of({x, dy}), large, [=](const KernelSet& set) {
+               const Tensor y = copy_of(given), after = copy_of(state);
+               MovingAverage one = call;
+               one.y = y.raw();
+               one.before = reversed ? nullptr : after.data<float>();
+               one.after = after.data<float>();
+               set.moving_average(one);
+               return std::vector<Tensor>{y, after};
+             }});
+        cases.push_back({"moving_average_backward " + label, 2 * tolerance_of(type), 3 * flops, bytes_of({x, dy, dy}),
+                         large, [=](const KernelSet& set) {
+                           const Tensor dx = copy_of(given), ddecay = copy_of(kept[1]), din = copy_of(kept[2]),
+                                        dout = copy_of(kept[3]);
+                           set.moving_average_backward({.forward = call,
+                                                        .dy = dy.raw(),
+                                                        .dx = dx.raw(),
+                                                        .ddecay = ddecay.data<float>(),
+                                                        .din = din.data<float>(),
+                                                        .dout = dout.data<float>()});
+                           return std::vector<Tensor>{dx, ddecay, din, dout};
+                         }});
+      }
+}
+
 }  // namespace
 
 void add_recurrences(std::vector<KernelCase>& cases) {
   add_causal_conv(cases);
   add_selective_scan(cases);
+  add_moving_average(cases);
 }
 
 }  // namespace qkv

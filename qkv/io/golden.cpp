@@ -322,9 +322,11 @@ struct Listener {
         golden_names[block + "mlp.hook_router_logits"] = fmt::format("{}router_logits.{}", theirs, router++);
     }
     const std::string last_block = fmt::format("{}blocks.{}.hook_resid_post", ours, stack.layers - 1);
-    golden_names[ours + (projected          ? "unembed.hook_in"
-                         : stack.final_norm ? "ln_final.hook_normalized"
-                                            : last_block.substr(ours.size()))] =
+    // Of two streams, transformers shows the second, before the norm of both.
+    const bool normed = stack.final_norm && stack.block.residual != Residual::reversible;
+    golden_names[ours + (projected ? "unembed.hook_in"
+                         : normed  ? "ln_final.hook_normalized"
+                                   : last_block.substr(ours.size()))] =
         fmt::format("{}hidden_states.{}", theirs, stack.layers);
   }
 };
@@ -345,6 +347,12 @@ void compare_routing(const std::vector<Routing>& routing, const Inputs& inputs, 
   }
 }
 
+// Attention [B, chunks, T / chunks, S], in place of [B, H, T, S].
+bool in_chunks(const Tensor& pattern, const StackSpec& stack) {
+  const auto& gated = stack.block.gated_attention;
+  return gated && gated->chunk > 0 && pattern.rank() == 4;
+}
+
 void compare_run(Model& model, const Safetensors& golden, const std::string& prefix, DType compute,
                  Comparison& comparison) {
   const Inputs inputs = inputs_of(golden, prefix, model.spec());
@@ -355,6 +363,7 @@ void compare_run(Model& model, const Safetensors& golden, const std::string& pre
   Context context{.compute = compute, .past = &past, .taps = &listener.taps, .routing = &routing};
   // transformers takes a call of FSMT without labels for a step of decoding, and then masks nothing in its decoder.
   context.unmasked = model.spec().hides_padding && !inputs.labels;
+  if (golden.contains("lsh_rotations")) context.rotations = golden.get("lsh_rotations");
   std::vector<std::pair<std::string, Tensor>> outputs;
   {
     const NoGrad no_grad;
@@ -395,8 +404,14 @@ void compare_run(Model& model, const Safetensors& golden, const std::string& pre
       comparison.add(prefix + name, banded(value, window, inputs.global_attention), visible, 2);
       continue;
     }
-    comparison.add(prefix + name, value, masks(name) ? visible : std::vector<uint8_t>(),
-                   name.find("attentions.") != std::string::npos ? 2 : 1);
+    // In chunks of hashed attention, positions stand in another order.
+    const bool pattern = name.find("attentions.") != std::string::npos;
+    const bool reordered = pattern && value.rank() == 5;
+    const bool chunked = pattern && in_chunks(value, model.spec().stack);
+    comparison.add(prefix + name, value, masks(name) && !reordered ? visible : std::vector<uint8_t>(),
+                   !pattern  ? 1
+                   : chunked ? 0
+                             : 2);
   }
   if (!golden.contains(prefix + "loss")) return;
 

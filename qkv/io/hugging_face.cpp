@@ -267,7 +267,7 @@ std::vector<NamedTensor> stored_tensors(Model& model, const std::function<Tensor
     if (rule.layout == Layout::minus_one && !gradients) value = plus(value, -1);
     // Joined parameters are queries, keys and values, or equal parts.
     std::vector<int64_t> lengths(rule.theirs.size(), value.size(0) / static_cast<int64_t>(rule.theirs.size()));
-    if (rule.theirs.size() == 3)
+    if (rule.theirs.size() == 3 && model.spec().stack.block.attends())
       lengths = {attention.heads * attention.head_dim, attention.kv_heads * attention.head_dim,
                  attention.kv_heads * attention.head_dim};
     if (!rule.rows.empty()) lengths = rule.rows;

@@ -301,6 +301,34 @@ struct SelectiveScanBackward {
   bool accumulate_log_a = false, accumulate_skip = false;
 };
 
+// A damped moving average of each channel d in `states` dimensions (Ma et al. 2022, arXiv 2209.10655, section 3.1):
+//   h[b,t,d,n] = decay[d,n] h[b,t-1,d,n] + in[d,n] x[b,t,d],   y[b,t,d] = sum_n out[d,n] h[b,t,d,n]
+// reversed: t runs from the last position to the first, t + 1 being what came before t. x, y: [batch, time, width],
+// dense; add: y is added to. decay, in, out: [width, states]. h is f32, starts from `before` [batch, states, width]
+// (null: zeros), and its last value is written to `after`, which may be `before` or null.
+struct MovingAverage {
+  int64_t batch = 0, time = 0, width = 0, states = 0;
+  DType type = DType::f32;
+  const void* x = nullptr;
+  const float* decay = nullptr;
+  const float* in = nullptr;
+  const float* out = nullptr;
+  bool reversed = false;
+  bool add = false;
+  void* y = nullptr;
+  const float* before = nullptr;
+  float* after = nullptr;
+};
+// The gradients of MovingAverage without `before`. dx is added to when forward.add; the others are overwritten.
+struct MovingAverageBackward {
+  MovingAverage forward;  // y and after are not read
+  const void* dy = nullptr;
+  void* dx = nullptr;
+  float* ddecay = nullptr;
+  float* din = nullptr;
+  float* dout = nullptr;
+};
+
 // Softmax cross-entropy of each row of logits [rows, vocab] against targets [rows]:
 //   loss[i] = (1 - smoothing) (lse - x_target) + smoothing (lse - mean(x)),   lse = log sum exp x
 // and dlogits[i,:] = scale * dloss[i]/dx. A target outside [0, vocab), such as -100, is ignored: loss 0, gradient 0.
@@ -432,6 +460,8 @@ struct KernelSet {
   void (*causal_conv_backward)(const CausalConvBackward&) = nullptr;
   void (*selective_scan)(const SelectiveScan&) = nullptr;
   void (*selective_scan_backward)(const SelectiveScanBackward&) = nullptr;
+  void (*moving_average)(const MovingAverage&) = nullptr;
+  void (*moving_average_backward)(const MovingAverageBackward&) = nullptr;
   void (*cross_entropy)(const CrossEntropy&) = nullptr;
   void (*softmax)(const Softmax&) = nullptr;
   void (*softmax_backward)(const SoftmaxBackward&) = nullptr;

@@ -97,6 +97,18 @@ Config Config::object(const char* key) const {
   return {*value, where_ + ": " + key};
 }
 
+std::vector<std::string> Config::texts(const char* key, const std::vector<std::string>& fallback) const {
+  const Json* value = find(key);
+  if (value == nullptr) return fallback;
+  std::vector<std::string> texts;
+  for (const Json& text : *value) {
+    if (!value->is_array() || !text.is_string())
+      fail(key, fmt::format("must be a list of texts, not {}", value->dump()));
+    texts.push_back(text.get<std::string>());
+  }
+  return texts;
+}
+
 std::vector<int64_t> Config::ids(const char* key) const {
   const Json* value = find(key);
   if (value == nullptr) return {};

@@ -29,6 +29,7 @@ class Config {
   float probability(const char* key, float fallback) const;  // [0, 1)
   bool flag(const char* key, bool fallback) const;
   std::string text(const char* key, const std::string& fallback) const;
+  std::vector<std::string> texts(const char* key, const std::vector<std::string>& fallback) const;  // a list
   Config object(const char* key) const;             // a nested object; empty when missing or null
   std::vector<int64_t> ids(const char* key) const;  // a token id or a list of them; empty when null
 

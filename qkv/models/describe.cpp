@@ -21,8 +21,30 @@ std::string attention_words(const AttentionSpec& a) {
   return text;
 }
 
+std::string position_words(EmbeddingsSpec::Positions kind) {
+  switch (kind) {
+    case EmbeddingsSpec::Positions::learned:
+      return "learned positions";
+    case EmbeddingsSpec::Positions::sinusoidal:
+      return "sinusoidal positions";
+    case EmbeddingsSpec::Positions::axial:
+      return "axial positions";
+  }
+  return "";
+}
+
 std::string mixer_words(const BlockSpec& block) {
   if (block.attends()) return attention_words(block.attention);
+  if (block.gated_attention) {
+    const GatedAttentionSpec& g = *block.gated_attention;
+    return fmt::format("gated attention: {} shared, {} values, moving averages in {} dimensions{}", g.shared, g.value,
+                       g.averages, g.chunk > 0 ? fmt::format(", chunks of {}", g.chunk) : "");
+  }
+  if (block.chunked_attention) {
+    const ChunkedAttentionSpec& a = *block.chunked_attention;
+    return fmt::format("{} attention: {} heads of {}, {}, chunks of {}", a.hashes > 0 ? "hashed" : "local", a.heads,
+                       a.head_dim, a.causal ? "causal" : "both ways", a.chunk);
+  }
   return fmt::format("state space: {} channels of {} states, convolution over {}", block.state_space->width,
                      block.state_space->states, block.state_space->taps);
 }
@@ -35,7 +57,19 @@ std::string feed_forward_words(const BlockSpec& block) {
       name_of(f.activation), f.gated ? " gate" : "");
 }
 
-std::string norm_words(const NormSpec& n) { return n.kind == NormSpec::Kind::rms ? "RMS norm" : "layer norm"; }
+std::string norm_words(const NormSpec& n) {
+  switch (n.kind) {
+    case NormSpec::Kind::layer:
+      return "layer norm";
+    case NormSpec::Kind::rms:
+      return "RMS norm";
+    case NormSpec::Kind::scale:
+      return "scale norm";
+    case NormSpec::Kind::weights:
+      return "weights";
+  }
+  return "";
+}
 
 std::string cross_words(const AttentionSpec& a) {
   return fmt::format("attention to the encoder: {} heads of {}", a.heads, a.head_dim);
@@ -47,8 +81,7 @@ std::string draw_stack(int64_t vocab, const EmbeddingsSpec& embeddings, const St
   const std::string norm = norm_words(block.norm);
   std::string text = fmt::format("  tokens ({}) -> embedding {}", vocab, stack.width);
   if (embeddings.positions > 0)
-    text += fmt::format(" + {} {} positions", embeddings.positions,
-                        embeddings.position_kind == EmbeddingsSpec::Positions::learned ? "learned" : "sinusoidal");
+    text += fmt::format(" + {} {}", embeddings.positions, position_words(embeddings.position_kind));
   if (embeddings.token_types > 0) text += fmt::format(" + {} segments", embeddings.token_types);
   if (embeddings.norm) text += " -> " + norm;
   text += fmt::format("\n    |\n  +-+----------------- {} x\n", stack.layers);
@@ -68,14 +101,20 @@ std::string draw_stack(int64_t vocab, const EmbeddingsSpec& embeddings, const St
       }
       break;
     case Residual::post_norm:
-      line("+-> " + attention_words(block.attention));
-      line("+ <-' -> " + norm);
+      line("+-> " + mixer_words(block));
       if (block.cross) {
+        line("+ <-' -> " + norm);
         line("+-> " + cross_words(*block.cross));
+      }
+      line("+ <-' -> " + norm);
+      if (block.feeds()) {
+        line("+-> " + feed_forward_words(block));
         line("+ <-' -> " + norm);
       }
-      line("+-> " + feed_forward_words(block));
-      line("+ <-' -> " + norm);
+      break;
+    case Residual::reversible:
+      line("+ <- stream 2 -> " + norm + " -> " + mixer_words(block));
+      line("stream 2 + <- " + norm + " -> " + feed_forward_words(block));
       break;
     case Residual::parallel:
       line("+-> " + norm + " -> " + attention_words(block.attention));
@@ -125,6 +164,10 @@ ModelDescription describe(const Spec& spec) {
     description.parameters += value.numel();
   });
   const AttentionSpec& a = spec.stack.block.attention;
+  if (const auto& gated = spec.stack.block.gated_attention)
+    description.cache_numbers_per_token = static_cast<double>(spec.layers() * (gated->shared + gated->value));
+  if (const auto& chunked = spec.stack.block.chunked_attention)
+    description.cache_numbers_per_token = static_cast<double>(spec.layers() * 2 * chunked->heads * chunked->head_dim);
   if (spec.stack.block.attends())
     description.cache_numbers_per_token = static_cast<double>(spec.layers() * 2 * a.kv_heads * a.head_dim);
   description.drawing = draw(spec);
@@ -147,14 +190,14 @@ std::string families_markdown() {
     std::vector<std::string> parts;
     parts.emplace_back(spec.encoder ? "encoder-decoder" : block.causal() ? "decoder" : "encoder");
     if (block.state_space) parts.emplace_back("selective state space");
+    if (block.gated_attention) parts.emplace_back("moving averages; gated attention");
+    if (block.chunked_attention) parts.emplace_back("hashed and local attention in chunks; reversible layers");
     parts.emplace_back(block.residual == Residual::post_norm  ? "post-norm"
                        : block.residual == Residual::parallel ? "parallel branches"
                                                               : "pre-norm");
     parts.push_back(norm_words(block.norm));
     if (block.branch_norm) parts.emplace_back("norms behind branches");
-    if (spec.embeddings.positions > 0)
-      parts.emplace_back(spec.embeddings.position_kind == EmbeddingsSpec::Positions::learned ? "learned positions"
-                                                                                             : "sinusoidal positions");
+    if (spec.embeddings.positions > 0) parts.push_back(position_words(spec.embeddings.position_kind));
     if (a.rotary) parts.emplace_back(a.rotary->dim < a.head_dim ? "partial rotary positions" : "rotary positions");
     if (a.rotary && a.rotary->interleaved) parts.emplace_back("turned in pairs");
     if (a.window > 0) parts.emplace_back(a.global ? "windows and global tokens" : "windows");

@@ -35,6 +35,12 @@ bool special_start(Tensor& value, Role role, RandomKey key) {
       return each([&](int64_t) { return (2 * draw.uniform() - 1) / std::sqrt(static_cast<double>(last)); });
     case Role::decay_log:
       return each([&](int64_t i) { return std::log(static_cast<double>(i % last + 1)); });
+    case Role::average_rate:
+      return each([&](int64_t) { return 0.2 * draw.normal(); });
+    case Role::average_input:
+      return each([&](int64_t i) { return (i % value.size(1) % 2 == 0 ? 1 : -1) + 0.02 * draw.normal(); });
+    case Role::average_output:
+      return each([&](int64_t) { return draw.normal(); });
     case Role::time_step:
       return each([&](int64_t) {
         const double step = 0.001 * std::pow(100.0, draw.uniform());

@@ -73,7 +73,7 @@ Model::Model(const Spec& spec)
     : spec_(spec),
       embeddings_(spec.vocab, spec.width(), spec.embeddings),
       stack_(spec.stack),
-      heads_(spec.vocab, spec.width(), spec.heads, embeddings_) {
+      heads_(spec.vocab, spec.stack.output_width(), spec.heads, embeddings_) {
   if (spec.twin) {
     Spec alone = spec;
     alone.twin = false;

@@ -3,6 +3,26 @@
 #include "qkv/core/error.h"
 
 namespace qkv {
+namespace {
+
+// About how many parameters what mixes positions has in a block; for bounds, so in floating point.
+double mixer_parameters(int64_t model_width, const BlockSpec& block) {
+  const double width = static_cast<double>(model_width);
+  if (block.state_space) {
+    const StateSpaceSpec& s = *block.state_space;
+    return static_cast<double>(s.width) * (3 * width + static_cast<double>(2 * s.rank + 3 * s.states + s.taps));
+  }
+  if (block.gated_attention) {
+    const GatedAttentionSpec& g = *block.gated_attention;
+    return width * static_cast<double>(3 * g.value + g.shared + 8 * g.averages) + 2 * width * width +
+           static_cast<double>(g.distances);
+  }
+  if (block.chunked_attention)
+    return 4 * width * static_cast<double>(block.chunked_attention->heads * block.chunked_attention->head_dim);
+  return 4 * width * static_cast<double>(block.attention.heads * block.attention.head_dim);
+}
+
+}  // namespace
 
 void check_spec(const Spec& spec, const std::string& where) {
   if (spec.encoder) {
@@ -31,13 +51,9 @@ void check_spec(const Spec& spec, const std::string& where) {
   require(spec.layers() <= most_layers, fmt::format("{} layers; at most {} are supported", spec.layers(), most_layers));
   // A product of sizes beyond this is a damaged file, not a model; it must not become an allocation.
   constexpr int64_t most_parameters = int64_t{1} << 42;
-  const double mixer =
-      block.state_space
-          ? static_cast<double>(block.state_space->width) *
-                static_cast<double>(3 * spec.width() + 2 * block.state_space->rank + 3 * block.state_space->states)
-          : 4.0 * static_cast<double>(spec.width()) * static_cast<double>(attention.heads * attention.head_dim);
   const double per_layer =
-      mixer + 3.0 * static_cast<double>(spec.width()) * static_cast<double>(spec.stack.block.feed_forward.width);
+      mixer_parameters(spec.width(), block) +
+      3.0 * static_cast<double>(spec.width()) * static_cast<double>(spec.stack.block.feed_forward.width);
   const double total = per_layer * static_cast<double>(spec.layers()) +
                        static_cast<double>(spec.vocab) * static_cast<double>(spec.width());
   require(total < static_cast<double>(most_parameters), fmt::format("these sizes give {:.3g} parameters", total));

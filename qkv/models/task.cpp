@@ -13,9 +13,10 @@ struct Ending {
 };
 
 // Longest first where one ends in another.
-constexpr std::array<Ending, 11> endings = {{
+constexpr std::array<Ending, 12> endings = {{
     {"ForCausalLM", Task::causal_lm},
     {"LMHeadModel", Task::causal_lm},
+    {"ModelWithLMHead", Task::causal_lm},
     {"ForConditionalGeneration", Task::sequence_to_sequence},
     {"MTModel", Task::sequence_to_sequence},
     {"ForMaskedLM", Task::masked_lm},

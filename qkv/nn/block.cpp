@@ -22,6 +22,10 @@ Tensor Stream::value() const { return branch ? add(stream, branch) : stream; }
 Block::Block(int64_t width, const BlockSpec& block_spec) : spec(block_spec) {
   if (spec.state_space) {
     state_space = StateSpace(width, *spec.state_space);
+  } else if (spec.gated_attention) {
+    gated_attention = GatedAttention(width, *spec.gated_attention);
+  } else if (spec.chunked_attention) {
+    chunked_attention = ChunkedAttention(width, *spec.chunked_attention);
   } else {
     attention = SelfAttention(width, spec.attention);
   }
@@ -43,13 +47,17 @@ Block::Block(int64_t width, const BlockSpec& block_spec) : spec(block_spec) {
   if (spec.convolution) convolution = Convolution(width, *spec.convolution, spec.norm);
 }
 
-Tensor Block::attend(const Tensor& h, int64_t layer, const Context& context, const LayerInputs& shared) const {
+Tensor Block::attend(const Tensor& h, const Tensor& input, int64_t layer, const Context& context,
+                     const LayerInputs& shared) const {
   LayerInputs inputs = shared;
   if (shared.past && spec.residual != Residual::post_norm && spec.first_norm) inputs.past = norm1(shared.past);
-  Tensor out = spec.state_space ? state_space(h, layer, context) : attention(h, layer, context, inputs);
+  Tensor out = spec.state_space       ? state_space(h, layer, context)
+               : spec.gated_attention ? gated_attention(h, input, layer, context)
+                                      : attention(h, layer, context, inputs);
   if (spec.branch_norm) out = attention_norm(out);
-  return context.tap(layer, "hook_attn_out",
-                     dropout(out, context.training ? spec.dropout : 0, context.dropout_key(layer, 1)));
+  return context.tap(
+      layer, "hook_attn_out",
+      dropout(out, context.training && !spec.gated_attention ? spec.dropout : 0, context.dropout_key(layer, 1)));
 }
 
 Tensor Block::cross_attend(const Tensor& h, int64_t layer, const Context& context, const LayerInputs& shared) const {
@@ -65,13 +73,25 @@ Tensor Block::feed(const Tensor& h, int64_t layer, const Context& context) const
                      dropout(out, context.training ? spec.dropout : 0, context.dropout_key(layer, 2)));
 }
 
+Tensor Block::first_branch(const Tensor& x, int64_t layer, const Context& context, Tensor& buckets) const {
+  const Tensor h = context.tap(layer, "ln1.hook_normalized", norm1(context.tap(layer, "hook_resid_pre", x)));
+  const Tensor out = chunked_attention(h, layer, context, buckets);
+  return context.tap(layer, "hook_attn_out",
+                     dropout(out, context.training ? spec.dropout : 0, context.dropout_key(layer, 1)));
+}
+
+Tensor Block::second_branch(const Tensor& x, int64_t layer, const Context& context) const {
+  const Tensor h = context.tap(layer, "ln2.hook_normalized", norm2(context.tap(layer, "hook_resid_mid", x)));
+  return feed(h, layer, context);
+}
+
 Stream Block::operator()(Stream x, int64_t layer, const Context& context, const LayerInputs& shared) const {
   if (spec.residual == Residual::post_norm) {
     const Tensor input = context.tap(layer, "hook_resid_pre", x.value());
-    Tensor middle = norm1.add(attend(input, layer, context, shared), input).y;
+    Tensor middle = norm1.add(attend(input, input, layer, context, shared), input).y;
     if (spec.cross) middle = cross_norm.add(cross_attend(middle, layer, context, shared), middle).y;
     middle = context.tap(layer, "hook_resid_mid", middle);
-    Tensor result = norm2.add(feed(middle, layer, context), middle).y;
+    Tensor result = spec.feeds() ? norm2.add(feed(middle, layer, context), middle).y : middle;
     if (spec.convolution) result = convolution(input, result, spec.dropout, layer, context);
     return {context.tap(layer, "hook_resid_post", result), {}};
   }
@@ -81,10 +101,11 @@ Stream Block::operator()(Stream x, int64_t layer, const Context& context, const 
   Stream result;
   if (spec.residual == Residual::parallel) {
     const Tensor h2 = spec.shared_norm ? h1 : context.tap(layer, "ln2.hook_normalized", norm2(before.sum));
-    result = {before.sum, add(attend(h1, layer, context, shared), feed(h2, layer, context))};
+    result = {before.sum, add(attend(h1, before.sum, layer, context, shared), feed(h2, layer, context))};
   } else {
     const bool from_norm = spec.residual == Residual::from_norm;
-    Stream attended{from_norm ? h1 : before.sum, attend(h1, layer, context, shared)};
+    const Tensor& input = from_norm ? h1 : before.sum;
+    Stream attended{input, attend(h1, input, layer, context, shared)};
     if (!spec.feeds()) return finished(attended, layer, context);
     if (spec.cross) {
       const AddNorm crossing = cross_norm.add(attended.stream, attended.branch);
@@ -106,6 +127,10 @@ void Block::visit(const std::string& prefix, const ParameterVisitor& visitor) {
   if (spec.first_norm) norm1.visit(prefix + ".norm1", visitor);
   if (spec.state_space) {
     state_space.visit(prefix + ".mixer", visitor);
+  } else if (spec.gated_attention) {
+    gated_attention.visit(prefix + ".mixer", visitor);
+  } else if (spec.chunked_attention) {
+    chunked_attention.visit(prefix + ".mixer", visitor);
   } else {
     attention.visit(prefix + ".attention", visitor);
   }

@@ -31,6 +31,7 @@ struct Context {
   bool rereads = false;   // the cache does not keep the last token, which is read again with the next
   bool unmasked = false;  // a decoder sees all its input, what follows and padding too: only to compare with others
   Past* past = nullptr;   // of a stack that remembers segments; renewed by its pass. null = nothing is remembered
+  Tensor rotations;       // f32 [H, K, rounds, half the buckets]: of hashed attention; undefined: drawn from its seed
   const Taps* taps = nullptr;
   std::string_view part;                    // "encoder." before the names of taps, in an encoder beside a decoder
   std::vector<Routing>* routing = nullptr;  // routers of experts report here; null = nobody asks

@@ -34,6 +34,10 @@ Embeddings::Embeddings(int64_t vocab, int64_t width, const EmbeddingsSpec& embed
   }
   if (spec.positions > 0 && spec.position_kind == EmbeddingsSpec::Positions::learned)
     position = Tensor::empty({spec.positions, others});
+  if (spec.position_kind == EmbeddingsSpec::Positions::axial) {
+    axial_rows = Tensor::empty({spec.positions / spec.axial_columns, 1, spec.axial_width});
+    axial_columns = Tensor::empty({1, spec.axial_columns, others - spec.axial_width});
+  }
   if (spec.token_types > 0) segment = Tensor::empty({spec.token_types, others});
   if (spec.query) query = Tensor::empty({1, 1, width});
   if (spec.norm) norm = Norm(others, *spec.norm);
@@ -46,6 +50,16 @@ Tensor Embeddings::place(const Context& context, int64_t width) const {
     std::vector<int32_t> moved = places.to_vector<int32_t>();
     for (int32_t& row : moved) row += static_cast<int32_t>(spec.position_offset);
     places = Tensor::from(places.shape(), moved);
+  }
+  if (spec.position_kind == EmbeddingsSpec::Positions::axial) {
+    std::vector<int32_t> rows = places.to_vector<int32_t>(), columns = rows;
+    for (int32_t& row : rows) row /= static_cast<int32_t>(spec.axial_columns);
+    for (int32_t& column : columns) column %= static_cast<int32_t>(spec.axial_columns);
+    const auto looked_up = [&](const std::vector<int32_t>& indices, const Tensor& table) {
+      return embedding(Tensor::from(places.shape(), indices),
+                       reshape(table, {table.size(0) * table.size(1), table.size(2)}), context.compute);
+    };
+    return context.tap("hook_pos_embed", concat({looked_up(rows, axial_rows), looked_up(columns, axial_columns)}, 2));
   }
   if (spec.position_kind == EmbeddingsSpec::Positions::sinusoidal && !sinusoids_) {
     sinusoids_ = sinusoidal_positions(spec.positions, width, spec.inclusive_sinusoids);
@@ -80,6 +94,8 @@ void Embeddings::visit(const std::string& prefix, const ParameterVisitor& visito
     visitor(prefix + "token", token, Role::embedding);
   }
   if (position) visitor(prefix + "position", position, Role::embedding);
+  if (axial_rows) visitor(prefix + "axial_rows", axial_rows, Role::embedding);
+  if (axial_columns) visitor(prefix + "axial_columns", axial_columns, Role::embedding);
   if (segment) visitor(prefix + "segment", segment, Role::embedding);
   if (spec.query) visitor(prefix + "query", query, Role::embedding);
   if (spec.norm) norm.visit(prefix + "norm", visitor);

@@ -19,11 +19,14 @@ struct EmbeddingsSpec {
   int64_t positions = 0;                 // absolute positions; 0 = none
   int64_t position_offset = 0;           // rows of the table before position 0's
   bool skip_padding = false;             // positions count tokens other than padding_id only (RoBERTa)
-  enum class Positions : uint8_t { learned, sinusoidal };
+  // axial: position p = i columns + j has row i of one table beside row j of another (Kitaev et al. 2020).
+  enum class Positions : uint8_t { learned, sinusoidal, axial };
   Positions position_kind = Positions::learned;
   bool inclusive_sinusoids = false;  // the lowest frequency is 1 / 10000 itself (tensor2tensor, fairseq)
-  int64_t token_types = 0;           // segments; 0 = none
-  bool query = false;                // queries of the context's streams start from one learned vector (XLNet)
+  int64_t axial_columns = 0;         // axial: how many columns, and the width of the rows' table
+  int64_t axial_width = 0;
+  int64_t token_types = 0;  // segments; 0 = none
+  bool query = false;       // queries of the context's streams start from one learned vector (XLNet)
   std::optional<NormSpec> norm;
   float dropout = 0;
   int64_t padding_id = -1;  // this token's embedding is not trained by its occurrences
@@ -37,9 +40,10 @@ struct Embeddings {
   EmbeddingsSpec spec;
   Tensor token;  // [V, E], or
   AdaptiveEmbedding adaptive;
-  Tensor position;  // [positions, E], or [positions, D] where only tokens are projected
-  Tensor segment;   // likewise
-  Tensor query;     // [1, 1, D]
+  Tensor position;                   // [positions, E], or [positions, D] where only tokens are projected
+  Tensor segment;                    // likewise
+  Tensor axial_rows, axial_columns;  // [positions / columns, 1, W], [1, columns, D - W]
+  Tensor query;                      // [1, 1, D]
   Norm norm;
   Linear projection;  // [D, E]
 

@@ -1,6 +1,7 @@
 #include "qkv/nn/feed_forward.h"
 
 #include "qkv/ops/activation.h"
+#include "qkv/ops/shape.h"
 
 namespace qkv {
 
@@ -10,6 +11,19 @@ FeedForward::FeedForward(int64_t model_width, const FeedForwardSpec& feed_forwar
       down(spec.width, model_width, spec.bias, Role::residual_matrix) {}
 
 Tensor FeedForward::operator()(const Tensor& x, int64_t layer, const Context& context) const {
+  if (spec.chunk > 0 && x.rank() == 3 && x.size(1) > spec.chunk) {
+    std::vector<Tensor> pieces;
+    Tensor rest = x;
+    Context piece = context;
+    while (rest.size(1) > spec.chunk) {
+      const std::vector<Tensor> cut = split(rest, 1, {spec.chunk, rest.size(1) - spec.chunk});
+      pieces.push_back((*this)(cut[0], layer, piece));
+      piece.key = piece.key.child(0);  // each piece drops its own
+      rest = cut[1];
+    }
+    pieces.push_back((*this)(rest, layer, piece));
+    return concat(pieces, 1);
+  }
   // The activation runs inside the product unless somebody wants to see what goes into it.
   const bool fused = !spec.gated && context.taps == nullptr;
   Tensor hidden = up(x, fused ? spec.activation : Activation::none);

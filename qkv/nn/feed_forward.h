@@ -12,6 +12,7 @@ struct FeedForwardSpec {
   bool gated = false;  // activation(gate) * up, as in SwiGLU (Shazeer 2020)
   bool bias = true;
   float dropout = 0;  // of what the activation gives
+  int64_t chunk = 0;  // > 0: goes through the text in pieces of so many positions, so that little is held at once
 };
 
 struct FeedForward {

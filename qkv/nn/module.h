@@ -18,6 +18,10 @@ enum class Role : uint8_t {
   bias,             // zeros
   filter,           // of a convolution along time: uniform in [-1, 1] / sqrt(taps)
   decay_log,        // of a state space: ln 1, ln 2, ... along the last dimension (S4D-real, Gu et al. 2022)
+  average_rate,     // of a moving average, before the sigmoid: normal(0, 0.2) (Ma et al. 2022)
+  average_input,    // of a moving average: +1 and -1 in turn, and normal(0, 0.02)
+  average_output,   // of a moving average: normal(0, 1)
+  vector,           // normal(0, std), in f32 always
   time_step,        // of a state space: softplus of it is log-uniform in [0.001, 0.1] (Gu & Dao 2023)
   fixed,            // zeros, and never trained: a buffer of the checkpoint
 };

@@ -1,4 +1,4 @@
-// Layer norm and RMS norm as a part.
+// The kinds of norm as a part.
 #pragma once
 
 #include "qkv/nn/module.h"
@@ -7,15 +7,21 @@
 namespace qkv {
 
 struct NormSpec {
-  enum class Kind : uint8_t { layer, rms };
+  enum class Kind : uint8_t {
+    layer,
+    rms,
+    scale,    // RMS norm with one weight for all of the width (ScaleNorm, Nguyen & Salazar 2019, arXiv 1910.05895)
+    weights,  // the weights alone: Hugging Face's MEGA computes its RMS norm and leaves it unused
+  };
   Kind kind = Kind::layer;
   float eps = 1e-5F;
-  bool bias = true;  // layer norm only
+  bool bias = true;    // layer norm only
+  bool affine = true;  // false: no weights
 };
 
 struct Norm {
   NormSpec spec;
-  Tensor weight;
+  Tensor weight;  // [D], or [1] of a scale norm
   Tensor bias;
 
   Norm() = default;

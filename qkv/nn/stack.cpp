@@ -3,6 +3,7 @@
 #include "qkv/ops/activation.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/check.h"
+#include "qkv/ops/reversible.h"
 #include "qkv/ops/shape.h"
 
 #include <algorithm>
@@ -37,7 +38,7 @@ Tensor recomputed(const Block& block, const Tensor& x, int64_t layer, const Cont
 Stack::Stack(const StackSpec& stack_spec) : spec(stack_spec) {
   for (int64_t i = 0; i < spec.distinct(); ++i) blocks.emplace_back(spec.width, spec.layer(i));
   if (spec.distances) distances = Distances(spec.width, *spec.distances);
-  if (spec.final_norm) final_norm = Norm(spec.width, *spec.final_norm);
+  if (spec.final_norm) final_norm = Norm(spec.output_width(), *spec.final_norm);
   const AttentionSpec& attention = spec.block.attention;
   if (attention.distance_bias) distance_bias = Tensor::empty({attention.distance_bias->buckets, attention.heads});
 }
@@ -77,6 +78,23 @@ void Stack::remember(const Tensor& past, const Tensor& x, const Context& context
   next.states.push_back(clone(all.narrow(1, all.size(1) - length, length)));
 }
 
+// Both streams begin as x; they come back side by side.
+Stream Stack::run_reversible(const Tensor& x, const Context& context) const {
+  // The backward pass, which runs the layers again, must find the buckets of the first time.
+  const auto buckets = std::make_shared<std::vector<Tensor>>(static_cast<size_t>(spec.layers));
+  std::vector<ReversibleLayer> layers;
+  for (int64_t i = 0; i < spec.layers; ++i) {
+    const Block& block = blocks[static_cast<size_t>(i)];
+    layers.push_back({[&block, i, context, buckets](const Tensor& h) {
+                        return block.first_branch(h, i, context, (*buckets)[static_cast<size_t>(i)]);
+                      },
+                      [&block, i, context](const Tensor& h) { return block.second_branch(h, i, context); }});
+  }
+  const auto [first, second] = reversible(x, x, std::move(layers));
+  const Tensor last = context.tap(spec.layers - 1, "hook_resid_post", second);
+  return {concat({first, last}, 2), {}};
+}
+
 Tensor Stack::operator()(const Tensor& x, const Context& given) const {
   Context context = given;
   const int64_t before = context.cache == nullptr ? 0 : context.cache->length();
@@ -103,7 +121,9 @@ Tensor Stack::operator()(const Tensor& x, const Context& given) const {
         qkv::distance_bias(distance_bias, x.size(1), length, !attention.causal, *attention.distance_bias);
   shared.memory = context.memory;
   shared.memory_mask = context.memory_mask;
-  for (int64_t i = 0; i < spec.layers; ++i) {
+  const bool two_streams = spec.block.residual == Residual::reversible;
+  if (two_streams) stream = run_reversible(x, context);
+  for (int64_t i = 0; i < spec.layers && !two_streams; ++i) {
     const Block& block = blocks[static_cast<size_t>(spec.order.empty() ? i : spec.order[static_cast<size_t>(i)])];
     const auto& rotary = block.spec.attention.rotary;
     shared.rotary = rotary ? table_for(*rotary, length) : nullptr;

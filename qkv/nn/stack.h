@@ -21,8 +21,10 @@ struct StackSpec {
   std::optional<DistancesSpec> distances;  // where attention is relative
   std::optional<PastSpec> past;
   std::optional<NormSpec> final_norm;
-  float final_dropout = 0;  // of the result (T5, Transformer-XL)
+  float final_dropout = 0;  // of the result (T5, Transformer-XL, Reformer)
 
+  // Of the result: the two streams of reversible blocks stand side by side.
+  int64_t output_width() const { return block.residual == Residual::reversible ? 2 * width : width; }
   const BlockSpec& layer(int64_t i) const { return varied.empty() ? block : varied[static_cast<size_t>(i)]; }
   // Of any layer that has experts; null = none has.
   const ExpertsSpec* experts() const {
@@ -56,6 +58,7 @@ struct Stack {
   void visit(const std::string& prefix, const ParameterVisitor& visitor);
 
  private:
+  Stream run_reversible(const Tensor& x, const Context& context) const;
   std::vector<Tensor> past_of(const Tensor& x, const Context& context) const;
   void remember(const Tensor& past, const Tensor& x, const Context& context, Past& next) const;
   const RotaryTable* table_for(const RotarySpec& rotary, int64_t positions) const;

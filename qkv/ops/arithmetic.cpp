@@ -44,15 +44,20 @@ void check_same(const Tensor& a, const Tensor& b, std::string_view op) {
         name_of(a.dtype()), to_string(a.shape()), name_of(b.dtype()), to_string(b.shape()));
 }
 
+// b has a's shape, or its trailing dimensions.
+void check_repeats(const Tensor& a, const Tensor& b, std::string_view op) {
+  check_compute_type(a, op);
+  const int lead = a.rank() - b.rank();
+  bool fits = lead >= 0 && a.dtype() == b.dtype();
+  for (int i = 0; fits && i < b.rank(); ++i) fits = b.size(i) == a.size(lead + i);
+  check(fits, op, "{} {} does not repeat over {} {}", name_of(b.dtype()), to_string(b.shape()), name_of(a.dtype()),
+        to_string(a.shape()));
+}
+
 }  // namespace
 
 Tensor add(const Tensor& left, const Tensor& right) {
-  check_compute_type(left, "add");
-  const int lead = left.rank() - right.rank();
-  bool fits = lead >= 0 && left.dtype() == right.dtype();
-  for (int i = 0; fits && i < right.rank(); ++i) fits = right.size(i) == left.size(lead + i);
-  check(fits, "add", "{} {} cannot be added to {} {}", name_of(right.dtype()), to_string(right.shape()),
-        name_of(left.dtype()), to_string(left.shape()));
+  check_repeats(left, right, "add");
   const Tensor a = contiguous(left);
   const Tensor b = contiguous(right);
   Tensor y = run_binary(kernels::BinaryOp::add, a, b);
@@ -80,15 +85,17 @@ Tensor subtract(const Tensor& left, const Tensor& right) {
 }
 
 Tensor multiply(const Tensor& left, const Tensor& right) {
-  check_same(left, right, "multiply");
+  check_repeats(left, right, "multiply");
   const Tensor a = contiguous(left);
   const Tensor b = contiguous(right);
   Tensor y = run_binary(kernels::BinaryOp::multiply, a, b);
   if (wants_grad({&a, &b}))
-    record({&y}, {&a, &b}, [a, b](std::span<const Tensor> grads) {
+    record({&y}, {&a, &b}, [a, b, wanted = wants_grad(b)](std::span<const Tensor> grads) {
       const Tensor dy = contiguous(grads[0]);
       accumulate_grad(a, run_binary(kernels::BinaryOp::multiply, dy, b));
-      accumulate_grad(b, run_binary(kernels::BinaryOp::multiply, dy, a));
+      if (!wanted) return;
+      const Tensor db = run_binary(kernels::BinaryOp::multiply, dy, a);
+      accumulate_grad(b, a.shape() == b.shape() ? db : sum_over_repeats(db, b.shape()));
     });
   return y;
 }

@@ -9,6 +9,8 @@
 #include "qkv/ops/embedding.h"
 #include "qkv/ops/linear.h"
 #include "qkv/ops/losses.h"
+#include "qkv/ops/matmul.h"
+#include "qkv/ops/moving_average.h"
 #include "qkv/ops/norm.h"
 #include "qkv/ops/relative_bias.h"
 #include "qkv/ops/selective_scan.h"
@@ -137,6 +139,21 @@ TEST(Gradients, SelectiveScan) {
       {random({2, 6, 19}, 1), random({2, 6, 19}, 2), random({2, 6, 7}, 3), random({19, 3}, 4, 0.5F), random({19}, 5)});
 }
 
+TEST(Gradients, MovingAverage) {
+  for (const int64_t ways : {1, 2}) {
+    SCOPED_TRACE(ways);
+    check_gradients(
+        [](const auto& x) { return moving_average(x[0], activate(x[1], Activation::sigmoid), x[2], x[3]); },
+        {random({2, 6, 19}, 1), random({ways * 19, 3}, 2), random({ways * 19, 3}, 3), random({ways * 19, 3}, 4)});
+  }
+}
+
+TEST(Gradients, Matmul) {
+  check_gradients([](const auto& x) { return matmul(x[0], x[1]); }, {random({2, 3, 4, 5}, 1), random({2, 3, 5, 6}, 2)});
+  check_gradients([](const auto& x) { return matmul_transposed(x[0], x[1]); },
+                  {random({3, 4, 5}, 1), random({3, 6, 5}, 2)});
+}
+
 TEST(Gradients, MaskedPositions) {
   const Tensor mask = Tensor::from<uint8_t>({2, 3}, {1, 0, 1, 1, 1, 0});
   check_gradients([=](const auto& x) { return mask_positions(x[0], mask); }, {random({2, 3, 4}, 1)});
@@ -146,6 +163,7 @@ TEST(Gradients, Arithmetic) {
   check_gradients([](const auto& x) { return add(x[0], x[1]); }, {random({3, 4, 5}, 1), random({4, 5}, 2)});
   check_gradients([](const auto& x) { return subtract(x[0], x[1]); }, {random({3, 4}, 1), random({3, 4}, 2)});
   check_gradients([](const auto& x) { return multiply(x[0], x[1]); }, {random({3, 4}, 1), random({3, 4}, 2)});
+  check_gradients([](const auto& x) { return multiply(x[0], x[1]); }, {random({3, 2, 4}, 1), random({4}, 2)});
   check_gradients([](const auto& x) { return scale(x[0], -2.5F); }, {random({3, 4}, 1)});
   check_gradients([](const auto& x) { return sum(x[0]); }, {random({3, 4}, 1)});
 }

@@ -1,5 +1,6 @@
 // Operations along time against their formulas, and in pieces against in one go.
 #include "qkv/ops/causal_conv.h"
+#include "qkv/ops/moving_average.h"
 #include "qkv/ops/selective_scan.h"
 #include "qkv/ops/shape.h"
 
@@ -59,6 +60,39 @@ TEST(Recurrences, ScanInPiecesIsTheScan) {
     pieces.push_back(selective_scan(part(x), part(delta), part(b), part(c), log_a, skip, state));
   }
   expect_close(concat(pieces, 1), selective_scan(x, delta, b, c, log_a, skip));
+}
+
+TEST(Recurrences, AverageIsAConvolutionWithItsKernel) {
+  const Tensor x = random({1, 5, 1}, 1), in = random({2, 2}, 3), out = random({2, 2}, 4);
+  const Tensor decay = Tensor::from<float>({2, 2}, {0.9F, 0.5F, 0.3F, 0.7F});
+  // kernel[lag] = sum_n out[n] in[n] decay[n]^lag, one for each way.
+  const auto kernel = [&](int64_t way, int64_t lag) {
+    double sum = 0;
+    for (int64_t n = 2 * way; n < 2 * way + 2; ++n)
+      sum += static_cast<double>(out.data<float>()[n]) * in.data<float>()[n] *
+             std::pow(static_cast<double>(decay.data<float>()[n]), static_cast<double>(lag));
+    return sum;
+  };
+  std::vector<float> want;
+  for (int64_t t = 0; t < 5; ++t) {
+    double y = 0;
+    for (int64_t s = 0; s < 5; ++s) {
+      if (s <= t) y += kernel(0, t - s) * x.data<float>()[s];
+      if (s >= t) y += kernel(1, s - t) * x.data<float>()[s];
+    }
+    want.push_back(static_cast<float>(y));
+  }
+  expect_close(moving_average(x, decay, in, out), Tensor::from({1, 5, 1}, want));
+}
+
+TEST(Recurrences, AverageInPiecesIsTheAverage) {
+  const Tensor x = random({2, 9, 11}, 1), in = random({11, 3}, 3), out = random({11, 3}, 4);
+  Tensor decay = random({11, 3}, 2);
+  for (int64_t i = 0; i < decay.numel(); ++i) decay.data<float>()[i] = 0.9F / (1 + std::abs(decay.data<float>()[i]));
+  const Tensor state = Tensor::zeros({2, 3, 11});
+  const Tensor first = moving_average(x.narrow(1, 0, 8), decay, in, out, state);
+  const Tensor last = moving_average(x.narrow(1, 8, 1), decay, in, out, state);
+  expect_close(concat({first, last}, 1), moving_average(x, decay, in, out));
 }
 
 TEST(Recurrences, ConvolutionInPiecesIsTheConvolution) {

@@ -26,6 +26,8 @@ KernelSet make_cpu() {
   set.causal_conv_backward = c::causal_conv_backward;
   set.selective_scan = c::selective_scan;
   set.selective_scan_backward = c::selective_scan_backward;
+  set.moving_average = c::moving_average;
+  set.moving_average_backward = c::moving_average_backward;
   set.cross_entropy = c::cross_entropy;
   set.softmax = c::softmax;
   set.softmax_backward = c::softmax_backward;

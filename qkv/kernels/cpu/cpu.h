@@ -24,6 +24,8 @@ void causal_conv(const CausalConv& a);
 void causal_conv_backward(const CausalConvBackward& a);
 void selective_scan(const SelectiveScan& a);
 void selective_scan_backward(const SelectiveScanBackward& a);
+void moving_average(const MovingAverage& a);
+void moving_average_backward(const MovingAverageBackward& a);
 void cross_entropy(const CrossEntropy& a);
 void softmax(const Softmax& a);
 void softmax_backward(const SoftmaxBackward& a);

@@ -25,6 +25,8 @@ const KernelSet& reference() {
                              .causal_conv_backward = r::causal_conv_backward,
                              .selective_scan = r::selective_scan,
                              .selective_scan_backward = r::selective_scan_backward,
+                             .moving_average = r::moving_average,
+                             .moving_average_backward = r::moving_average_backward,
                              .cross_entropy = r::cross_entropy,
                              .softmax = r::softmax,
                              .softmax_backward = r::softmax_backward,
