@@ -15,7 +15,8 @@ StackSpec stack_of(const Config& c, const std::string& part, int64_t width, bool
                                 .causal = causal,
                                 .dropout = c.probability("attention_dropout", 0)};
   const FeedForwardSpec feed_forward{.width = c.size((part + "_ffn_dim").c_str(), 4 * width),
-                                     .activation = activation_named(c.text("activation_function", "gelu"))};
+                                     .activation = activation_named(c.text("activation_function", "gelu")),
+                                     .dropout = c.probability("activation_dropout", 0)};
   const NormSpec norm{NormSpec::Kind::layer, 1e-5F, true};
   StackSpec stack{.width = width,
                   .layers = c.size((part + "_layers").c_str()),

@@ -6,7 +6,7 @@ namespace qkv {
 namespace {
 
 FeedForwardSpec feed_forward_of(const Config& c) {
-  FeedForwardSpec spec{.width = c.size("d_ff", 2048), .bias = false};
+  FeedForwardSpec spec{.width = c.size("d_ff", 2048), .bias = false, .dropout = c.probability("dropout_rate", 0.1F)};
   std::string name = c.text("feed_forward_proj", c.text("dense_act_fn", "relu"));
   constexpr std::string_view gate = "gated-";
   spec.gated = name.starts_with(gate);

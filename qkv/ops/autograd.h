@@ -92,8 +92,8 @@ void accumulate_grad(const Tensor& input, Tensor grad);
 void backward(const Tensor& result, Tensor grad = {});
 
 // Activation checkpointing (Chen et al. 2016): runs `block` without recording; in the backward pass runs it again
-// with recording. `block` must compute the same twice (its random numbers are counter-based), return one tensor, and use
-// of recorded results only its inputs, some of which may be undefined.
+// with recording. `block` must compute the same twice (its random numbers are counter-based), return one tensor, and
+// use of recorded results only its inputs, some of which may be undefined.
 Tensor checkpoint(const std::function<Tensor(std::span<const Tensor>)>& block, const std::vector<Tensor>& inputs);
 
 }  // namespace qkv
