@@ -3,6 +3,7 @@
 #include "qkv/core/progress.h"
 #include "qkv/core/threads.h"
 #include "qkv/kernels/kernels.h"
+#include "qkv/io/golden.h"
 #include "qkv/models/describe.h"
 #include "tools/commands.h"
 
@@ -15,9 +16,25 @@ struct Options {
   std::string directory;
   bool families = false;
   bool markdown = false;
+  std::string golden;
   bool devices = false;
   bool json = false;
 };
+
+// By family the largest error of an output over the cases in a folder.
+std::map<std::string, std::string> golden_errors(const std::string& folder) {
+  std::map<std::string, std::string> texts;
+  if (folder.empty()) return texts;
+  std::map<std::string, double> errors;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (!fs::exists(entry.path() / "golden.json")) continue;
+    double& worst = errors[Config::read(entry.path()).text("model_type", "")];
+    for (const GoldenResult& result : compare_with_golden(entry.path(), DType::f32))
+      if (!result.name.starts_with("grad.")) worst = std::max(worst, result.error);
+  }
+  for (const auto& [family, error] : errors) texts[family] = fmt::format("{:.0e}", error);
+  return texts;
+}
 
 void print_families() {
   for (const Family* family : all_families())
@@ -76,12 +93,14 @@ void add_info(CLI::App& app) {
   command->add_option("directory", options->directory, "a Hugging Face model directory")->type_name("DIR");
   command->add_flag("--families", options->families, "list the families of models that qkv knows");
   command->add_flag("--markdown", options->markdown, "print the families as docs/families.md has them");
+  command->add_option("--golden", options->golden, "with --markdown: measure the errors on the cases in this folder")
+      ->type_name("DIR");
   command->add_flag("--devices", options->devices, "list this machine's devices and their kernels");
   command->add_flag("--json", options->json, "print JSON");
   command->footer("Examples:\n  qkv info runs/demo\n  qkv info --families");
   command->callback([options] {
     if (options->families && options->markdown) {
-      fmt::print("{}", families_markdown());
+      fmt::print("{}", families_markdown(golden_errors(options->golden)));
     } else if (options->families) {
       print_families();
     }

@@ -174,14 +174,17 @@ ModelDescription describe(const Spec& spec) {
   return description;
 }
 
-std::string families_markdown() {
+std::string families_markdown(const std::map<std::string, std::string>& golden_errors) {
   std::string text =
       "# Families\n\n"
       "Written by `qkv info --families --markdown`. A family is a mapping in `qkv/models/families/`: from a Hugging "
       "Face\n"
       "`config.json` to a Spec, and from its weights' names to ours. The parts named are those of a new model of "
       "it.\n\n"
-      "| type | name | paper | parts |\n| --- | --- | --- | --- |\n";
+      "The golden error is the largest difference of an output (logits, hidden states, attention) from the reference\n"
+      "library's, relative to the largest value of that output, over the family's cases in `tests/golden/models`; "
+      "`--golden`\nmeasures it.\n\n"
+      "| type | name | paper | parts | golden error |\n| --- | --- | --- | --- | --- |\n";
   for (const Family* family : all_families()) {
     const Sizes sizes{.vocab = 1000, .context = 512, .layers = 4, .heads = 8, .width = 256};
     const Spec spec = spec_of(Config(family->config(sizes), "families"));
@@ -219,7 +222,9 @@ std::string families_markdown() {
     if (block.feeds())
       parts.push_back(std::string(name_of(block.feed_forward.activation)) +
                       (block.feed_forward.gated ? ", gated" : ""));
-    text += fmt::format("| `{}` | {} | {} | {} |\n", family->type, family->name, family->paper, fmt::join(parts, "; "));
+    const auto error = golden_errors.find(std::string(family->type));
+    text += fmt::format("| `{}` | {} | {} | {} | {} |\n", family->type, family->name, family->paper,
+                        fmt::join(parts, "; "), error == golden_errors.end() ? "" : error->second);
   }
   return text;
 }

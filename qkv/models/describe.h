@@ -3,6 +3,7 @@
 
 #include "qkv/models/family.h"
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,6 @@ struct ModelDescription {
 ModelDescription describe(const Spec& spec);
 
 // docs/families.md: every family with its paper and its parts, as a table of Markdown.
-std::string families_markdown();
+std::string families_markdown(const std::map<std::string, std::string>& golden_errors = {});
 
 }  // namespace qkv
