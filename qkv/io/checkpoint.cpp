@@ -2,27 +2,17 @@
 
 #include "qkv/core/error.h"
 #include "qkv/core/json.h"
-#include "qkv/io/safetensors_header.h"
+#include "qkv/io/safetensors.h"
+#include "qkv/io/torch_file.h"
 
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <set>
 
 namespace qkv {
 namespace {
 
-constexpr const char* single_name = "model.safetensors";
-constexpr const char* index_name = "model.safetensors.index.json";
 constexpr uint64_t max_index = uint64_t{64} << 20;
-
-constexpr const char* convert_hint =
-    "pickled weights are not read, as they can run code; convert them where PyTorch is installed: python3 -c \"import "
-    "torch; from safetensors.torch import save_file; save_file({k: v.clone().contiguous() for k, v in "
-    "torch.load('pytorch_model.bin', weights_only=True).items()}, 'model.safetensors', {'format': 'pt'})\"";
-constexpr const char* convert_shards_hint =
-    "pickled weights are not read, as they can run code; load them in transformers and call "
-    "save_pretrained(DIRECTORY, safe_serialization=True)";
 
 // A shard must be a plain name: one with folders in it could lead anywhere.
 bool plain_name(const std::string& name) {
@@ -48,68 +38,9 @@ std::map<std::string, std::string> read_index(const fs::path& path) {
   return map;
 }
 
-// The files of a checkpoint's weights here, and what an interrupted save left of them.
-std::set<std::string> weight_files(const fs::path& directory) {
-  std::set<std::string> found;
-  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
-    const std::string name = entry.path().filename().string();
-    const bool shard = name.starts_with("model-") && name.ends_with(".safetensors");
-    const bool remains = name.starts_with("model") && name.ends_with(".partial");
-    if (name == single_name || name == index_name || shard || remains) found.insert(name);
-  }
-  return found;
-}
-
-using Shards = std::vector<std::vector<NamedTensor>>;
-
-uint64_t bytes_of(const Tensor& tensor) { return static_cast<uint64_t>(tensor.numel() * size_of(tensor.dtype())); }
-
-Shards split(const std::vector<NamedTensor>& tensors, uint64_t max_shard_bytes) {
-  Shards shards(1);
-  uint64_t filled = 0;
-  for (const NamedTensor& tensor : tensors) {
-    const uint64_t size = bytes_of(tensor.value);
-    if (!shards.back().empty() && filled + size > max_shard_bytes) {
-      shards.emplace_back();
-      filled = 0;
-    }
-    shards.back().push_back(tensor);
-    filled += size;
-  }
-  return shards;
-}
-
-// "model-00001-of-00003.safetensors" and so on, or "model-2-00001-of-...", if those are taken.
-std::vector<std::string> unused_names(const std::set<std::string>& taken, size_t count) {
-  for (int attempt = 1;; ++attempt) {
-    const std::string infix = attempt == 1 ? "" : fmt::format("{}-", attempt);
-    std::vector<std::string> names;
-    for (size_t i = 1; i <= count; ++i)
-      names.push_back(fmt::format("model-{}{:05}-of-{:05}.safetensors", infix, i, count));
-    const auto is_taken = [&](const std::string& name) { return taken.count(name) > 0; };
-    if (std::none_of(names.begin(), names.end(), is_taken)) return names;
-  }
-}
-
-void remove_file(const fs::path& path) {
-  std::error_code code;
-  fs::remove(path, code);
-  if (code) throw Error(path.string(), fmt::format("cannot remove: {}", code.message()), "remove it yourself");
-}
-
-void write_shards(const fs::path& directory, const Shards& shards, const std::vector<std::string>& names) {
-  Json map = Json::object();
-  uint64_t total = 0;
-  for (size_t i = 0; i < shards.size(); ++i) {
-    write_safetensors(directory / names[i], shards[i]);
-    for (const NamedTensor& tensor : shards[i]) {
-      if (map.contains(tensor.name))
-        throw Error(tensor_place(directory.string(), tensor.name), "is to be written twice", "", Error::Kind::internal);
-      map[tensor.name] = names[i];
-      total += bytes_of(tensor.value);
-    }
-  }
-  write_file(directory / index_name, Json{{"metadata", {{"total_size", total}}}, {"weight_map", map}}.dump(2) + "\n");
+std::unique_ptr<const TensorFile> open(const fs::path& path, WeightFormat format) {
+  if (format == WeightFormat::torch) return std::make_unique<TorchFile>(path);
+  return std::make_unique<Safetensors>(path);
 }
 
 }  // namespace
@@ -118,20 +49,22 @@ Checkpoint::Checkpoint(const fs::path& directory) : directory_(directory) {
   if (!fs::is_directory(directory))
     throw Error(directory.string(), fs::exists(directory) ? "is not a directory" : "does not exist",
                 "name the directory that holds model.safetensors");
-  if (fs::exists(directory / single_name)) {
-    files_.emplace_back(directory / single_name);
-    for (const std::string& name : files_[0].names()) place_[name] = 0;
-  } else if (fs::exists(directory / index_name)) {
-    open_shards(directory / index_name);
-  } else {
-    std::string_view hint = "name the directory that holds the weights";
-    if (fs::exists(directory / "pytorch_model.bin")) hint = convert_hint;
-    if (fs::exists(directory / "pytorch_model.bin.index.json")) hint = convert_shards_hint;
-    throw Error(directory.string(), fmt::format("has no {} and no {}", single_name, index_name), hint);
+  for (const WeightFiles& files : weight_files) {
+    if (fs::exists(directory / files.single())) {
+      files_.push_back(open(directory / files.single(), files.format));
+      for (const std::string& name : files_[0]->names()) place_[name] = 0;
+      return;
+    }
+    if (fs::exists(directory / files.index())) {
+      open_shards(directory / files.index(), files.format);
+      return;
+    }
   }
+  throw Error(directory.string(), "has no model.safetensors, no pytorch_model.bin, and no index of shards of either",
+              "name the directory that holds the weights");
 }
 
-void Checkpoint::open_shards(const fs::path& index) {
+void Checkpoint::open_shards(const fs::path& index, WeightFormat format) {
   const std::map<std::string, std::string> map = read_index(index);
   std::map<std::string, size_t> opened;
   std::vector<std::string> absent;
@@ -146,10 +79,10 @@ void Checkpoint::open_shards(const fs::path& index) {
         "fetch the missing files");
   for (auto& [shard, number] : opened) {
     number = files_.size();
-    files_.emplace_back(directory_ / shard);
+    files_.push_back(open(directory_ / shard, format));
   }
   for (const auto& [name, shard] : map) {
-    if (!files_[opened[shard]].contains(name))
+    if (!files_[opened[shard]]->contains(name))
       throw Error(tensor_place(index.string(), name), fmt::format("should be in {}, which does not hold it", shard),
                   "the index and the shards are of different checkpoints: fetch both again");
     place_[name] = opened[shard];
@@ -162,39 +95,10 @@ std::vector<std::string> Checkpoint::names() const {
   return names;
 }
 
-const Safetensors& Checkpoint::file_of(const std::string& name) const {
+const TensorFile& Checkpoint::file_of(const std::string& name) const {
   const auto found = place_.find(name);
-  if (found != place_.end()) return files_[found->second];
-  const std::string near = nearest(name, names());
-  throw Error(directory_.string(), fmt::format("has no tensor '{}'", name),
-              near.empty() ? "" : fmt::format("did you mean '{}'?", near));
-}
-
-void write_checkpoint(const fs::path& directory, const std::vector<NamedTensor>& tensors, uint64_t max_shard_bytes) {
-  std::error_code code;
-  fs::create_directories(directory, code);
-  if (code) throw Error(directory.string(), fmt::format("cannot create: {}", code.message()));
-  const std::set<std::string> before = weight_files(directory);
-  const Shards shards = split(tensors, max_shard_bytes);
-  std::set<std::string> now;
-  if (shards.size() == 1) {
-    write_safetensors(directory / single_name, shards[0]);
-    now = {single_name};
-  } else {
-    const std::vector<std::string> names = unused_names(before, shards.size());
-    try {
-      write_shards(directory, shards, names);
-    } catch (...) {  // a full disk is not left full
-      for (const std::string& name : names) fs::remove(directory / name, code);
-      throw;
-    }
-    now = {names.begin(), names.end()};
-    now.insert(index_name);
-  }
-  // A single file outranks an index, so it goes first; from then on the index decides.
-  if (now.count(single_name) == 0) remove_file(directory / single_name);
-  for (const std::string& name : before)
-    if (now.count(name) == 0) remove_file(directory / name);
+  if (found == place_.end()) throw_no_tensor(directory_.string(), name, names());
+  return *files_[found->second];
 }
 
 }  // namespace qkv

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "qkv/io/hugging_face.h"
+#include "qkv/io/safetensors.h"
 
 #include <string>
 #include <vector>

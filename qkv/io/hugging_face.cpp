@@ -216,7 +216,7 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
     bool fits = true;
     int64_t rows = 0;
     for (const std::string& piece : pieces) {
-      Shape shape = checkpoint.get(piece).shape();
+      Shape shape = checkpoint.shape(piece);
       if (rule.layout == WeightRule::Layout::transposed && shape.rank() == 2) shape = {shape[1], shape[0]};
       if (rule.layout == WeightRule::Layout::heads_last && shape.rank() == 3) shape = {shape[1] * shape[2], shape[0]};
       if (rule.layout == WeightRule::Layout::heads_split && shape.rank() == 3) shape = {shape[0], shape[1] * shape[2]};
@@ -229,7 +229,7 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
     if (!fits || rows != value.size(0)) {
       for (size_t i = 0; i < pieces.size(); ++i)
         problems.shapes.push_back(fmt::format(
-            "{}: the file has {}, {} would be {}", rule.theirs[i], to_string(checkpoint.get(pieces[i]).shape()),
+            "{}: the file has {}, {} would be {}", rule.theirs[i], to_string(checkpoint.shape(pieces[i])),
             pieces.size() > 1 ? "together they" : "config.json", to_string(stored_shape(value, rule.layout))));
       return;
     }
@@ -242,7 +242,7 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
                                                                   return matches(pattern, place);
                                                                 });
     if (!known && !options.new_head)
-      problems.left.push_back(fmt::format("{} {}", name, to_string(checkpoint.get(name).shape())));
+      problems.left.push_back(fmt::format("{} {}", name, to_string(checkpoint.shape(name))));
   }
   problems.raise(directory, family);
   return loaded;

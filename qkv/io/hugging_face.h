@@ -2,7 +2,7 @@
 #pragma once
 
 #include "qkv/core/files.h"
-#include "qkv/io/safetensors.h"
+#include "qkv/io/tensor_file.h"
 #include "qkv/models/config.h"
 #include "qkv/models/family.h"
 #include "qkv/models/model.h"

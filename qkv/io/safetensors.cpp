@@ -3,7 +3,6 @@
 #include "qkv/core/error.h"
 #include "qkv/core/json.h"
 #include "qkv/io/safetensors_header.h"
-#include "qkv/ops/shape.h"
 
 #include <fmt/ranges.h>
 
@@ -43,8 +42,6 @@ Written written_as(DType type) {
   return {};
 }
 
-uint64_t bytes_of(const Tensor& tensor) { return static_cast<uint64_t>(tensor.numel() * size_of(tensor.dtype())); }
-
 std::string dumped(const Json& value, const fs::path& path) {
   try {
     return value.dump();
@@ -64,8 +61,7 @@ Safetensors::Safetensors(std::span<const uint8_t> bytes, std::string where) : wh
 
 void Safetensors::parse(std::span<const uint8_t> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (text.starts_with("version https://git-lfs"))
-    throw Error(where_, "is a Git LFS pointer, not the weights", "run `git lfs pull` in its repository");
+  refuse_lfs_pointer(text, where_);
   if (bytes.size() < 8)
     throw Error(where_, fmt::format("is {} bytes long, too short for safetensors", bytes.size()), damaged_hint);
   uint64_t length = 0;
@@ -138,10 +134,8 @@ std::vector<std::string> Safetensors::names() const {
 
 const Safetensors::Entry& Safetensors::entry(const std::string& name) const {
   const auto found = index_.find(name);
-  if (found != index_.end()) return entries_[found->second];
-  const std::string near = nearest(name, names());
-  throw Error(where_, fmt::format("has no tensor '{}'", name),
-              near.empty() ? "" : fmt::format("did you mean '{}'?", near));
+  if (found == index_.end()) throw_no_tensor(where_, name, names());
+  return entries_[found->second];
 }
 
 Tensor Safetensors::get(const std::string& name) const {
@@ -155,13 +149,13 @@ Tensor Safetensors::get(const std::string& name) const {
   return tensor;
 }
 
-void write_safetensors(const fs::path& path, const std::vector<NamedTensor>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  std::vector<const NamedTensor*> order;
-  for (const NamedTensor& tensor : tensors) order.push_back(&tensor);
-  std::sort(order.begin(), order.end(), [](const NamedTensor* a, const NamedTensor* b) {
-    const int left = written_as(a->value.dtype()).order;
-    const int right = written_as(b->value.dtype()).order;
+void write_safetensors(const fs::path& path, const std::vector<LazyTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata, const WriteProgress& progress) {
+  std::vector<const LazyTensor*> order;
+  for (const LazyTensor& tensor : tensors) order.push_back(&tensor);
+  std::sort(order.begin(), order.end(), [](const LazyTensor* a, const LazyTensor* b) {
+    const int left = written_as(a->dtype).order;
+    const int right = written_as(b->dtype).order;
     return left != right ? left > right : a->name < b->name;
   });
 
@@ -169,16 +163,16 @@ void write_safetensors(const fs::path& path, const std::vector<NamedTensor>& ten
   std::string header = "{";
   if (!metadata.empty()) header += "\"__metadata__\":" + dumped(metadata, path);
   uint64_t offset = 0;
-  for (const NamedTensor* tensor : order) {
-    if (!tensor->value || tensor->name == "__metadata__" || ++seen[tensor->name] > 1)
-      throw Error(tensor_place(path.string(), tensor->name), "cannot be written: no value, or a name already taken", "",
+  for (const LazyTensor* tensor : order) {
+    if (tensor->name == "__metadata__" || ++seen[tensor->name] > 1)
+      throw Error(tensor_place(path.string(), tensor->name), "cannot be written: the name is taken", "",
                   Error::Kind::internal);
-    const Shape& shape = tensor->value.shape();
+    const Shape& shape = tensor->shape;
     if (header.size() > 1) header += ',';
     header += fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", dumped(tensor->name, path),
-                          written_as(tensor->value.dtype()).name, fmt::join(shape.begin(), shape.end(), ","), offset,
-                          offset + bytes_of(tensor->value));
-    offset += bytes_of(tensor->value);
+                          written_as(tensor->dtype).name, fmt::join(shape.begin(), shape.end(), ","), offset,
+                          offset + bytes_of(*tensor));
+    offset += bytes_of(*tensor);
   }
   header += "}";
   header.append((8 - header.size() % 8) % 8, ' ');
@@ -187,11 +181,17 @@ void write_safetensors(const fs::path& path, const std::vector<NamedTensor>& ten
   AtomicFile file(path);
   file.write(&length, sizeof length);
   file.write(header);
-  for (const NamedTensor* tensor : order) {
-    const Tensor dense = contiguous(tensor->value.detach());
-    file.write(dense.raw(), bytes_of(dense));
+  for (const LazyTensor* tensor : order) {
+    const Tensor dense = dense_value(*tensor);
+    file.write(dense.raw(), bytes_of(*tensor));
+    if (progress) progress(bytes_of(*tensor));
   }
   file.commit();
+}
+
+void write_safetensors(const fs::path& path, const std::vector<NamedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  write_safetensors(path, lazily(tensors), metadata);
 }
 
 }  // namespace qkv

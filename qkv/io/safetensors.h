@@ -5,7 +5,7 @@
 #pragma once
 
 #include "qkv/core/files.h"
-#include "qkv/tensor/tensor.h"
+#include "qkv/io/tensor_file.h"
 
 #include <map>
 #include <memory>
@@ -15,12 +15,7 @@
 
 namespace qkv {
 
-struct NamedTensor {
-  std::string name;
-  Tensor value;
-};
-
-class Safetensors {
+class Safetensors : public TensorFile {
  public:
   struct Entry {
     std::string name;
@@ -36,15 +31,13 @@ class Safetensors {
   // are copies.
   Safetensors(std::span<const uint8_t> bytes, std::string where);
 
-  std::vector<std::string> names() const;  // in the header's order
-  bool contains(const std::string& name) const { return index_.count(name) > 0; }
-  const Shape& shape(const std::string& name) const { return entry(name).shape; }  // these throw for a name it lacks
-  DType dtype(const std::string& name) const { return entry(name).dtype; }
+  std::vector<std::string> names() const override;  // in the header's order
+  bool contains(const std::string& name) const override { return index_.count(name) > 0; }
+  const Shape& shape(const std::string& name) const override { return entry(name).shape; }
+  DType dtype(const std::string& name) const override { return entry(name).dtype; }
+  // A tensor keeps the mapping alive after this object is gone.
+  Tensor get(const std::string& name) const override;
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
-
-  // The tensor, on the file's own pages where they are aligned for its dtype, else a copy. Must not be written. It
-  // keeps the mapping alive after this object is gone.
-  Tensor get(const std::string& name) const;
 
  private:
   void parse(std::span<const uint8_t> bytes);
@@ -62,6 +55,9 @@ class Safetensors {
 // Writes the file that the reference library would write, byte for byte: dtypes of wide alignment first, then by name;
 // strided tensors made dense; the header padded to 8 bytes. Through AtomicFile. Throws Error when a name is repeated
 // or the disk is full.
+void write_safetensors(const fs::path& path, const std::vector<LazyTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata = {{"format", "pt"}},
+                       const WriteProgress& progress = {});
 void write_safetensors(const fs::path& path, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
 

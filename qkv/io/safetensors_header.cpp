@@ -175,10 +175,6 @@ class HeaderReader : public Json::json_sax_t {
 
 }  // namespace
 
-std::string tensor_place(const std::string& where, std::string_view name) {
-  return fmt::format("{}: {}{}", where, name.substr(0, 200), name.size() > 200 ? "..." : "");
-}
-
 void read_safetensors_header(std::string_view text, const std::string& where,
                              const std::function<void(Safetensors::Entry&&)>& tensor,
                              const std::function<void(const std::string&, std::string&&)>& metadata) {

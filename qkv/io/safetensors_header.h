@@ -15,9 +15,4 @@ void read_safetensors_header(std::string_view text, const std::string& where,
                              const std::function<void(Safetensors::Entry&&)>& tensor,
                              const std::function<void(const std::string& key, std::string&& value)>& metadata);
 
-// "file: tensor" for messages; an absurdly long name is cut.
-std::string tensor_place(const std::string& where, std::string_view name);
-
-inline constexpr std::string_view damaged_hint = "the file is damaged or incomplete: fetch it again";
-
 }  // namespace qkv

@@ -61,11 +61,16 @@ Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
 }
 
 Tensor Tensor::wrap(std::shared_ptr<Storage> storage, size_t byte_offset, const Shape& shape, DType dtype) {
+  return wrap(std::move(storage), byte_offset, shape, row_major_strides(shape), dtype);
+}
+
+Tensor Tensor::wrap(std::shared_ptr<Storage> storage, size_t byte_offset, const Shape& shape, const Shape& strides,
+                    DType dtype) {
   Tensor tensor;
   tensor.storage_ = std::move(storage);
   tensor.byte_offset_ = byte_offset;
   tensor.shape_ = shape;
-  tensor.strides_ = row_major_strides(shape);
+  tensor.strides_ = strides;
   tensor.dtype_ = dtype;
   return tensor;
 }

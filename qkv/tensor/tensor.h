@@ -20,6 +20,9 @@ class Tensor {
   static Tensor empty(const Shape& shape, DType dtype = DType::f32, Device device = {});  // contents arbitrary
   static Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = {});
   static Tensor wrap(std::shared_ptr<Storage> storage, size_t byte_offset, const Shape& shape, DType dtype);
+  // With strides, in elements; the caller has checked that they stay within the storage.
+  static Tensor wrap(std::shared_ptr<Storage> storage, size_t byte_offset, const Shape& shape, const Shape& strides,
+                     DType dtype);
   template <typename T>
   static Tensor from(const Shape& shape, const std::vector<T>& values);  // T: float, int64_t, int32_t, uint8_t
 
@@ -51,6 +54,7 @@ class Tensor {
   template <typename T = float>
   T item() const;  // the value of a one-element tensor
 
+  const std::shared_ptr<Storage>& storage() const { return storage_; }
   bool shares_memory(const Tensor& other) const { return storage_ == other.storage_; }
   long storage_uses() const { return storage_.use_count(); }
 

@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/core/json.h"
+#include "qkv/io/safetensors.h"
 
 #include <gtest/gtest.h>
 
@@ -71,6 +72,29 @@ TEST_F(CheckpointTest, ShardsWithTheirIndex) {
   EXPECT_EQ(Checkpoint(folder_).dtype("a"), DType::f32);
 }
 
+TEST_F(CheckpointTest, PyTorchsFilesWholeAndInShards) {
+  write_checkpoint(folder_, lazily(four(1)), {.format = WeightFormat::torch, .progress = {}});
+  EXPECT_EQ(files(), (std::set<std::string>{"pytorch_model.bin"}));
+  expect_four(folder_, 1);
+  uint64_t written = 0;
+  write_checkpoint(folder_, lazily(four(2)), {WeightFormat::torch, 16, [&](uint64_t bytes) { written += bytes; }});
+  EXPECT_EQ(written, 32U);
+  EXPECT_EQ(files(), (std::set<std::string>{"pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin",
+                                            "pytorch_model.bin.index.json"}));
+  expect_four(folder_, 2);
+}
+
+TEST_F(CheckpointTest, NoFormatIsLeftThatReadersWouldPrefer) {
+  for (const uint64_t shard : {100, 16}) {
+    write_checkpoint(folder_, four(1), shard);
+    write_checkpoint(folder_, lazily(four(2)), {WeightFormat::torch, 16, {}});
+    expect_four(folder_, 2);
+    write_checkpoint(folder_, four(3), shard);  // PyTorch's files stay, as readers look for these first
+    expect_four(folder_, 3);
+    EXPECT_TRUE(files().count("pytorch_model.bin.index.json"));
+  }
+}
+
 TEST_F(CheckpointTest, ATensorLargerThanAShardStandsAlone) {
   write_checkpoint(folder_, four(1), 1);
   EXPECT_EQ(files().size(), 5U);
@@ -111,11 +135,13 @@ TEST_F(CheckpointTest, AFullDiskKeepsTheOldWeights) {
 }
 
 TEST_F(CheckpointTest, SaysWhatIsMissing) {
-  EXPECT_NE(error().find("has no model.safetensors"), std::string::npos);
+  EXPECT_NE(error().find("has no model.safetensors, no pytorch_model.bin"), std::string::npos);
   write_file(folder_ / "pytorch_model.bin", "PK");
-  EXPECT_NE(error().find("torch.load"), std::string::npos);
+  EXPECT_NE(error().find("too short for a zip archive"), std::string::npos);
+  fs::remove(folder_ / "pytorch_model.bin");
   write_file(folder_ / "pytorch_model.bin.index.json", "{}");
-  EXPECT_NE(error().find("save_pretrained"), std::string::npos);
+  EXPECT_NE(error().find("weight_map"), std::string::npos);
+  write_file(folder_ / "pytorch_model.bin", "PK");
   EXPECT_THROW(Checkpoint(folder_ / "none"), Error);
   EXPECT_THROW(Checkpoint(folder_ / "pytorch_model.bin"), Error);
 }
