@@ -1,4 +1,7 @@
 """Model directories that are damaged, contradict themselves or lie."""
+import pickle
+import zipfile
+
 from command import *
 
 
@@ -97,8 +100,29 @@ class Weights(ModelDirectory):
     def test_none(self):
         (self.model / "model.safetensors").unlink()
         self.verify(["model.safetensors", "no "])
-        (self.model / "pytorch_model.bin").write_bytes(b"PK")
-        self.verify("pickled weights are not read")
+        for content, says in [(b"PK", "too short for a zip archive"), (b"", "not a file that torch.save wrote"),
+                              (b"sys_info", "PyTorch 0.1"), (b"\x80\x02]q\x00.", "not a file that torch.save wrote")]:
+            with self.subTest(content):
+                (self.model / "pytorch_model.bin").write_bytes(content)
+                self.verify(["pytorch_model.bin", says])
+
+    def test_a_pickle_that_would_run_something(self):
+        (self.model / "model.safetensors").unlink()
+        proof = self.folder / "proof"
+
+        class Attack:
+            def __reduce__(self):
+                return os.system, (f"touch {proof}",)
+
+        for value in [Attack(), {"transformer.wte.weight": Attack()}, {"weights": [Attack()]}]:
+            with zipfile.ZipFile(self.model / "pytorch_model.bin", "w") as archive:
+                archive.writestr("pytorch_model/data.pkl", pickle.dumps(value, protocol=2))
+            self.verify(["pytorch_model.bin: pytorch_model/data.pkl", "asks for Python's posix.system", "not allowed",
+                         "attack"])
+        legacy = pickle.dumps(0x1950a86a20f9469cfc6c, 2) + pickle.dumps(1001, 2) + pickle.dumps({}, 2)
+        (self.model / "pytorch_model.bin").write_bytes(legacy + pickle.dumps(Attack(), 2))
+        self.verify(["pytorch_model.bin", "posix.system"])
+        self.assertFalse(proof.exists())
 
     def test_cut_off_anywhere(self):
         whole = (GOLDEN / "models" / "gpt2" / "model.safetensors").read_bytes()
