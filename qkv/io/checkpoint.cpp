@@ -3,6 +3,7 @@
 #include "qkv/core/error.h"
 #include "qkv/core/json.h"
 #include "qkv/io/safetensors.h"
+#include "qkv/io/tensorflow_checkpoint.h"
 #include "qkv/io/torch_file.h"
 
 #include <fmt/ranges.h>
@@ -60,8 +61,17 @@ Checkpoint::Checkpoint(const fs::path& directory) : directory_(directory) {
       return;
     }
   }
+  if (const fs::path index = find_tensorflow_index(directory); !index.empty()) {
+    files_.push_back(open_tensorflow(index));
+    for (const std::string& name : files_[0]->names()) place_[name] = 0;
+    return;
+  }
+  std::string_view hint = "name the directory that holds the weights";
+  for (const char* other : {"tf_model.h5", "flax_model.msgpack", "rust_model.ot"})
+    if (fs::exists(directory / other))
+      hint = "load it in transformers and save it as safetensors: save_pretrained(DIR)";
   throw Error(directory.string(), "has no model.safetensors, no pytorch_model.bin, and no index of shards of either",
-              "name the directory that holds the weights");
+              hint);
 }
 
 void Checkpoint::open_shards(const fs::path& index, WeightFormat format) {

@@ -14,9 +14,9 @@ namespace qkv {
 class Checkpoint {
  public:
   // Opens DIRECTORY/model.safetensors or, without one, the shards that model.safetensors.index.json lists; without
-  // either, pytorch_model.bin or its shards. Throws Error when there is none of them, when a shard is missing or
-  // outside the directory, or when the index and the shards disagree. What a shard holds beyond the index is left
-  // alone.
+  // either, pytorch_model.bin or its shards, or a TensorFlow checkpoint as its authors released it. Throws Error when
+  // there is none of them, when a shard is missing or outside the directory, or when the index and the shards disagree.
+  // What a shard holds beyond the index is left alone.
   explicit Checkpoint(const fs::path& directory);
 
   std::vector<std::string> names() const;  // sorted

@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/io/checkpoint.h"
+#include "qkv/io/historical_names.h"
 #include "qkv/models/describe.h"
 #include "qkv/models/initialise.h"
 #include "qkv/ops/arithmetic.h"
@@ -26,20 +27,20 @@ bool matches(std::string_view pattern, std::string_view name) {
   return middle.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-// A checkpoint's tensors by the names that the family's rules use: checkpoints of the bare model lack the prefix, and
-// TensorFlow's names for a norm's parameters survive in old files.
+// A checkpoint's tensors by the names that the family's rules use: older files have others, and checkpoints of the bare
+// model lack the prefix.
 std::map<std::string, std::string> canonical_names(const Checkpoint& checkpoint, const Family& family) {
-  const std::vector<std::string> names = checkpoint.names();
   const std::string prefix(family.base_prefix);
-  const bool prefixed =
-      std::any_of(names.begin(), names.end(), [&](const std::string& name) { return name.starts_with(prefix); });
-  std::map<std::string, std::string> found;
-  for (const std::string& name : names) {
-    std::string canonical = prefixed ? name : prefix + name;
-    if (canonical.ends_with("LayerNorm.gamma")) canonical.replace(canonical.size() - 5, 5, "weight");
-    if (canonical.ends_with("LayerNorm.beta")) canonical.replace(canonical.size() - 4, 4, "bias");
-    found[canonical] = name;
+  std::map<std::string, std::string> todays;
+  bool prefixed = false;
+  for (const std::string& name : checkpoint.names()) {
+    const std::string today = todays_name(name);
+    prefixed = prefixed || today.starts_with(prefix);
+    todays[today] = name;
   }
+  if (prefixed) return todays;
+  std::map<std::string, std::string> found;
+  for (const auto& [today, name] : todays) found[prefix + today] = name;
   return found;
 }
 
@@ -180,11 +181,12 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
   Config config = Config::read(directory);
   Json for_spec = config.json();
   if (options.eager) for_spec["_attn_implementation"] = "eager";
-  Spec spec = spec_of(Config(for_spec, config.where()));
-  const Family& family = family_named(spec.family, config.where());
+  const Family& family = family_of(config);
   const Checkpoint checkpoint(directory);
-  check_extent(spec, config, checkpoint);
   const std::map<std::string, std::string> stored = canonical_names(checkpoint, family);
+  if (!config.has("architectures")) for_spec["architectures"] = {head_of_weights(config, family, stored)};
+  Spec spec = spec_of(Config(for_spec, config.where()));
+  check_extent(spec, config, checkpoint);
   if (spec.heads.language_model && spec.heads.tied && has_own_head(family, spec, checkpoint, stored))
     spec.heads.tied = false;
   LoadedModel loaded{std::move(config), std::make_unique<Model>(spec), {}};

@@ -2,6 +2,8 @@
 
 #include "qkv/core/error.h"
 #include "qkv/core/files.h"
+#include "qkv/models/family.h"
+#include "qkv/models/historical_config.h"
 
 #include <cmath>
 #include <limits>
@@ -13,14 +15,23 @@ Config::Config(Json json, std::string where) : json_(std::move(json)), where_(st
 }
 
 Config Config::read(const fs::path& directory) {
-  const fs::path path = directory / "config.json";
+  constexpr uint64_t max_size = uint64_t{16} << 20;
   if (!fs::is_directory(directory))
     throw Error(directory.string(), "is not a directory",
                 "name a Hugging Face model directory (with config.json and model.safetensors)");
-  if (!fs::exists(path))
-    throw Error(directory.string(), "has no config.json",
-                "name a Hugging Face model directory, or train a model first: qkv train --help");
-  return {read_json(path, uint64_t{16} << 20), path.string()};
+  const fs::path path = directory / "config.json";
+  if (fs::exists(path)) return {with_todays_keys(read_json(path, max_size), path.string()), path.string()};
+  // An original release: the file's name tells the family.
+  for (const Family* family : all_families()) {
+    const TensorflowLayout& release = family->tensorflow;
+    const fs::path original = directory / release.config_file;
+    if (release.config_file.empty() || !fs::exists(original)) continue;
+    Json json = read_json(original, max_size);
+    if (json.is_object()) json.update({{"model_type", family->type}, {"architectures", {release.architecture}}}, false);
+    return {with_todays_keys(std::move(json), original.string()), original.string()};
+  }
+  throw Error(directory.string(), "has no config.json",
+              "name a Hugging Face model directory, or train a model first: qkv train --help");
 }
 
 void Config::fail(const std::string& key, const std::string& what, const std::string& hint) const {

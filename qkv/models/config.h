@@ -12,8 +12,9 @@ namespace qkv {
 
 class Config {
  public:
-  Config(Json json, std::string where);                        // throws Error unless json is an object
-  static Config read(const std::filesystem::path& directory);  // DIRECTORY/config.json
+  Config(Json json, std::string where);  // throws Error unless json is an object
+  // DIRECTORY/config.json or what an original release has in its place (bert_config.json), under today's keys.
+  static Config read(const std::filesystem::path& directory);
 
   const Json& json() const { return json_; }
   const std::string& where() const { return where_; }

@@ -24,7 +24,8 @@ const Family& family_named(std::string_view type, std::string_view where) {
   std::vector<std::string> names;
   std::string list;
   for (const Family* family : all_families()) {
-    if (family->type == type) return *family;
+    const auto& older = family->older_types;
+    if (family->type == type || std::find(older.begin(), older.end(), type) != older.end()) return *family;
     names.emplace_back(family->type);
     list += (list.empty() ? "" : ", ") + names.back();
   }
@@ -33,9 +34,15 @@ const Family& family_named(std::string_view type, std::string_view where) {
               (close.empty() ? "" : fmt::format("did you mean '{}'? ", close)) + "supported: " + list);
 }
 
+const Family& family_of(const Config& config) {
+  if (!config.has("model_type"))
+    config.fail("model_type", "is missing, and \"architectures\" names no class that is known",
+                "add the line \"model_type\": \"...\" with one of qkv info --families");
+  return family_named(config.text("model_type", ""), config.where());
+}
+
 Spec spec_of(const Config& config) {
-  if (!config.has("model_type")) config.fail("model_type", "is missing", "every Hugging Face config.json states it");
-  const Family& family = family_named(config.text("model_type", ""), config.where());
+  const Family& family = family_of(config);
   try {
     Spec spec = family.spec(config);
     spec.family = family.type;

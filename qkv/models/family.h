@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace qkv {
@@ -41,6 +42,15 @@ struct Sizes {
   bool tied = true;
 };
 
+// What the authors' own release for TensorFlow looks like, where it differs from Hugging Face's.
+struct TensorflowLayout {
+  std::string_view config_file;   // "bert_config.json", which names neither family nor class
+  std::string_view architecture;  // the class whose weights the release holds
+  // Parts of variables' names and what stands for them in our checkpoints' names, replaced in this order; `*` is a
+  // number. What is alike in all of them (kernels, gamma and beta) is in models/tensorflow_names.h.
+  std::vector<std::pair<std::string, std::string>> names;
+};
+
 struct Family {
   std::string_view type;  // config.json's "model_type"
   std::string_view name;  // for people: "GPT-2"
@@ -51,14 +61,20 @@ struct Family {
   std::vector<std::string> unused;
   std::string_view base_prefix;  // "transformer.": checkpoints of the bare model leave it out
   Json (*config)(const Sizes& sizes) =
-      nullptr;  // a config.json for training from scratch; dtype and ids are added later
+      nullptr;                                // a config.json for training from scratch; dtype and ids are added later
+  std::vector<std::string_view> older_types;  // names that "model_type" had before, or that others gave the family
+  TensorflowLayout tensorflow;
 };
 
 // All families, in the order of their names.
 std::vector<const Family*> all_families();
 
-// The family of a "model_type". An unknown one is an Error that names the nearest and lists all.
+// The family of a "model_type", or of an older name for it. An unknown one is an Error that names the nearest and lists
+// all.
 const Family& family_named(std::string_view type, std::string_view where);
+
+// The family of a configuration, by its "model_type".
+const Family& family_of(const Config& config);
 
 // The Spec of a configuration: its family's mapping, checked.
 Spec spec_of(const Config& config);

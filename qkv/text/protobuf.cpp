@@ -3,6 +3,7 @@
 #include "qkv/core/error.h"
 #include "qkv/text/unicode.h"
 
+#include <bit>
 #include <cstring>
 
 namespace qkv {
@@ -63,12 +64,14 @@ int64_t ProtobufReader::integer() const {
   return static_cast<int64_t>(integer_);
 }
 
-float ProtobufReader::number() const {
+uint32_t ProtobufReader::word() const {
   require(fixed32);
-  float value;
+  uint32_t value = 0;
   std::memcpy(&value, bytes_.data(), 4);
   return value;
 }
+
+float ProtobufReader::number() const { return std::bit_cast<float>(word()); }
 
 std::string_view ProtobufReader::bytes() const {
   require(length_delimited);

@@ -21,6 +21,7 @@ class ProtobufReader {
   int64_t integer() const;
   bool boolean() const { return integer() != 0; }
   float number() const;             // float
+  uint32_t word() const;            // fixed32
   std::string_view bytes() const;   // bytes, a string, or a message
   std::string_view string() const;  // valid UTF-8
 

@@ -48,10 +48,17 @@ class Config(ModelDirectory):
                 self.verify("config.json")
 
     def test_missing_fields_are_named(self):
-        for key in ["n_embd", "n_layer", "n_head", "vocab_size", "model_type"]:
+        for key in ["n_embd", "n_layer", "n_head", "vocab_size"]:
             with self.subTest(key):
                 self.change_config(**{key: "absent"})
                 self.refuse("info", self.model, says=["config.json", key, "missing"])
+
+    def test_a_configuration_without_a_type(self):
+        self.change_config(model_type="absent")
+        self.succeed("verify", self.model)
+        for classes in ["absent", ["GalaxyForCausalLM"], [], [3], "GPT2LMHeadModel"]:
+            self.change_config(model_type="absent", architectures=classes)
+            self.refuse("info", self.model, says=["config.json", "model_type", "is missing"])
 
     def test_values_out_of_range_are_named(self):
         for key in ["n_embd", "n_layer", "n_head", "vocab_size", "n_positions"]:

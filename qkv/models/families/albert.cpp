@@ -79,6 +79,21 @@ extern const Family albert{
     .unused = {"albert.embeddings.position_ids", "predictions.decoder.weight", "predictions.decoder.bias"},
     .base_prefix = "albert.",
     .config = config,
+    .tensorflow = {"albert_config.json",
+                   "AlbertForPreTraining",
+                   {{"bert/", "albert/"},
+                    {"/transformer/group_*/inner_group_*/", "/albert_layer_groups/*/albert_layers/*/"},
+                    {"/albert_layers/*/LayerNorm/", "/albert_layers/*/attention/LayerNorm/"},
+                    {"/LayerNorm_1/", "/full_layer_layer_norm/"},
+                    {"/attention_1/self/", "/attention/"},
+                    {"/attention_1/output/", "/attention/"},
+                    {"/ffn_1/intermediate/output/dense/", "/ffn_output/"},
+                    {"/ffn_1/intermediate/dense/", "/ffn/"},
+                    {"/pooler/dense/", "/pooler/"},
+                    {"cls/predictions/output_bias", "predictions/bias"},
+                    {"cls/predictions/transform/", "predictions/"},
+                    {"cls/seq_relationship/output_", "sop_classifier/classifier/"},
+                    {"classifier/weights", "classifier/weight"}}},
 };
 
 }  // namespace qkv::families

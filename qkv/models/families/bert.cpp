@@ -34,6 +34,15 @@ extern const Family bert{
                "cls.predictions.decoder.weight"},
     .base_prefix = "bert.",
     .config = config,
+    .tensorflow = {"bert_config.json",
+                   "BertForPreTraining",
+                   {{"/layer_*/", "/layer/*/"},
+                    {"cls/predictions/output_bias", "cls/predictions/bias"},
+                    {"cls/seq_relationship/output_", "cls/seq_relationship/"},
+                    {"cls/squad/output_", "qa_outputs/"},
+                    {"output_weights", "classifier/weight"},
+                    {"output_bias", "classifier/bias"},
+                    {"/weights", "/weight"}}},
 };
 
 }  // namespace qkv::families
