@@ -3,6 +3,7 @@
 #include "qkv/generate/generator.h"
 #include "qkv/generate/stop_strings.h"
 #include "qkv/io/hugging_face.h"
+#include "qkv/io/tokenizer_fits.h"
 #include "qkv/text/tokenizer.h"
 #include "tools/commands.h"
 #include "tools/support/checks.h"
@@ -93,9 +94,7 @@ void generate(const Options& options) {
   LoadedModel loaded = load_model(options.directory, {.in_place = true, .half = options.dtype == "bf16"});
   const Tokenizer tokenizer = Tokenizer::load(options.directory);
   GenerationOptions settings = options.generation;
-  if (tokenizer.vocab_size() > loaded.model->spec().vocab)
-    throw Error(options.directory, fmt::format("the tokenizer has {} tokens, the model {}", tokenizer.vocab_size(),
-                                               loaded.model->spec().vocab));
+  check_tokenizer_fits(tokenizer, loaded.model->spec().vocab, options.directory);
   // Of what the files say, the tokens that begin and end a text and must or must not be in it count, not the style.
   GenerationOptions from_files;
   apply_generation_config(loaded.config, from_files);

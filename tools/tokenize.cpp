@@ -21,18 +21,35 @@ struct Options {
   bool json = false;
   bool json_lines = false;
   bool decode = false;
+  bool limits = false;
+  int batch = 1;
   std::string bench_file;
   int repeat = 5;
 };
 
-Json to_json(const Tokenizer& tokenizer, const Encoding& encoding, bool with_types, bool with_decoded) {
+Json to_json(const Tokenizer& tokenizer, const Encoding& encoding, bool with_types, const Options& options) {
   Json out = {{"ids", encoding.ids}, {"tokens", encoding.tokens}, {"offsets", encoding.offsets}};
-  if (with_types) out["type_ids"] = encoding.type_ids;
-  if (with_decoded) {
+  if (with_types || options.limits) out["type_ids"] = encoding.type_ids;
+  if (options.limits) {
+    out["attention_mask"] = encoding.attention_mask;
+    out["overflowing"] = Json::array();
+    for (const Encoding& part : encoding.overflowing)
+      out["overflowing"].push_back(to_json(tokenizer, part, with_types, options));
+  }
+  if (options.decode) {
     out["decoded"] = tokenizer.decode(encoding.ids);
     out["decoded_clean"] = tokenizer.decode(encoding.ids, true);
   }
   return out;
+}
+
+EncodeOptions encode_options(const Tokenizer& tokenizer, const Options& options) {
+  EncodeOptions encode{.add_special_tokens = !options.no_special};
+  if (options.limits) {
+    encode.truncation = tokenizer.truncation();
+    encode.padding = tokenizer.padding();
+  }
+  return encode;
 }
 
 std::string dump(const Json& json) { return json.dump(-1, ' ', true); }
@@ -46,7 +63,14 @@ void print_table(const Encoding& encoding) {
 }
 
 void tokenize_lines(const Tokenizer& tokenizer, const Options& options) {
-  const EncodeOptions encode{.add_special_tokens = !options.no_special};
+  const EncodeOptions encode = encode_options(tokenizer, options);
+  std::vector<Tokenizer::Text> texts;
+  const auto print_batch = [&] {
+    const std::vector<Encoding> encodings = tokenizer.encode_together(texts, encode);
+    for (size_t i = 0; i < texts.size(); ++i)
+      std::cout << dump(to_json(tokenizer, encodings[i], texts[i].second.has_value(), options)) << '\n';
+    texts.clear();
+  };
   int64_t number = 0;
   for (std::string line; std::getline(std::cin, line);) {
     const std::string where = fmt::format("stdin, line {}", ++number);
@@ -57,12 +81,11 @@ void tokenize_lines(const Tokenizer& tokenizer, const Options& options) {
       throw Error(where, "expected {\"text\": \"...\"}");
     const Json pair = json.value("pair", Json());
     if (!pair.is_null() && !pair.is_string()) throw Error(where, "'pair' is not a string");
-    const bool paired = pair.is_string();
-    const Encoding encoding =
-        paired ? tokenizer.encode_pair(text->get_ref<const std::string&>(), pair.get_ref<const std::string&>(), encode)
-               : tokenizer.encode(text->get_ref<const std::string&>(), encode);
-    std::cout << dump(to_json(tokenizer, encoding, paired, options.decode)) << '\n';
+    texts.push_back({text->get<std::string>(), {}});
+    if (pair.is_string()) texts.back().second = pair.get<std::string>();
+    if (std::ssize(texts) == options.batch) print_batch();
   }
+  print_batch();
 }
 
 // Encodes the file on this one thread; the first pass, which meets every word for the first time, is apart.
@@ -99,12 +122,12 @@ void run(const Options& options) {
   if (!options.bench_file.empty()) return bench(options);
   const Tokenizer tokenizer = Tokenizer::load(options.directory);
   if (options.json_lines) return tokenize_lines(tokenizer, options);
-  const EncodeOptions encode{.add_special_tokens = !options.no_special};
+  const EncodeOptions encode = encode_options(tokenizer, options);
   const bool paired = !options.pair.empty();
   const Encoding encoding =
       paired ? tokenizer.encode_pair(options.text, options.pair, encode) : tokenizer.encode(options.text, encode);
   if (options.json) {
-    fmt::print("{}\n", dump(to_json(tokenizer, encoding, paired, options.decode)));
+    fmt::print("{}\n", dump(to_json(tokenizer, encoding, paired, options)));
   } else {
     print_table(encoding);
   }
@@ -126,6 +149,10 @@ void add_tokenize(CLI::App& app) {
   command->add_flag("--jsonl", options->json_lines,
                     R"(read lines {"text": ..., "pair": ...} from standard input, write a line each)");
   command->add_flag("--decode", options->decode, "in JSON, also what the ids decode to");
+  command->add_flag("--limits", options->limits, "truncate and pad as tokenizer.json says");
+  command->add_option("--batch", options->batch, "--jsonl: pad so many lines together")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000'000));
   command->add_option("--bench", options->bench_file, "time the encoding of this file on one thread")
       ->type_name("FILE");
   command->add_option("--repeat", options->repeat, "--bench: so many times")

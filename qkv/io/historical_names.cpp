@@ -18,6 +18,7 @@ std::optional<size_t> tensors_of_head(const Config& config, const Family& family
   const NoMemory no_memory;
   try {
     const Spec spec = spec_of(Config(json, config.where()));
+    if (spec.layers() / 64 > std::ssize(names)) return std::nullopt;  // no more work than the file is large
     size_t found = 0;
     std::map<std::string, WeightRule> rules;
     for (WeightRule& rule : expanded_weights(family, spec)) rules[rule.ours] = std::move(rule);

@@ -1,5 +1,6 @@
 #include "qkv/tasks/text_model.h"
 
+#include "qkv/io/tokenizer_fits.h"
 #include "qkv/core/error.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/shape.h"
@@ -16,10 +17,7 @@ TextModel::TextModel(const fs::path& directory, TaskOptions options)
       loaded_(load_model(directory, {.in_place = true, .half = options_.dtype == DType::bf16})),
       tokenizer_(Tokenizer::load(directory)) {
   const Spec& spec = model().spec();
-  if (tokenizer_.vocab_size() > spec.vocab)
-    throw Error(directory.string(),
-                fmt::format("the tokenizer has {} tokens, the model {}", tokenizer_.vocab_size(), spec.vocab),
-                "use the tokenizer that belongs to the model");
+  check_tokenizer_fits(tokenizer_, spec.vocab, directory.string());
   limit_ = std::numeric_limits<int32_t>::max();
   limit_to(spec.max_positions(), "the model has {} positions");
   limit_to(tokenizer_.max_length().value_or(0), "the tokenizer's model_max_length is {}");

@@ -64,6 +64,8 @@ struct Tokenizer::Pipeline {
   PostProcessor post_processor;
   AddedTokens added;
   SpecialTokens special;
+  std::optional<Truncation> truncation;
+  std::optional<Padding> padding;
   int64_t id_end = 0;
   Json description;  // tokenizer.json without the model and the added tokens
   Json config;

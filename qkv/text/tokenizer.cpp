@@ -35,6 +35,8 @@ Tokenizer::Pipeline::Pipeline(Parts parts, const std::string& where)
   const JsonCursor root(description, where);
   added = AddedTokens(root["added_tokens"], model->vocabulary(), normalizer.get());
   post_processor = PostProcessor::parse(root["post_processor"]);
+  truncation = Truncation::parse(root["truncation"]);
+  padding = Padding::parse(root["padding"]);
 
   id_end = model->vocabulary().id_end();
   if (!added.all().empty()) id_end = std::max<int64_t>(id_end, added.all().rbegin()->first + 1);
@@ -85,6 +87,7 @@ void append(Encoding& out, Encoding&& part, int32_t type_id) {
   out.offsets.insert(out.offsets.end(), part.offsets.begin(), part.offsets.end());
   out.words.insert(out.words.end(), part.words.begin(), part.words.end());
   out.type_ids.resize(out.ids.size(), type_id);
+  out.attention_mask.resize(out.ids.size(), 1);
 }
 
 bool is_space(char32_t c) {
@@ -109,28 +112,62 @@ void trim_offsets(Encoding& encoding, bool add_prefix_space) {
 
 }  // namespace
 
-Encoding Tokenizer::encode(std::string_view text, EncodeOptions options) const { return encode_texts({text}, options); }
+Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+  return encode_texts({text}, options);
+}
 
-Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second, EncodeOptions options) const {
+Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second, const EncodeOptions& options) const {
   return encode_texts({first, second}, options);
 }
 
-Encoding Tokenizer::encode_texts(std::initializer_list<std::string_view> texts, EncodeOptions options) const {
+Encoding Tokenizer::encode_texts(std::initializer_list<std::string_view> texts, const EncodeOptions& options) const {
   const PostProcessor& post = pipeline_->post_processor;
   std::vector<Encoding> parts;
-  for (const std::string_view text : texts) {
-    parts.push_back(pipeline_->encode(text));
-    if (post.trim_offsets) trim_offsets(parts.back(), post.add_prefix_space);
+  for (const std::string_view text : texts) parts.push_back(pipeline_->encode(text));
+  const bool two = parts.size() == 2;
+  if (options.truncation) {
+    const int64_t added = options.add_special_tokens ? special_count(two) : 0;
+    if (options.truncation->max_length < added)
+      throw Error("truncation", fmt::format("to {} tokens leaves no room for {} special ones",
+                                            options.truncation->max_length, added));
+    truncate(parts[0], two ? &parts[1] : nullptr, *options.truncation, options.truncation->max_length - added);
   }
+  if (post.trim_offsets)
+    for (Encoding& part : parts) {
+      trim_offsets(part, post.add_prefix_space);
+      for (Encoding& cut_off : part.overflowing) trim_offsets(cut_off, post.add_prefix_space);
+    }
+
+  const auto joined = [&](const Encoding& first, const Encoding* second) {
+    const Encoding* both[] = {&first, second};
+    return with_special_tokens(std::span(both, two ? 2 : 1), options.add_special_tokens);
+  };
+  const Encoding* second = two ? &parts[1] : nullptr;
+  Encoding out = joined(parts[0], second);
+  // Every part of the first text with every part of the second.
+  for (const Encoding& first_part : parts[0].overflowing) {
+    out.overflowing.push_back(joined(first_part, second));
+    if (two)
+      for (const Encoding& second_part : second->overflowing)
+        out.overflowing.push_back(joined(first_part, &second_part));
+  }
+  if (two)
+    for (const Encoding& second_part : second->overflowing) out.overflowing.push_back(joined(parts[0], &second_part));
+  if (options.padding) pad(std::span(&out, 1), *options.padding);
+  return out;
+}
+
+Encoding Tokenizer::with_special_tokens(std::span<const Encoding* const> parts, bool add_special_tokens) const {
+  const PostProcessor& post = pipeline_->post_processor;
   Encoding out;
   for (const auto& part : parts.size() == 1 ? post.single : post.pair) {
     using Part = PostProcessor::Part;
     if (part.kind != Part::special) {
       const size_t which = part.kind == Part::sequence_a ? 0 : 1;
-      if (which < parts.size()) append(out, Encoding(parts[which]), part.type_id);
+      if (which < parts.size()) append(out, Encoding(*parts[which]), part.type_id);
       continue;
     }
-    if (!options.add_special_tokens) continue;
+    if (!add_special_tokens) continue;
     Encoding special;
     for (const int32_t id : part.ids) {
       special.ids.push_back(id);
@@ -143,7 +180,20 @@ Encoding Tokenizer::encode_texts(std::initializer_list<std::string_view> texts, 
   return out;
 }
 
-std::vector<int32_t> Tokenizer::encode_ids(std::string_view text, EncodeOptions options) const {
+std::vector<Encoding> Tokenizer::encode_together(std::span<const Text> texts, const EncodeOptions& options) const {
+  EncodeOptions singly = options;
+  singly.padding.reset();
+  std::vector<Encoding> out(texts.size());
+  parallel_for(static_cast<int64_t>(texts.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      out[i] = texts[i].second ? encode_pair(texts[i].first, *texts[i].second, singly) : encode(texts[i].first, singly);
+  });
+  if (options.padding) pad(out, *options.padding);
+  return out;
+}
+
+std::vector<int32_t> Tokenizer::encode_ids(std::string_view text, const EncodeOptions& options) const {
+  if (options.truncation || options.padding) return encode(text, options).ids;
   std::vector<int32_t> out;
   out.reserve(text.size() / 4 + 8);
   for (const auto& part : pipeline_->post_processor.single) {
@@ -157,7 +207,7 @@ std::vector<int32_t> Tokenizer::encode_ids(std::string_view text, EncodeOptions 
 }
 
 std::vector<std::vector<int32_t>> Tokenizer::encode_batch(std::span<const std::string> texts,
-                                                          EncodeOptions options) const {
+                                                          const EncodeOptions& options) const {
   std::vector<std::vector<int32_t>> out(texts.size());
   parallel_for(static_cast<int64_t>(texts.size()), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) out[i] = encode_ids(texts[i], options);
@@ -224,6 +274,10 @@ bool Tokenizer::is_special(int32_t id) const {
   const AddedToken* const found = pipeline_->added.find(int64_t{id});
   return found != nullptr ? found->special : pipeline_->model->is_control(id);
 }
+
+const std::optional<Truncation>& Tokenizer::truncation() const { return pipeline_->truncation; }
+
+const std::optional<Padding>& Tokenizer::padding() const { return pipeline_->padding; }
 
 const SpecialTokens& Tokenizer::special() const { return pipeline_->special; }
 

@@ -11,6 +11,7 @@
 
 #include "qkv/core/files.h"
 #include "qkv/core/json.h"
+#include "qkv/text/truncation.h"
 
 #include <cstdint>
 #include <initializer_list>
@@ -31,10 +32,14 @@ struct Encoding {
   std::vector<int32_t> type_ids;                     // which of the two texts, for BERT's segment embedding
   std::vector<int32_t>
       words;  // which piece of the pre-tokenizer's a token is part of, counted in each text; special: -1
+  std::vector<int32_t> attention_mask;  // 1, and 0 for padding
+  std::vector<Encoding> overflowing;    // what truncation cut off, in parts as long as this
 };
 
 struct EncodeOptions {
   bool add_special_tokens = true;
+  std::optional<Truncation> truncation = {};  // what the tokenizer's file says is not done unless it is put here
+  std::optional<Padding> padding = {};
 };
 
 // The ids of one text or two with the special tokens that a model expects around them.
@@ -53,11 +58,11 @@ struct SpecialTokens {
 class Tokenizer {
  public:
   // A directory, or a file in one: tokenizer.json; or vocab.json (or encoder.json) with merges.txt (or vocab.bpe);
-  // or vocab.txt; or a SentencePiece model (spiece.model, tokenizer.model, ...; of Marian source.spm, and target.spm by
-  // name, with vocab.json); with tokenizer_config.json and special_tokens_map.json where they are. A SentencePiece
-  // model of a class that has a Hugging Face form (T5, ALBERT, XLNet, XLM-RoBERTa, Llama) behaves as that; else as
-  // SentencePiece itself. Throws Error when there is none, when a kind is not supported, or when the content is
-  // inconsistent.
+  // or vocab.txt (Transformer-XL also: vocab.pkl or vocab.bin, read as data); or a SentencePiece model (spiece.model,
+  // tokenizer.model, ...; of Marian source.spm, and target.spm by name, with vocab.json); with tokenizer_config.json
+  // and special_tokens_map.json where they are. A SentencePiece model of a class that has a Hugging Face form (T5,
+  // ALBERT, XLNet, XLM-RoBERTa, Llama) behaves as that; else as SentencePiece itself. Throws Error when there is none,
+  // when a kind is not supported, or when the content is inconsistent.
   static Tokenizer load(const fs::path& path);
 
   // From the content of tokenizer.json and of tokenizer_config.json (null: none). `where` is for error messages.
@@ -65,12 +70,24 @@ class Tokenizer {
 
   // These throw Error for text that is not valid UTF-8, naming the first invalid byte's position, and for text of 2 GiB
   // and more.
-  Encoding encode(std::string_view text, EncodeOptions options = {}) const;
-  Encoding encode_pair(std::string_view first, std::string_view second, EncodeOptions options = {}) const;
+  Encoding encode(std::string_view text, const EncodeOptions& options = {}) const;
+  Encoding encode_pair(std::string_view first, std::string_view second, const EncodeOptions& options = {}) const;
+
+  // Texts, or pairs of them, padded together when the options say so. In parallel.
+  struct Text {
+    std::string first;
+    std::optional<std::string> second = {};
+  };
+  std::vector<Encoding> encode_together(std::span<const Text> texts, const EncodeOptions& options = {}) const;
+
+  // What tokenizer.json says under "truncation" and "padding".
+  const std::optional<Truncation>& truncation() const;
+  const std::optional<Padding>& padding() const;
 
   // The ids alone, an order of magnitude faster: words seen before are looked up.
-  std::vector<int32_t> encode_ids(std::string_view text, EncodeOptions options = {}) const;
-  std::vector<std::vector<int32_t>> encode_batch(std::span<const std::string> texts, EncodeOptions options = {}) const;
+  std::vector<int32_t> encode_ids(std::string_view text, const EncodeOptions& options = {}) const;
+  std::vector<std::vector<int32_t>> encode_batch(std::span<const std::string> texts,
+                                                 const EncodeOptions& options = {}) const;
 
   // Puts [CLS], [SEP] and the like around ids that were encoded without them (and perhaps cut since), as encode() and
   // encode_pair() do.
@@ -109,7 +126,8 @@ class Tokenizer {
  private:
   static Tokenizer load_sentencepiece(const fs::path& path, Json config);
   std::string tokenizer_json() const;
-  Encoding encode_texts(std::initializer_list<std::string_view> texts, EncodeOptions options) const;
+  Encoding encode_texts(std::initializer_list<std::string_view> texts, const EncodeOptions& options) const;
+  Encoding with_special_tokens(std::span<const Encoding* const> parts, bool add_special_tokens) const;
   explicit Tokenizer(std::shared_ptr<const Pipeline> pipeline) : pipeline_(std::move(pipeline)) {}
 
   std::shared_ptr<const Pipeline> pipeline_;

@@ -38,7 +38,8 @@ void Tokenizer::save(const fs::path& directory) const {
 
 std::string Tokenizer::tokenizer_json() const {
   std::string text = "{\n\"version\": \"1.0\"";
-  for (const char* key : {"truncation", "padding"}) text += fmt::format(",\n\"{}\": null", key);
+  for (const char* key : {"truncation", "padding"})
+    text += fmt::format(",\n\"{}\": {}", key, pipeline_->description.value(key, Json()).dump());
   text += ",\n\"added_tokens\": " + added_tokens_json(pipeline_->added);
   for (const char* key : {"normalizer", "pre_tokenizer", "post_processor", "decoder"})
     text += fmt::format(",\n\"{}\": {}", key, pipeline_->description.value(key, Json()).dump(2));

@@ -92,3 +92,24 @@ def pipelines(golden):
             "Replace": {"type": "Replace", "pattern": {"Regex": "h(e|el)"}, "content": "_"},
             "WordPiece": {"type": "WordPiece", "prefix": "t", "cleanup": True}}.items():
         yield f"decoder_{name}", word_level(pre_tokenizer={"type": "Whitespace"}, decoder=decoder)
+
+
+def limits(golden):
+    """Truncation and padding in every form, on tokenizers with templates of each kind."""
+    def padding(strategy, direction="Right", multiple=None):
+        return {"strategy": strategy, "direction": direction, "pad_to_multiple_of": multiple, "pad_id": 0, "pad_type_id": 1,
+                "pad_token": "[PAD]"}
+
+    for base in ("bert_uncased", "roberta", "gpt2", "t5", "albert"):
+        tokenizer = json.loads((golden / base / "tokenizer.json").read_text(encoding="utf-8"))
+        for strategy in ("LongestFirst", "OnlyFirst", "OnlySecond"):
+            for direction in ("Right", "Left"):
+                for length, stride in [(12, 0), (12, 3), (9, 4), (200, 0)]:
+                    truncation = {"max_length": length, "stride": stride, "strategy": strategy, "direction": direction}
+                    yield f"limits_{base}_{strategy}_{direction}_{length}_{stride}", {**tokenizer, "truncation": truncation}
+        short = {"max_length": 10, "stride": 2, "strategy": "LongestFirst", "direction": "Right"}
+        for name, how in {"longest": padding("BatchLongest"), "left": padding("BatchLongest", "Left"), "fixed": padding({"Fixed": 40}),
+                          "fixed_left": padding({"Fixed": 40}, "Left"), "multiple": padding("BatchLongest", multiple=8),
+                          "fixed_multiple": padding({"Fixed": 12}, multiple=8)}.items():
+            yield f"limits_{base}_pad_{name}", {**tokenizer, "padding": how}
+            yield f"limits_{base}_pad_{name}_cut", {**tokenizer, "padding": how, "truncation": short}

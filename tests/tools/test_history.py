@@ -80,6 +80,18 @@ class History(OldModel):
                 self.write_model(folder, config, tensors)
                 self.verify(folder)
 
+    def test_the_first_falcons(self):
+        for case, kind in [("falcon", "RefinedWebModel"), ("falcon_new_decoder", "RefinedWeb")]:
+            with self.subTest(case):
+                folder, config, tensors = self.model(case)
+                config.pop("new_decoder_architecture", None)
+                for today, then in [("num_attention_heads", "n_head"), ("num_hidden_layers", "n_layer"),
+                                    ("num_kv_heads", "n_head_kv")]:
+                    if today in config:
+                        config[then] = config.pop(today)
+                self.write_model(folder, {**config, "model_type": kind}, tensors)
+                self.verify(folder)
+
     def test_pruned_heads(self):
         folder, config, tensors = self.model("bert_pretraining")
         self.write_model(folder, {**config, "pruned_heads": {"0": [1]}}, tensors)

@@ -256,7 +256,14 @@ class Tokenizers(CommandTest):
             shutil.copy(GOLDEN / "models" / "gpt2" / name, model / name)
         shutil.copy(GOLDEN / "tokenizers" / "gpt2" / "tokenizer.json", model)
         size = json.loads((model / "config.json").read_text())["vocab_size"]
-        self.refuse("generate", model, "--prompt", "a", says=["tokenizer", str(size)])
+        self.refuse("generate", model, "--prompt", "a", says=["tokenizer", "tokens", str(size)])
+
+    def test_special_tokens_beyond_the_model(self):
+        run = self.train()
+        tokenizer = json.loads((run / "tokenizer.json").read_text())
+        tokenizer["added_tokens"].append({"id": 5000, "content": "<late>", "special": True})
+        (run / "tokenizer.json").write_text(json.dumps(tokenizer))
+        self.refuse("generate", run, "--prompt", "a", says=["special token '<late>' has id 5000"])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 #include "qkv/data/fingerprint.h"
 #include "qkv/data/sources.h"
 #include "qkv/data/token_cache.h"
+#include "qkv/io/tokenizer_fits.h"
 #include "qkv/models/describe.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/text/tokenizer.h"
@@ -189,9 +190,7 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   }()
                                         : load_model(run.from);
   Model& model = *loaded.model;
-  if (tokenizer.vocab_size() > model.spec().vocab)
-    throw Error("tokenizer", fmt::format("has {} tokens, the model {}", tokenizer.vocab_size(), model.spec().vocab),
-                "use the tokenizer that belongs to the model");
+  check_tokenizer_fits(tokenizer, model.spec().vocab, run.from.empty() ? run.out : run.from);
   const int64_t positions = model.spec().max_positions();
   const int64_t length = positions == 0 ? run.sizes.context : std::min(run.sizes.context, positions);
   model.require_grad();

@@ -10,11 +10,12 @@ namespace {
 
 Spec spec(const Config& c) {
   const int64_t width = c.size("hidden_size");
-  const int64_t heads = c.size("num_attention_heads");
+  const int64_t heads = c.has("n_head") ? c.size("n_head") : c.size("num_attention_heads");
   const int64_t head_dim = width % heads == 0 ? width / heads : 0;
   const int64_t positions = c.size("max_position_embeddings", 2048);
   const bool bias = c.flag("bias", false);
-  const bool newer = c.flag("new_decoder_architecture", false);
+  // Its first release called the models RefinedWebModel and, of the newer form, RefinedWeb.
+  const bool newer = c.flag("new_decoder_architecture", c.text("model_type", "") == "RefinedWeb");
   const bool one_key_head = !newer && c.flag("multi_query", true);
   const NormSpec norm{NormSpec::Kind::layer, static_cast<float>(c.positive("layer_norm_epsilon", 1e-5)), true};
   AttentionSpec attention{.heads = heads,
@@ -42,7 +43,7 @@ Spec spec(const Config& c) {
   return {.task = task_of(c),
           .vocab = c.size("vocab_size"),
           .stack = {.width = width,
-                    .layers = c.size("num_hidden_layers"),
+                    .layers = c.has("n_layer") ? c.size("n_layer") : c.size("num_hidden_layers"),
                     .max_positions = positions,
                     .block = {.residual = parallel ? Residual::parallel : Residual::pre_norm,
                               .norm = norm,
@@ -107,6 +108,7 @@ extern const Family falcon{
     .unused = {"lm_head.weight"},
     .base_prefix = "transformer.",
     .config = config,
+    .older_types = {"RefinedWeb", "RefinedWebModel"},
 };
 
 }  // namespace qkv::families

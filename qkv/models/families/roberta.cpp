@@ -53,6 +53,7 @@ extern const Family roberta{
                "lm_head.decoder.weight", "lm_head.decoder.bias"},
     .base_prefix = "roberta.",
     .config = config,
+    .older_types = {"camembert"},
 };
 
 }  // namespace qkv::families
