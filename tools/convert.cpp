@@ -84,7 +84,9 @@ void add_convert(CLI::App& app) {
   CLI::App* command = app.add_subcommand("convert", "write a model in another format, type or shard size");
   command->group("Models");
   auto options = std::make_shared<Options>();
-  command->add_option("source", options->source, "a model directory: safetensors, pytorch_model.bin or a TensorFlow release")
+  command
+      ->add_option("source", options->source,
+                   "a model directory: safetensors, pytorch_model.bin or a TensorFlow release")
       ->required()
       ->type_name("SOURCE");
   command->add_option("destination", options->destination, "the directory to write")->required()->type_name("DEST");

@@ -1,7 +1,7 @@
 #include "qkv/tasks/text_model.h"
 
-#include "qkv/io/tokenizer_fits.h"
 #include "qkv/core/error.h"
+#include "qkv/io/tokenizer_fits.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/shape.h"
 #include "qkv/tasks/batches.h"

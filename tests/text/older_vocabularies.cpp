@@ -37,7 +37,8 @@ TEST_F(OlderVocabularies, Ctrl) {
   write("merges.txt", "#version: 0.2\na p\nap t</w>\nr e\na d\nad apt</w>\n");
   const Tokenizer tokenizer = Tokenizer::load(folder_);
   const Encoding encoding = tokenizer.encode("adapt react  readapt\napt");
-  EXPECT_EQ(encoding.tokens, (Tokens{"adapt", "re@@", "a@@", "c@@", "t", "re@@", "<unk>", "<unk>", "<unk>", "<unk>", "apt"}));
+  EXPECT_EQ(encoding.tokens,
+            (Tokens{"adapt", "re@@", "a@@", "c@@", "t", "re@@", "<unk>", "<unk>", "<unk>", "<unk>", "apt"}));
   EXPECT_EQ(tokenizer.encode("readapt").tokens, (Tokens{"re@@", "adapt"}));
   EXPECT_EQ(tokenizer.encode("adx").tokens, (Tokens{"<unk>", "<unk>"}));  // "ad" is a step on the way and no token
   EXPECT_EQ(tokenizer.decode(tokenizer.encode_ids("adapt react apt")), "adapt react apt");
