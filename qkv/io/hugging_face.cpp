@@ -169,7 +169,7 @@ bool has_own_head(const Family& family, const Spec& spec, const Checkpoint& chec
   const Tensor head = tensor_of("heads.language_model.weight");
   const Tensor token = tensor_of("embeddings.token");
   if (!head || !token || head.shape() != token.shape() || head.dtype() != token.dtype()) return false;
-  return std::memcmp(head.raw(), token.raw(), static_cast<size_t>(head.numel() * size_of(head.dtype()))) != 0;
+  return std::memcmp(head.raw(), token.raw(), static_cast<size_t>(bytes_of(head.dtype(), head.numel()))) != 0;
 }
 
 bool is_matrix(Role role) { return role == Role::matrix || role == Role::residual_matrix || role == Role::embedding; }

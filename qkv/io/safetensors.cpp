@@ -38,8 +38,9 @@ Written written_as(DType type) {
       return {"F32", 5};
     case DType::i64:
       return {"I64", 6};
+    default:
+      throw Error("safetensors", fmt::format("the format has no {}", name_of(type)), "write GGUF, or f32, bf16 or f16");
   }
-  return {};
 }
 
 std::string dumped(const Json& value, const fs::path& path) {

@@ -42,7 +42,7 @@ struct LazyTensor {
 using WriteProgress = std::function<void(uint64_t bytes)>;
 
 inline uint64_t bytes_of(const LazyTensor& tensor) {
-  return static_cast<uint64_t>(tensor.shape.numel()) * static_cast<uint64_t>(size_of(tensor.dtype));
+  return static_cast<uint64_t>(bytes_of(tensor.dtype, tensor.shape.numel()));
 }
 
 std::vector<LazyTensor> lazily(const std::vector<NamedTensor>& tensors);

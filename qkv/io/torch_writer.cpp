@@ -24,8 +24,9 @@ std::string_view storage_class(DType type) {
       return "ByteStorage";
     case DType::boolean:
       return "BoolStorage";
+    default:
+      throw Error("torch", fmt::format("the format has no {}", name_of(type)), "write GGUF, or f32, bf16 or f16");
   }
-  return "";
 }
 
 // Writes the opcodes of protocol 2 (Python's Lib/pickletools.py).

@@ -23,6 +23,7 @@ namespace qkv::kernels {
 // C[m,n] = activation(op(A)[m,k] op(B)[k,n] + bias[n]) (+ C before, when accumulate; then no activation).
 // op(A) is A[m,k] with leading dimension lda, or, transposed, A stored as [k,m]. Likewise B: [k,n], or, transposed,
 // [n,k], which is how a linear layer keeps its weight. A and B: f32 or bf16, independently; C: f32 or bf16.
+// B transposed may also lie in blocks (blocks.h), its rows dense: ldb = k.
 // Where both inputs are bf16 the products are exact and sums are f32. Sizes may be 0 (k = 0 gives bias or zeros).
 struct Gemm {
   int64_t m = 0, n = 0, k = 0;
@@ -52,7 +53,8 @@ struct SumRows {
   bool accumulate = false;
 };
 
-// out[i,:] = table[ids[i],:]; table and out may differ in type (f32, bf16). When accumulate, adds to out.
+// out[i,:] = table[ids[i],:]; table and out may differ in type (f32, bf16); the table may lie in blocks (blocks.h).
+// When accumulate, adds to out.
 struct Gather {
   int64_t rows = 0, width = 0;
   const int32_t* ids = nullptr;
@@ -396,7 +398,8 @@ struct Dropout {
 };
 
 // y = x for arrays of up to six dimensions with any strides, converting between any two dtypes (float to integer is not
-// asked for). Serves casts, transposes and concatenation.
+// asked for). Serves casts, transposes and concatenation. x may lie in blocks (blocks.h): then y is dense, and f32 or
+// of x's type, and x's last dimension is dense.
 struct Copy {
   int rank = 0;
   int64_t size[6] = {};

@@ -65,7 +65,7 @@ void set_gradient(const Tensor& parameter, Tensor gradient) { parameter.grad_met
 void clear_gradient(const Tensor& parameter) { parameter.grad_meta()->grad = Tensor(); }
 
 Tensor half_of(const Tensor& parameter) {
-  if (parameter.dtype() == DType::bf16) return parameter.detach();
+  if (parameter.dtype() == DType::bf16 || is_block(parameter.dtype())) return parameter.detach();
   if (!is_parameter(parameter)) return converted(parameter, DType::bf16);
   GradMeta& meta = *parameter.grad_meta();
   if (!meta.half) meta.half = converted(parameter, DType::bf16);

@@ -59,8 +59,8 @@ Tensor gradient(const Tensor& parameter);
 void set_gradient(const Tensor& parameter, Tensor gradient);
 void clear_gradient(const Tensor& parameter);
 
-// The bf16 copy of an f32 parameter, made once and kept until refreshed. Optimizers write it as they step; whoever
-// else changes a parameter's values calls forget_half().
+// The bf16 copy of an f32 parameter, made once and kept until refreshed; a parameter of another type itself. Optimizers
+// write it as they step; whoever else changes a parameter's values calls forget_half().
 Tensor half_of(const Tensor& parameter);
 bool has_half(const Tensor& parameter);
 void forget_half(const Tensor& parameter);

@@ -19,6 +19,11 @@ inline void check_compute_type(const Tensor& tensor, std::string_view op) {
         tensor ? name_of(tensor.dtype()) : "no tensor");
 }
 
+// What linear maps and tables may hold: the compute types, or blocks.
+inline void check_weight_type(const Tensor& weight, std::string_view op) {
+  if (!weight || !is_block(weight.dtype())) check_compute_type(weight, op);
+}
+
 inline const kernels::KernelSet& kernels_of(const Tensor& tensor) { return kernels::kernels_for(tensor.device()); }
 
 }  // namespace qkv

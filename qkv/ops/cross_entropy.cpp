@@ -86,7 +86,7 @@ Tensor linear_cross_entropy(const Tensor& x_in, const Tensor& weight, const Tens
                             float scale, float label_smoothing) {
   constexpr std::string_view op = "linear_cross_entropy";
   check_compute_type(x_in, op);
-  check_compute_type(weight, op);
+  check_weight_type(weight, op);
   check(x_in.rank() == 2 && weight.rank() == 2 && x_in.size(1) == weight.size(1), op,
         "expected x [N, D] and W [V, D], got {} and {}", to_string(x_in.shape()), to_string(weight.shape()));
   const Tensor x = contiguous(x_in);

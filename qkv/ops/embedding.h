@@ -6,8 +6,8 @@
 namespace qkv {
 
 // y[..., D] = table[ids[...], :]. ids: i32, checked against the table's rows (Error names the id and its place).
-// table [N, D]: f32 or bf16. The result has `dtype` (f32 or bf16). The gradient is scattered in the order of ids.
-// `padding_id` (-1: none) gets no gradient from here.
+// table [N, D]: f32, bf16 or blocks, which have no gradient. The result has `dtype` (f32 or bf16). The gradient is
+// scattered in the order of ids. `padding_id` (-1: none) gets no gradient from here.
 Tensor embedding(const Tensor& ids, const Tensor& table, DType dtype, int64_t padding_id = -1);
 
 }  // namespace qkv

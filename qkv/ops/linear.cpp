@@ -63,7 +63,7 @@ void linear_backward(const Tensor& x, const Tensor& used_weight, const Tensor& w
 
 Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias, Activation activation) {
   check_compute_type(input, "linear");
-  check_compute_type(weight, "linear");
+  check_weight_type(weight, "linear");
   check(weight.rank() == 2 && input.rank() >= 1 && input.size(-1) == weight.size(1), "linear",
         "expected x[..., K] and W[N, K], got x {} and W {}", to_string(input.shape()), to_string(weight.shape()));
   check(!bias || (bias.shape() == Shape{weight.size(0)} && bias.dtype() == DType::f32), "linear",

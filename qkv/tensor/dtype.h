@@ -7,11 +7,38 @@
 
 namespace qkv {
 
-enum class DType : uint8_t { f32, bf16, f16, i64, i32, u8, boolean };
+// Elements, then blocks of quantised numbers as GGUF files hold them (kernels/blocks.h), which may stand only where a
+// weight stands: the last dimension is a multiple of the block's length and dense.
+enum class DType : uint8_t {
+  f32,
+  bf16,
+  f16,
+  i64,
+  i32,
+  u8,
+  boolean,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  q8_0,
+  q2_k,
+  q3_k,
+  q4_k,
+  q5_k,
+  q6_k,
+  iq4_nl
+};
 
-int64_t size_of(DType type);               // bytes an element
-std::string_view name_of(DType type);      // "f32", "bf16", ...
-DType dtype_named(std::string_view name);  // accepts our names and safetensors' ("F32", "BF16", ...); throws Error
+inline bool is_block(DType type) { return type >= DType::q4_0; }
+int64_t size_of(DType type);       // bytes an element; throws Error (internal) for blocks
+int64_t block_length(DType type);  // elements a block; 1 where there are no blocks
+int64_t block_bytes(DType type);   // bytes a block, or an element
+// Bytes of `count` elements. Throws Error where they are no whole number of blocks, or too many to count.
+int64_t bytes_of(DType type, int64_t count);
+std::string_view name_of(DType type);  // "f32", "bf16", "q4_k", ...
+DType dtype_named(
+    std::string_view name);  // accepts our names and safetensors' ("F32", "BF16", ...), not blocks'; throws
 inline bool is_float(DType type) { return type == DType::f32 || type == DType::bf16 || type == DType::f16; }
 
 // bfloat16: the upper half of an IEEE float; conversion rounds to nearest even and keeps NaN a NaN.

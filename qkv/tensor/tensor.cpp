@@ -41,17 +41,24 @@ T read_element(const void* base, DType dtype, int64_t index) {
     case DType::u8:
     case DType::boolean:
       return static_cast<T>(static_cast<const uint8_t*>(base)[index]);
+    default:
+      throw Error("tensor", fmt::format("the elements of {} are in blocks", name_of(dtype)), "", Error::Kind::internal);
   }
-  return T{};
+}
+
+// Blocks lie along the last dimension.
+void check_blocks(const Shape& shape, DType dtype) {
+  if (is_block(dtype) && (shape.rank() == 0 || shape[-1] % block_length(dtype) != 0))
+    throw Error("tensor", fmt::format("rows of {} cannot be cut into {} blocks of {}", to_string(shape), name_of(dtype),
+                                      block_length(dtype)));
 }
 
 }  // namespace
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
-  int64_t bytes = 0;
-  if (__builtin_mul_overflow(shape.numel(), size_of(dtype), &bytes))
-    throw Error("tensor", to_string(shape) + " is too large");
-  return wrap(Storage::allocate(static_cast<size_t>(bytes), device), 0, shape, dtype);
+  check_blocks(shape, dtype);
+  const auto bytes = static_cast<size_t>(bytes_of(dtype, shape.numel()));
+  return wrap(Storage::allocate(bytes, device), 0, shape, dtype);
 }
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
@@ -66,6 +73,7 @@ Tensor Tensor::wrap(std::shared_ptr<Storage> storage, size_t byte_offset, const 
 
 Tensor Tensor::wrap(std::shared_ptr<Storage> storage, size_t byte_offset, const Shape& shape, const Shape& strides,
                     DType dtype) {
+  check_blocks(shape, dtype);
   Tensor tensor;
   tensor.storage_ = std::move(storage);
   tensor.byte_offset_ = byte_offset;
@@ -102,6 +110,7 @@ Tensor Tensor::view(const Shape& shape) const {
   if (shape.numel() != numel())
     throw Error("view", fmt::format("cannot view {} as {}", to_string(shape_), to_string(shape)), "",
                 Error::Kind::internal);
+  check_blocks(shape, dtype_);
   Tensor result = *this;
   result.shape_ = shape;
   result.strides_ = row_major_strides(shape);
@@ -117,12 +126,15 @@ Tensor Tensor::narrow(int dim, int64_t begin, int64_t length) const {
                 "", Error::Kind::internal);
   Tensor result = *this;
   result.shape_.set(dim, length);
-  result.byte_offset_ += static_cast<size_t>(begin * strides_[dim] * size_of(dtype_));
+  check_blocks(result.shape_, dtype_);
+  result.byte_offset_ += static_cast<size_t>(bytes_of(dtype_, begin * strides_[dim]));
   result.grad_meta_ = nullptr;
   return result;
 }
 
 Tensor Tensor::transpose(int a, int b) const {
+  if (is_block(dtype_))
+    throw Error("transpose", fmt::format("the rows of {} are blocks", name_of(dtype_)), "", Error::Kind::internal);
   Tensor result = *this;
   result.shape_.set(a, shape_[b]);
   result.shape_.set(b, shape_[a]);

@@ -5,6 +5,10 @@
 
 namespace qkv::kernels::cpu_set {
 
+// These with an operand in blocks: split between threads.
+void gemm_of_blocks(const Gemm& a);
+void gather_of_blocks(const Gather& a);
+void copy_of_blocks(const Copy& a);
 void gemm(const Gemm& a);
 void sum_rows(const SumRows& a);
 void gather(const Gather& a);

@@ -84,7 +84,10 @@ namespace qkv::kernels::cpu_set {
 HWY_EXPORT(gather_on_target);
 HWY_EXPORT(scatter_add_on_target);
 HWY_EXPORT(convert_on_target);
-void gather(const Gather& a) { HWY_DYNAMIC_DISPATCH(gather_on_target)(a); }
+void gather(const Gather& a) {
+  if (is_block(a.table_type)) return gather_of_blocks(a);
+  HWY_DYNAMIC_DISPATCH(gather_on_target)(a);
+}
 void scatter_add(const ScatterAdd& a) { HWY_DYNAMIC_DISPATCH(scatter_add_on_target)(a); }
 
 namespace {
@@ -159,6 +162,7 @@ void copy(const Copy& a) {
   int64_t count = 1;
   for (int d = 0; d < a.rank; ++d) count *= a.size[d];
   if (count == 0) return;
+  if (is_block(a.x_type)) return copy_of_blocks(a);
   if (a.x_type == a.y_type) {
     if (dense(a, a.x_stride) && dense(a, a.y_stride)) {
       const int64_t size = size_of(a.x_type);

@@ -234,6 +234,7 @@ void multiply_dense_row(const Gemm& g) {
 void gemm(const Gemm& g) {
   if (g.m == 0 || g.n == 0) return;
   if (g.k == 0) return reference().gemm(g);
+  if (is_block(g.b_type)) return gemm_of_blocks(g);
   if (gemv_fits(g)) return gemv(g);
   // oneDNN 3.7 takes one row of A for dense whatever its stride.
   if (DNNL_VERSION_MAJOR >= 3 && g.m == 1 && g.a_transposed && g.lda != 1) return multiply_dense_row(g);

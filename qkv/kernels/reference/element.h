@@ -1,9 +1,10 @@
-// Reading and writing one element of any float type.
+// Reading and writing one element of any type that has elements.
 #pragma once
 
 #include "qkv/tensor/dtype.h"
 
 #include <cstdint>
+#include <limits>
 
 namespace qkv::kernels {
 
@@ -22,8 +23,9 @@ inline double load(const void* data, DType type, int64_t i) {
     case DType::u8:
     case DType::boolean:
       return static_cast<const uint8_t*>(data)[i];
+    default:
+      return std::numeric_limits<double>::quiet_NaN();  // blocks have rows, not elements (kernels/blocks.h)
   }
-  return 0;
 }
 
 inline void store(void* data, DType type, int64_t i, double value) {
@@ -47,6 +49,8 @@ inline void store(void* data, DType type, int64_t i, double value) {
     case DType::boolean:
       static_cast<uint8_t*>(data)[i] = static_cast<uint8_t>(value);
       return;
+    default:
+      return;  // results have no blocks
   }
 }
 

@@ -1,6 +1,9 @@
 #include "qkv/core/random.h"
+#include "qkv/kernels/blocks.h"
 #include "qkv/kernels/reference/element.h"
 #include "qkv/kernels/reference/reference.h"
+
+#include <cstring>
 
 namespace qkv::kernels::reference_set {
 
@@ -23,7 +26,24 @@ void dropout(const Dropout& a) {
   }
 }
 
+namespace {
+
+// Rows of blocks, as they are or taken out of their blocks.
+void copy_blocks(const Copy& a, const char* x, char* y, int d) {
+  if (d < a.rank - 1) {
+    for (int64_t i = 0; i < a.size[d]; ++i)
+      copy_blocks(a, x + bytes_of(a.x_type, i * a.x_stride[d]), y + bytes_of(a.y_type, i * a.y_stride[d]), d + 1);
+  } else if (a.x_type == a.y_type) {
+    std::memcpy(y, x, static_cast<size_t>(bytes_of(a.x_type, a.size[d])));
+  } else {
+    dequantize_row(a.x_type, x, reinterpret_cast<float*>(y), a.size[d]);
+  }
+}
+
+}  // namespace
+
 void copy(const Copy& a) {
+  if (is_block(a.x_type)) return copy_blocks(a, static_cast<const char*>(a.x), static_cast<char*>(a.y), 0);
   int64_t count = 1;
   for (int d = 0; d < a.rank; ++d) count *= a.size[d];
   for (int64_t i = 0; i < count; ++i) {

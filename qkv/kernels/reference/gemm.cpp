@@ -1,9 +1,33 @@
 #include "qkv/kernels/reference/element.h"
 #include "qkv/kernels/reference/reference.h"
 
+#include "qkv/kernels/blocks.h"
+
+#include <vector>
+
 namespace qkv::kernels::reference_set {
+namespace {
+
+// The product with B's rows taken out of their blocks.
+void multiply_blocks(const Gemm& a) {
+  std::vector<float> row(static_cast<size_t>(a.k));
+  Gemm column = a;
+  column.n = 1;
+  column.b = row.data();
+  column.b_type = DType::f32;
+  column.ldb = a.k;
+  for (int64_t j = 0; j < a.n; ++j) {
+    dequantize_row(a.b_type, static_cast<const char*>(a.b) + bytes_of(a.b_type, j * a.ldb), row.data(), a.k);
+    column.c = static_cast<char*>(a.c) + j * size_of(a.c_type);
+    column.bias = a.bias != nullptr ? a.bias + j : nullptr;
+    gemm(column);
+  }
+}
+
+}  // namespace
 
 void gemm(const Gemm& a) {
+  if (is_block(a.b_type)) return multiply_blocks(a);
   for (int64_t i = 0; i < a.m; ++i)
     for (int64_t j = 0; j < a.n; ++j) {
       double sum = a.bias != nullptr ? a.bias[j] : 0;
