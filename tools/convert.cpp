@@ -1,5 +1,6 @@
 // qkv convert SOURCE DEST: a model directory in another format, element type or shard size.
-#include "qkv/io/convert.h"
+#include "qkv/io/convert_gguf.h"
+#include "qkv/io/gguf.h"
 
 #include "qkv/core/error.h"
 #include "qkv/core/json.h"
@@ -44,6 +45,18 @@ uint64_t parse_size(const std::string& text) {
   throw Error("--max-shard-size", fmt::format("'{}' is not a size", text), "such as 5GB, 300MB, 1GiB or none");
 }
 
+// By where from and where to.
+ConvertReport converted(const Options& options, const ConvertOptions& how) {
+  const bool to_gguf = options.to == "gguf" || fs::path(options.destination).extension() == ".gguf";
+  if (!to_gguf && is_gguf(options.source)) return convert_from_gguf(options.source, options.destination, how);
+  if (!to_gguf) return convert_checkpoint(options.source, options.destination, how);
+  return convert_to_gguf(options.source, options.destination,
+                         {.mix = options.dtype == "keep" ? "f32" : options.dtype,
+                          .importance = {},
+                          .overwrite = options.force,
+                          .progress = how.progress});
+}
+
 void convert(const Options& options) {
   ConvertOptions how{.format = options.to == "bin" ? WeightFormat::torch : WeightFormat::safetensors,
                      .dtype = {},
@@ -61,7 +74,7 @@ void convert(const Options& options) {
     if (!progress) progress.emplace("converting", static_cast<int64_t>(total), "bytes");
     progress->update(static_cast<int64_t>(done));
   };
-  const ConvertReport report = convert_checkpoint(options.source, options.destination, how);
+  const ConvertReport report = converted(options, how);
   progress.reset();
   if (options.json) {
     fmt::print("{}\n", Json{{"source", options.source},
@@ -86,13 +99,15 @@ void add_convert(CLI::App& app) {
   auto options = std::make_shared<Options>();
   command
       ->add_option("source", options->source,
-                   "a model directory: safetensors, pytorch_model.bin or a TensorFlow release")
+                   "a model directory (safetensors, pytorch_model.bin or a TensorFlow release), or a GGUF file")
       ->required()
       ->type_name("SOURCE");
-  command->add_option("destination", options->destination, "the directory to write")->required()->type_name("DEST");
+  command->add_option("destination", options->destination, "the directory to write, or a file that ends in .gguf")
+      ->required()
+      ->type_name("DEST");
   command->add_option("--to", options->to, "the format of the weights")
       ->capture_default_str()
-      ->check(CLI::IsMember({"safetensors", "bin"}));
+      ->check(CLI::IsMember({"safetensors", "bin", "gguf"}));
   command->add_option("--dtype", options->dtype, "the type of all floats")
       ->capture_default_str()
       ->check(CLI::IsMember({"keep", "f32", "bf16", "f16"}));
@@ -106,7 +121,9 @@ void add_convert(CLI::App& app) {
       "Tokenizer files, configurations and the model's card go along.\n\nExamples:\n"
       "  qkv convert bert-base-uncased bert-safe\n"
       "  qkv convert runs/book book-half --dtype bf16 --max-shard-size 2GB\n"
-      "  qkv convert gpt2 gpt2-old --to bin");
+      "  qkv convert gpt2 gpt2-old --to bin\n"
+      "  qkv convert gpt2 gpt2.gguf --dtype f16\n"
+      "  qkv convert llama-q4.gguf llama");
   command->callback([options] { convert(*options); });
 }
 

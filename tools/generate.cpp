@@ -2,6 +2,7 @@
 #include "qkv/core/error.h"
 #include "qkv/generate/generator.h"
 #include "qkv/generate/stop_strings.h"
+#include "qkv/io/model_source.h"
 #include "qkv/io/hugging_face.h"
 #include "qkv/io/tokenizer_fits.h"
 #include "qkv/text/tokenizer.h"
@@ -92,7 +93,7 @@ void print_times(const GenerationTimes& times) {
 
 void generate(const Options& options) {
   LoadedModel loaded = load_model(options.directory, {.in_place = true, .half = options.dtype == "bf16"});
-  const Tokenizer tokenizer = Tokenizer::load(options.directory);
+  const Tokenizer tokenizer = load_tokenizer(options.directory);
   GenerationOptions settings = options.generation;
   check_tokenizer_fits(tokenizer, loaded.model->spec().vocab, options.directory);
   // Of what the files say, the tokens that begin and end a text and must or must not be in it count, not the style.
@@ -171,7 +172,7 @@ void add_generate(CLI::App& app) {
   GenerationOptions& g = o->generation;
   g.temperature = 0.8F;
   g.top_k = 200;
-  command->add_option("model", o->directory, "a model directory")->required()->type_name("DIR");
+  command->add_option("model", o->directory, "a model directory, or a GGUF file")->required()->type_name("MODEL");
   command->add_option("-p,--prompt", o->prompts, "what the text begins with; given several times: a batch")
       ->type_name("TEXT")
       ->expected(1)

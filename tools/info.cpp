@@ -4,6 +4,7 @@
 #include "qkv/core/threads.h"
 #include "qkv/kernels/kernels.h"
 #include "qkv/io/golden.h"
+#include "qkv/io/model_source.h"
 #include "qkv/models/describe.h"
 #include "tools/commands.h"
 
@@ -50,7 +51,7 @@ void print_devices() {
 }
 
 void print_model(const Options& options) {
-  const Config config = Config::read(options.directory);
+  const Config config = read_config(options.directory);
   const Spec spec = spec_of(config);
   const ModelDescription description = describe(spec);
   if (options.json) {
@@ -90,7 +91,8 @@ void add_info(CLI::App& app) {
   CLI::App* command = app.add_subcommand("info", "show a model's architecture and size");
   command->group("Models");
   auto options = std::make_shared<Options>();
-  command->add_option("directory", options->directory, "a Hugging Face model directory")->type_name("DIR");
+  command->add_option("directory", options->directory, "a Hugging Face model directory, or a GGUF file")
+      ->type_name("MODEL");
   command->add_flag("--families", options->families, "list the families of models that qkv knows");
   command->add_flag("--markdown", options->markdown, "print the families as docs/families.md has them");
   command->add_option("--golden", options->golden, "with --markdown: measure the errors on the cases in this folder")

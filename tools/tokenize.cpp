@@ -1,4 +1,5 @@
 // qkv tokenize DIR: the ids, tokens and offsets of a text.
+#include "qkv/io/model_source.h"
 #include "qkv/core/error.h"
 #include "qkv/core/json.h"
 #include "qkv/text/tokenizer.h"
@@ -95,7 +96,7 @@ void bench(const Options& options) {
     return std::chrono::duration<double>(Clock::now() - start).count();
   };
   auto start = Clock::now();
-  const Tokenizer tokenizer = Tokenizer::load(options.directory);
+  const Tokenizer tokenizer = load_tokenizer(options.directory);
   const double load_seconds = seconds_since(start);
   const std::string text = read_file(options.bench_file);
   std::vector<double> rates;
@@ -120,7 +121,7 @@ void bench(const Options& options) {
 
 void run(const Options& options) {
   if (!options.bench_file.empty()) return bench(options);
-  const Tokenizer tokenizer = Tokenizer::load(options.directory);
+  const Tokenizer tokenizer = load_tokenizer(options.directory);
   if (options.json_lines) return tokenize_lines(tokenizer, options);
   const EncodeOptions encode = encode_options(tokenizer, options);
   const bool paired = !options.pair.empty();

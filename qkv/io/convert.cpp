@@ -3,11 +3,10 @@
 #include "qkv/core/error.h"
 #include "qkv/core/json.h"
 #include "qkv/io/checkpoint.h"
+#include "qkv/io/new_directory.h"
 #include "qkv/models/config.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/shape.h"
-
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -85,35 +84,6 @@ bool holds_a_model(const fs::path& directory) {
   });
 }
 
-// A directory beside its target, which takes the target's name when all is in it.
-class NewDirectory {
- public:
-  explicit NewDirectory(const fs::path& target) : target_(target), temporary_(target) {
-    temporary_ += fmt::format(".{}.partial", ::getpid());
-    std::error_code code;
-    fs::create_directories(temporary_, code);
-    if (code)
-      throw Error(target.string(), fmt::format("cannot create: {}", code.message()), "choose a place you may write to");
-  }
-  NewDirectory(const NewDirectory&) = delete;
-  ~NewDirectory() {
-    std::error_code code;
-    fs::remove_all(temporary_, code);
-  }
-  const fs::path& path() const { return temporary_; }
-  void commit() {
-    std::error_code code;
-    fs::rename(temporary_, target_, code);  // over an empty directory as well
-    if (code) throw Error(target_.string(), fmt::format("cannot create: {}", code.message()));
-  }
-
- private:
-  fs::path target_, temporary_;
-};
-
-// Without a trailing slash, so that a name can be put beside it.
-fs::path plain(const fs::path& path) { return path.has_filename() ? path : path.parent_path(); }
-
 }  // namespace
 
 ConvertReport convert_checkpoint(const fs::path& source, const fs::path& destination, const ConvertOptions& options) {
@@ -136,7 +106,7 @@ ConvertReport convert_checkpoint(const fs::path& source, const fs::path& destina
                               if (options.progress) options.progress(done, report.bytes);
                             }};
   std::optional<NewDirectory> fresh;
-  if (!there) fresh.emplace(plain(destination));
+  if (!there) fresh.emplace(destination);
   const fs::path& into = fresh ? fresh->path() : destination;
   write_checkpoint(into, tensors, how);
   if (!there || !fs::equivalent(source, destination)) report.copied = copy_files(source, into);

@@ -2,8 +2,9 @@
 
 #include "qkv/core/error.h"
 #include "qkv/io/checkpoint.h"
+#include "qkv/io/gguf_model.h"
 #include "qkv/io/historical_names.h"
-#include "qkv/models/describe.h"
+#include "qkv/io/weight_problems.h"
 #include "qkv/models/initialise.h"
 #include "qkv/ops/arithmetic.h"
 #include "qkv/ops/autograd.h"
@@ -63,27 +64,6 @@ bool heads_apart(WeightRule::Layout layout) {
   return layout == WeightRule::Layout::heads_last || layout == WeightRule::Layout::heads_split;
 }
 
-// What went wrong in a checkpoint, told all at once.
-struct Problems {
-  std::vector<std::string> missing, shapes, left;
-
-  void list(std::string& text, const char* title, const std::vector<std::string>& lines) const {
-    constexpr size_t shown = 20;
-    if (lines.empty()) return;
-    text += fmt::format("\n  {} ({}):", title, lines.size());
-    for (size_t i = 0; i < std::min(shown, lines.size()); ++i) text += "\n    " + lines[i];
-    if (lines.size() > shown) text += fmt::format("\n    ... and {} more", lines.size() - shown);
-  }
-  void raise(const fs::path& directory, const Family& family) const {
-    if (missing.empty() && shapes.empty() && left.empty()) return;
-    std::string text = fmt::format("the weights do not fit the {} that config.json describes:", family.name);
-    list(text, "missing", missing);
-    list(text, "wrong shape", shapes);
-    list(text, "left over", left);
-    throw Error(directory.string(), text, "check that config.json and the weights belong together");
-  }
-};
-
 // A fused projection's rows by key head, as stored, to all queries, all keys, all values, or back.
 Tensor regrouped(const Tensor& x, const AttentionSpec& attention, bool to_stored) {
   const int64_t K = attention.head_dim;
@@ -140,21 +120,6 @@ const WeightRule& rule_for(const std::map<std::string, WeightRule>& rules, const
   return found->second;
 }
 
-// The architecture must not ask for much more than the weights hold, or a few bytes of JSON become an allocation of any
-// size. What differs less is told tensor by tensor.
-void check_extent(const Spec& spec, const Config& config, const Checkpoint& checkpoint) {
-  constexpr int64_t margin = 64;
-  const std::vector<std::string> names = checkpoint.names();
-  int64_t stored = 0;
-  for (const std::string& name : names) stored += checkpoint.shape(name).numel();
-  const int64_t described = describe(spec).parameters;
-  if (spec.layers() / margin > std::ssize(names) || described / margin > stored + (1 << 20))
-    throw Error(config.where(),
-                fmt::format("describes {} layers and {} parameters, but the weights are {} tensors of {} numbers",
-                            spec.layers(), described, names.size(), stored),
-                "check that config.json and the weights belong together");
-}
-
 // A configuration may say that the head is the embedding while the checkpoint holds another matrix for it (T5 1.1 as
 // transformers 5 saves it): then the checkpoint is right.
 bool has_own_head(const Family& family, const Spec& spec, const Checkpoint& checkpoint,
@@ -177,6 +142,7 @@ bool is_matrix(Role role) { return role == Role::matrix || role == Role::residua
 }  // namespace
 
 LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
+  if (is_gguf(directory)) return load_gguf_model(directory, options);
   const NoGrad no_grad;
   Config config = Config::read(directory);
   Json for_spec = config.json();
@@ -186,13 +152,15 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
   const std::map<std::string, std::string> stored = canonical_names(checkpoint, family);
   if (!config.has("architectures")) for_spec["architectures"] = {head_of_weights(config, family, stored)};
   Spec spec = spec_of(Config(for_spec, config.where()));
-  check_extent(spec, config, checkpoint);
+  int64_t numbers = 0;
+  for (const auto& [canonical, name] : stored) numbers += checkpoint.shape(name).numel();
+  check_extent(spec, config.where(), std::ssize(stored), numbers);
   if (spec.heads.language_model && spec.heads.tied && has_own_head(family, spec, checkpoint, stored))
     spec.heads.tied = false;
   LoadedModel loaded{std::move(config), std::make_unique<Model>(spec), {}};
   const std::map<std::string, WeightRule> rules = rules_by_name(family, spec);
 
-  Problems problems;
+  WeightProblems problems;
   std::set<std::string> used;
   uint64_t index = 0;
   loaded.model->visit([&](const std::string& name, Tensor& value, Role role) {
@@ -246,7 +214,7 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
     if (!known && !options.new_head)
       problems.left.push_back(fmt::format("{} {}", name, to_string(checkpoint.shape(name))));
   }
-  problems.raise(directory, family);
+  problems.raise(directory.string(), family.name, "config.json");
   return loaded;
 }
 

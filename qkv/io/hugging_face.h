@@ -28,6 +28,7 @@ struct LoadOptions {
 
 // Reads config.json and the weights. Every tensor missing, left over or mis-shaped is listed in one Error, with both
 // shapes. Weights are f32 in memory, whatever the file holds, or bf16 when asked.
+// A GGUF file in the place of a directory is read as io/gguf_model.h says.
 LoadedModel load_model(const fs::path& directory, const LoadOptions& options = {});
 
 // The parameters under the checkpoint's names and in its layout; the inverse of loading. `value` picks what is written

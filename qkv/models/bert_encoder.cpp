@@ -22,7 +22,8 @@ Spec bert_encoder(const Config& c) {
   const FeedForwardSpec feed_forward{.width = c.size("intermediate_size", 4 * width), .activation = activation};
   const Task task = task_of(c);
   const bool masked_lm = task == Task::masked_lm || task == Task::pretraining;
-  const bool pooled = task == Task::features || task == Task::pretraining || task == Task::sequence_classification ||
+  // GGUF files have no pooler.
+  const bool pooled = (task == Task::features && c.flag("add_pooling_layer", true)) || task == Task::pretraining || task == Task::sequence_classification ||
                       task == Task::multiple_choice;
   HeadsSpec head{.language_model = masked_lm,
                  .tied = c.flag("tie_word_embeddings", true),

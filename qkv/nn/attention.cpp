@@ -24,7 +24,11 @@ std::vector<float> alibi_slopes(int64_t heads) {
 
 SelfAttention::SelfAttention(int64_t width, const AttentionSpec& attention_spec)
     : spec(attention_spec),
-      qkv(width, (spec.heads + 2 * spec.kv_heads) * spec.head_dim, spec.qkv_bias),
+      qkv(spec.apart
+              ? Linear(width,
+                       {spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim, spec.kv_heads * spec.head_dim},
+                       spec.qkv_bias)
+              : Linear(width, (spec.heads + 2 * spec.kv_heads) * spec.head_dim, spec.qkv_bias)),
       out(spec.heads * spec.head_dim, width, spec.out_bias, Role::residual_matrix) {
   if (spec.head_norm) {
     q_norm = Norm(spec.head_dim, *spec.head_norm);

@@ -18,6 +18,7 @@ struct AttentionSpec {
   int64_t kv_heads = 1;
   int64_t head_dim = 0;
   bool causal = false;
+  bool apart = false;  // queries', keys' and values' weights are matrices of their own: they differ in type
   bool qkv_bias = true;
   bool out_bias = true;
   float scale = 0;                      // 0 = 1 / sqrt(head_dim)
@@ -52,7 +53,7 @@ struct LayerInputs {
 
 struct SelfAttention {
   AttentionSpec spec;
-  Linear qkv;  // [(heads + 2 kv_heads) head_dim, width]: queries, keys, values
+  Linear qkv;  // [(heads + 2 kv_heads) head_dim, width]: queries, keys, values; apart in three parts
   Linear out;
   Norm q_norm, k_norm;  // these are unused unless the spec asks for them
   Relative relative;

@@ -7,7 +7,8 @@ namespace qkv {
 
 FeedForward::FeedForward(int64_t model_width, const FeedForwardSpec& feed_forward_spec)
     : spec(feed_forward_spec),
-      up(model_width, spec.gated ? 2 * spec.width : spec.width, spec.bias),
+      up(spec.gated && spec.apart ? Linear(model_width, {spec.width, spec.width}, spec.bias)
+                                  : Linear(model_width, spec.gated ? 2 * spec.width : spec.width, spec.bias)),
       down(spec.width, model_width, spec.bias, Role::residual_matrix) {}
 
 Tensor FeedForward::operator()(const Tensor& x, int64_t layer, const Context& context) const {

@@ -10,6 +10,7 @@ struct FeedForwardSpec {
   int64_t width = 0;
   Activation activation = Activation::gelu;
   bool gated = false;  // activation(gate) * up, as in SwiGLU (Shazeer 2020)
+  bool apart = false;  // gated: the gate's weights and the others are matrices of their own: they differ in type
   bool bias = true;
   float dropout = 0;  // of what the activation gives
   int64_t chunk = 0;  // > 0: goes through the text in pieces of so many positions, so that little is held at once
@@ -17,7 +18,7 @@ struct FeedForwardSpec {
 
 struct FeedForward {
   FeedForwardSpec spec;
-  Linear up;  // [width, D], or, gated, [2 width, D]: gate, then up
+  Linear up;  // [width, D], or, gated, [2 width, D]: gate, then up; apart in two parts
   Linear down;
 
   FeedForward() = default;

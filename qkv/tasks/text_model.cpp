@@ -1,6 +1,7 @@
 #include "qkv/tasks/text_model.h"
 
 #include "qkv/core/error.h"
+#include "qkv/io/model_source.h"
 #include "qkv/io/tokenizer_fits.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/shape.h"
@@ -15,7 +16,7 @@ TextModel::TextModel(const fs::path& directory, TaskOptions options)
     : directory_(directory),
       options_(std::move(options)),
       loaded_(load_model(directory, {.in_place = true, .half = options_.dtype == DType::bf16})),
-      tokenizer_(Tokenizer::load(directory)) {
+      tokenizer_(load_tokenizer(directory)) {
   const Spec& spec = model().spec();
   check_tokenizer_fits(tokenizer_, spec.vocab, directory.string());
   limit_ = std::numeric_limits<int32_t>::max();

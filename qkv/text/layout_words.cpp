@@ -12,6 +12,10 @@ Json read_word_files(const fs::path& path, Json& config) {
       throw Error(path.string(), fmt::format("line {}: token '{}' is there twice", id + 1, line));
     vocab[std::move(line)] = id++;
   }
+  return words_as_json(std::move(vocab), path, config);
+}
+
+Json words_as_json(Json vocab, const fs::path& path, Json& config) {
   Draft draft(std::move(vocab), path.string());
   const std::pair<const char*, const char*> defaults[] = {{"unk_token", "[UNK]"},
                                                           {"cls_token", "[CLS]"},

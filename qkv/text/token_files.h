@@ -50,6 +50,8 @@ void default_role(Json& config, const Draft& draft, const char* role, const char
 // Readers of the older layouts, each into what a tokenizer.json would say.
 Json read_bpe_files(const fs::path& vocab_path, const fs::path& merges_path, Json& config);
 Json read_word_files(const fs::path& vocab_path, Json& config);
+// BERT's from its vocabulary; `path` is its file, for messages and for the files beside it.
+Json words_as_json(Json vocab, const fs::path& path, Json& config);
 // Words are what stands between spaces, lowercased when the configuration says lower_case. The library's own tokenizer
 // also cuts off punctuation, by Moses' rules; the texts that such models are trained on are cut already.
 Json read_transfo_xl_files(const fs::path& path, Json& config);

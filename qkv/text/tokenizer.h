@@ -120,12 +120,14 @@ class Tokenizer {
   // load.
   void save(const fs::path& directory) const;
 
+  // The content of that tokenizer.json.
+  std::string to_json() const;
+
   // What it is made of; internal.
   struct Pipeline;
 
  private:
   static Tokenizer load_sentencepiece(const fs::path& path, Json config);
-  std::string tokenizer_json() const;
   Encoding encode_texts(std::initializer_list<std::string_view> texts, const EncodeOptions& options) const;
   Encoding with_special_tokens(std::span<const Encoding* const> parts, bool add_special_tokens) const;
   explicit Tokenizer(std::shared_ptr<const Pipeline> pipeline) : pipeline_(std::move(pipeline)) {}

@@ -27,7 +27,7 @@ void Tokenizer::save(const fs::path& directory) const {
   fs::create_directories(directory, error);
   if (error) throw Error(directory.string(), "cannot be created: " + error.message());
   for (const auto& [name, content] : pipeline_->files) write_file(directory / name, content);
-  if (pipeline_->files.empty()) write_file(directory / "tokenizer.json", tokenizer_json());
+  if (pipeline_->files.empty()) write_file(directory / "tokenizer.json", to_json());
 
   Json config = pipeline_->config;
   if (!config.contains("tokenizer_class") && pipeline_->files.empty())
@@ -36,7 +36,7 @@ void Tokenizer::save(const fs::path& directory) const {
   write_file(directory / "tokenizer_config.json", config.dump(2) + "\n");
 }
 
-std::string Tokenizer::tokenizer_json() const {
+std::string Tokenizer::to_json() const {
   std::string text = "{\n\"version\": \"1.0\"";
   for (const char* key : {"truncation", "padding"})
     text += fmt::format(",\n\"{}\": {}", key, pipeline_->description.value(key, Json()).dump());

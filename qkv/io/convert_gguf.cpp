@@ -1,0 +1,90 @@
+#include "qkv/io/convert_gguf.h"
+
+#include "qkv/core/error.h"
+#include "qkv/io/checkpoint.h"
+#include "qkv/io/gguf_model.h"
+#include "qkv/io/gguf_tokenizer.h"
+#include "qkv/io/model_source.h"
+#include "qkv/io/new_directory.h"
+#include "qkv/ops/autograd.h"
+#include "qkv/ops/shape.h"
+
+namespace qkv {
+namespace {
+
+// Without a tokenizer a model can be written, but nobody can talk to it; whoever has none knows.
+GgufMetadata tokenizer_of(const fs::path& source, int64_t vocab) {
+  std::optional<Tokenizer> tokenizer;
+  try {
+    tokenizer = load_tokenizer(source);
+  } catch (const Error& error) {
+    if (error.reason().starts_with("has no tokenizer")) return {{"tokenizer.ggml.model", GgufValue::of_string("none")}};
+    throw;
+  }
+  GgufMetadata metadata = gguf_tokenizer_metadata(*tokenizer, vocab);
+  const fs::path chat = source / "chat_template.jinja";
+  if (fs::is_directory(source) && fs::exists(chat) && metadata.count("tokenizer.chat_template") == 0)
+    metadata["tokenizer.chat_template"] = GgufValue::of_string(read_file(chat, 1 << 24));
+  return metadata;
+}
+
+}  // namespace
+
+ConvertReport convert_to_gguf(const fs::path& source, const fs::path& file, const QuantizeOptions& options) {
+  if (fs::exists(file) && (!options.overwrite || !fs::is_regular_file(file)))
+    throw Error(file.string(), "is there already", "choose another name, or --force to replace it");
+  const GgufMix& mix = gguf_mix(options.mix);
+  const LoadedModel loaded = load_model(source, {.in_place = !is_gguf(source)});
+  SaveGguf how;
+  const bool tied = loaded.model->spec().heads.tied;
+  how.type = [&](const std::string& name, const Shape& shape) {
+    return mix_type(mix, loaded.model->spec(), tied, name, shape);
+  };
+  how.importance = options.importance;
+  how.metadata = tokenizer_of(source, loaded.model->spec().vocab);
+  how.metadata["general.file_type"] = GgufValue::of_u32(mix.file_type);
+  const fs::path plain = source.has_filename() ? source : source.parent_path();
+  how.metadata["general.name"] = GgufValue::of_string(plain.stem().string());
+  ConvertReport report;
+  how.progress = [&](uint64_t done, uint64_t total) {
+    ++report.tensors;
+    report.bytes = done;
+    if (options.progress) options.progress(done, total);
+  };
+  save_gguf_model(file, *loaded.model, how);
+  return report;
+}
+
+ConvertReport convert_from_gguf(const fs::path& file, const fs::path& directory, const ConvertOptions& options) {
+  const NoGrad no_grad;
+  if (fs::exists(directory) && !(fs::is_directory(directory) && fs::is_empty(directory)))
+    throw Error(directory.string(), "is there already", "choose another directory");
+  const LoadedModel loaded = load_gguf_model(file);
+  NewDirectory fresh(directory);
+  const DType dtype = options.dtype.value_or(DType::f32);
+  std::vector<LazyTensor> tensors;
+  ConvertReport report;
+  for (const NamedTensor& one : checkpoint_tensors(*loaded.model, [](const Tensor& value) { return value; })) {
+    tensors.push_back({one.name, dtype, one.value.shape(), [value = one.value, dtype] { return cast(value, dtype); }});
+    report.bytes += bytes_of(tensors.back());
+  }
+  report.tensors = tensors.size();
+  uint64_t done = 0;
+  write_checkpoint(fresh.path(), tensors, {options.format, options.max_shard_bytes, [&](uint64_t bytes) {
+                                             done += bytes;
+                                             if (options.progress) options.progress(done, report.bytes);
+                                           }});
+  Json config = loaded.config.json();
+  config["dtype"] = dtype == DType::f32 ? "float32" : dtype == DType::bf16 ? "bfloat16" : "float16";
+  write_file(fresh.path() / "config.json", config.dump(2) + "\n");
+  try {
+    load_tokenizer(file).save(fresh.path());
+    report.copied = {"tokenizer.json", "tokenizer_config.json"};
+  } catch (const Error& error) {
+    if (!error.reason().starts_with("has no tokenizer")) throw;
+  }
+  fresh.commit();
+  return report;
+}
+
+}  // namespace qkv

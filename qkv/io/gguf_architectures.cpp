@@ -1,0 +1,249 @@
+#include "qkv/io/gguf_architectures.h"
+
+#include "qkv/core/error.h"
+
+#include <algorithm>
+
+namespace qkv {
+namespace {
+
+using Key = GgufArchitecture::Key;
+constexpr auto u32 = GgufType::u32;
+constexpr auto f32 = GgufType::f32;
+
+const BlockSpec& block(const Spec& s) { return s.stack.block; }
+double number(int64_t value) { return static_cast<double>(value); }
+
+double layers(const Spec& s) { return number(s.layers()); }
+double width(const Spec& s) { return number(s.width()); }
+double hidden(const Spec& s) { return number(block(s).feed_forward.width); }
+double heads(const Spec& s) { return number(block(s).attention.heads); }
+double kv_heads(const Spec& s) { return number(block(s).attention.kv_heads); }
+double head_dim(const Spec& s) { return number(block(s).attention.head_dim); }
+double eps(const Spec& s) { return block(s).norm.eps; }
+double vocab(const Spec& s) { return number(s.vocab); }
+double rotary_base(const Spec& s) { return block(s).attention.rotary->base; }
+double rotary_dim(const Spec& s) { return number(block(s).attention.rotary->dim); }
+double score_cap(const Spec& s) { return block(s).attention.softcap; }
+double logit_cap(const Spec& s) { return s.heads.logit_softcap; }
+double window(const Spec& s) { return number(s.stack.layer(0).attention.window); }
+double parallel(const Spec& s) { return block(s).residual == Residual::parallel ? 1 : 0; }
+// Within its window a model with one is a model without, which is all that the architecture of Llama can say.
+double positions(const Spec& s) {
+  const int64_t w = block(s).attention.window;
+  return number(w > 0 && s.stack.varied.empty() ? std::min(w, s.max_positions()) : s.max_positions());
+}
+
+// What the decoders with gated feed-forwards have in common.
+std::vector<Key> gated_keys(std::vector<Key> more = {}) {
+  std::vector<Key> keys = {{"context_length", u32, "max_position_embeddings", positions},
+                           {"embedding_length", u32, "hidden_size", width},
+                           {"block_count", u32, "num_hidden_layers", layers},
+                           {"feed_forward_length", u32, "intermediate_size", hidden},
+                           {"attention.head_count", u32, "num_attention_heads", heads},
+                           {"attention.head_count_kv", u32, "num_key_value_heads", kv_heads},
+                           {"attention.key_length", u32, "head_dim", head_dim},
+                           {"attention.value_length", u32, nullptr, head_dim},
+                           {"attention.layer_norm_rms_epsilon", f32, "rms_norm_eps", eps},
+                           {"rope.freq_base", f32, "rope_theta", rotary_base},
+                           {"rope.dimension_count", u32, nullptr, rotary_dim},
+                           {"vocab_size", u32, nullptr, vocab}};
+  keys.insert(keys.end(), more.begin(), more.end());
+  return keys;
+}
+
+uint64_t metadata_number(const GgufContents& file, const char* key, uint64_t otherwise) {
+  const GgufValue* found = file.find(fmt::format("{}.{}", gguf_architecture(file).name, key));
+  return found != nullptr && found->value.is_number_unsigned() ? found->value.get<uint64_t>() : otherwise;
+}
+
+// The share of a head that turns.
+void partial_rotary(Json& config, const GgufContents& file, const char* key) {
+  const double dim = number(static_cast<int64_t>(metadata_number(file, "embedding_length", 0))) /
+                     std::max(1.0, number(static_cast<int64_t>(metadata_number(file, "attention.head_count", 1))));
+  const double turned = number(static_cast<int64_t>(metadata_number(file, "rope.dimension_count", 0)));
+  if (turned > 0 && dim > 0) config[key] = turned / dim;
+}
+
+void finish_gated(Json& config, const GgufContents& file) {
+  config["attention_bias"] = file.contains("blk.0.attn_output.bias");
+}
+
+// llama.cpp scales Gemma's scores by the head's size, but those of its 27B by the width over the heads.
+void finish_gemma2(Json& config, const GgufContents& file) {
+  const uint64_t heads_of = std::max<uint64_t>(1, metadata_number(file, "attention.head_count", 1));
+  config["query_pre_attn_scalar"] = metadata_number(file, "block_count", 0) == 46
+                                        ? metadata_number(file, "embedding_length", 256) / heads_of
+                                        : metadata_number(file, "attention.key_length", 256);
+}
+
+void finish_gpt_neox(Json& config, const GgufContents& file) { partial_rotary(config, file, "rotary_pct"); }
+void finish_phi(Json& config, const GgufContents& file) {
+  partial_rotary(config, file, "partial_rotary_factor");
+  if (!config.contains("num_key_value_heads")) config["num_key_value_heads"] = config["num_attention_heads"];
+}
+
+void finish_falcon(Json& config, const GgufContents& file) {
+  const uint64_t keys = metadata_number(file, "attention.head_count_kv", 1);
+  config["new_decoder_architecture"] = file.contains("blk.0.attn_norm_2.weight");
+  config["num_kv_heads"] = keys;
+  config["multi_query"] = keys == 1;
+}
+
+std::vector<GgufArchitecture> make() {
+  std::vector<GgufArchitecture> all;
+  all.push_back({.name = "llama",
+                 .family = "llama",
+                 .model_class = "LlamaForCausalLM",
+                 .also = {"mistral"},
+                 .keys = gated_keys(),
+                 .config = {{"hidden_act", "silu"}},
+                 .rotary_pairs = true,
+                 .finish = finish_gated});
+  all.push_back({.name = "qwen2",
+                 .family = "qwen2",
+                 .model_class = "Qwen2ForCausalLM",
+                 .keys = gated_keys(),
+                 .config = {{"hidden_act", "silu"}}});
+  all.push_back({.name = "gemma2",
+                 .family = "gemma2",
+                 .model_class = "Gemma2ForCausalLM",
+                 .keys = gated_keys({{"attn_logit_softcapping", f32, "attn_logit_softcapping", score_cap},
+                                     {"final_logit_softcapping", f32, "final_logit_softcapping", logit_cap},
+                                     {"attention.sliding_window", u32, "sliding_window", window}}),
+                 .names = {{"stack.blocks.*.attention_norm", {"blk.*.post_attention_norm"}},
+                           {"stack.blocks.*.feed_forward_norm", {"blk.*.post_ffw_norm"}}},
+                 .config = {{"hidden_activation", "gelu_pytorch_tanh"}},
+                 .finish = finish_gemma2});
+  all.push_back({.name = "phi2",
+                 .family = "phi",
+                 .model_class = "PhiForCausalLM",
+                 .keys = {{"context_length", u32, "max_position_embeddings", positions},
+                          {"embedding_length", u32, "hidden_size", width},
+                          {"block_count", u32, "num_hidden_layers", layers},
+                          {"feed_forward_length", u32, "intermediate_size", hidden},
+                          {"attention.head_count", u32, "num_attention_heads", heads},
+                          {"attention.head_count_kv", u32, "num_key_value_heads", kv_heads},
+                          {"attention.layer_norm_epsilon", f32, "layer_norm_eps", eps},
+                          {"rope.freq_base", f32, "rope_theta", rotary_base},
+                          {"rope.dimension_count", u32, nullptr, rotary_dim}},
+                 .config = {{"hidden_act", "gelu_new"}},
+                 .finish = finish_phi});
+  all.push_back({.name = "gpt2",
+                 .family = "gpt2",
+                 .model_class = "GPT2LMHeadModel",
+                 .keys = {{"context_length", u32, "n_positions", positions},
+                          {"embedding_length", u32, "n_embd", width},
+                          {"block_count", u32, "n_layer", layers},
+                          {"feed_forward_length", u32, "n_inner", hidden},
+                          {"attention.head_count", u32, "n_head", heads},
+                          {"attention.layer_norm_epsilon", f32, "layer_norm_epsilon", eps}},
+                 .config = {{"activation_function", "gelu_new"}},
+                 .fused = true});
+  all.push_back({.name = "gptneox",
+                 .family = "gpt_neox",
+                 .model_class = "GPTNeoXForCausalLM",
+                 .keys = {{"context_length", u32, "max_position_embeddings", positions},
+                          {"embedding_length", u32, "hidden_size", width},
+                          {"block_count", u32, "num_hidden_layers", layers},
+                          {"feed_forward_length", u32, "intermediate_size", hidden},
+                          {"attention.head_count", u32, "num_attention_heads", heads},
+                          {"attention.layer_norm_epsilon", f32, "layer_norm_eps", eps},
+                          {"rope.freq_base", f32, "rotary_emb_base", rotary_base},
+                          {"rope.dimension_count", u32, nullptr, rotary_dim},
+                          {"use_parallel_residual", GgufType::boolean, "use_parallel_residual", parallel}},
+                 .config = {{"hidden_act", "gelu"}},
+                 .fused = true,
+                 .finish = finish_gpt_neox});
+  all.push_back(
+      {.name = "falcon",
+       .family = "falcon",
+       .model_class = "FalconForCausalLM",
+       .keys = {{"context_length", u32, "max_position_embeddings", positions},
+                {"embedding_length", u32, "hidden_size", width},
+                {"block_count", u32, "num_hidden_layers", layers},
+                {"feed_forward_length", u32, "ffn_hidden_size", hidden},
+                {"attention.head_count", u32, "num_attention_heads", heads},
+                {"attention.head_count_kv", u32, nullptr, kv_heads},
+                {"attention.layer_norm_epsilon", f32, "layer_norm_epsilon", eps},
+                {"rope.freq_base", f32, "rope_theta", rotary_base}},
+       .two_norms = {{"stack.blocks.*.norm1", {"blk.*.attn_norm_2"}}, {"stack.blocks.*.norm2", {"blk.*.attn_norm"}}},
+       .config = {{"bias", false}, {"parallel_attn", true}, {"activation", "gelu"}, {"alibi", false}},
+       .metadata = {{"tensor_data_layout", GgufValue::of_string("jploski")}},
+       .fused = true,
+       .finish = finish_falcon});
+  all.push_back({.name = "bloom",
+                 .family = "bloom",
+                 .model_class = "BloomForCausalLM",
+                 .keys = {{"context_length", u32, "seq_length", positions},
+                          {"embedding_length", u32, "hidden_size", width},
+                          {"block_count", u32, "n_layer", layers},
+                          {"feed_forward_length", u32, nullptr, hidden},
+                          {"attention.head_count", u32, "n_head", heads},
+                          {"attention.layer_norm_epsilon", f32, "layer_norm_epsilon", eps}},
+                 .fused = true});
+  all.push_back({.name = "bert",
+                 .family = "bert",
+                 .model_class = "BertModel",
+                 .keys = {{"context_length", u32, "max_position_embeddings", positions},
+                          {"embedding_length", u32, "hidden_size", width},
+                          {"block_count", u32, "num_hidden_layers", layers},
+                          {"feed_forward_length", u32, "intermediate_size", hidden},
+                          {"attention.head_count", u32, "num_attention_heads", heads},
+                          {"attention.layer_norm_epsilon", f32, "layer_norm_eps", eps}},
+                 .names = {{"stack.blocks.*.norm1", {"blk.*.attn_output_norm"}},
+                           {"stack.blocks.*.norm2", {"blk.*.layer_output_norm"}}},
+                 .config = {{"hidden_act", "gelu"}, {"add_pooling_layer", false}},
+                 .metadata = {{"attention.causal", GgufValue::of_bool(false)}, {"pooling_type", GgufValue::of_u32(0)}},
+                 .body_only = true});
+  return all;
+}
+
+std::string known_architectures() {
+  std::string known;
+  for (const GgufArchitecture& one : gguf_architectures()) known += (known.empty() ? "" : ", ") + std::string(one.name);
+  return known;
+}
+
+}  // namespace
+
+GgufContents::GgufContents(const Gguf& file) : where(file.where()), metadata(&file.metadata()) {
+  for (const std::string& name : file.names()) shapes.emplace(name, file.shape(name));
+}
+
+GgufContents::GgufContents(std::string place, const GgufMetadata& said, const std::vector<LazyTensor>& tensors)
+    : where(std::move(place)), metadata(&said) {
+  for (const LazyTensor& tensor : tensors) shapes.emplace(tensor.name, tensor.shape);
+}
+
+const GgufValue* GgufContents::find(const std::string& key) const {
+  const auto found = metadata->find(key);
+  return found == metadata->end() ? nullptr : &found->second;
+}
+
+const std::vector<GgufArchitecture>& gguf_architectures() {
+  static const std::vector<GgufArchitecture> all = make();
+  return all;
+}
+
+const GgufArchitecture& gguf_architecture(const GgufContents& file) {
+  const GgufValue* found = file.find("general.architecture");
+  if (found == nullptr || !found->value.is_string())
+    throw Error(file.where, "does not say its general.architecture", "name a file that holds a model");
+  const std::string name = found->value.get<std::string>();
+  for (const GgufArchitecture& one : gguf_architectures())
+    if (one.name == name) return one;
+  throw Error(file.where, fmt::format("is of the architecture '{}', which is not known", name.substr(0, 80)),
+              "known: " + known_architectures());
+}
+
+const GgufArchitecture& gguf_architecture_of(const Spec& spec) {
+  for (const GgufArchitecture& one : gguf_architectures()) {
+    const bool also = std::find(one.also.begin(), one.also.end(), spec.family) != one.also.end();
+    if (one.family == spec.family || also) return one;
+  }
+  throw Error("gguf", fmt::format("GGUF files of {} models are not known", spec.family),
+              "architectures that are: " + known_architectures());
+}
+
+}  // namespace qkv

@@ -1,0 +1,73 @@
+// How GGUF files describe the families of models: the keys of their metadata and the names of their tensors, as
+// llama.cpp reads them (github.com/ggml-org/llama.cpp, gguf-py/gguf/constants.py). Data, not code.
+#pragma once
+
+#include "qkv/io/gguf.h"
+#include "qkv/models/family.h"
+
+#include <map>
+#include <string_view>
+#include <vector>
+
+namespace qkv {
+
+// What a file says of its model, or is about to say.
+struct GgufContents {
+  std::string where;
+  const GgufMetadata* metadata = nullptr;
+  std::map<std::string, Shape> shapes;  // of its tensors
+
+  explicit GgufContents(const Gguf& file);
+  GgufContents(std::string place, const GgufMetadata& said, const std::vector<LazyTensor>& tensors);
+  bool contains(const std::string& tensor) const { return shapes.count(tensor) > 0; }
+  const GgufValue* find(const std::string& key) const;  // null: it is not there
+};
+
+struct GgufArchitecture {
+  // A number of the metadata: its key behind "ARCHITECTURE.", what it is in a Spec (null: only read), and its key in
+  // config.json (null: only written).
+  struct Key {
+    const char* key;
+    GgufType type;
+    const char* config;
+    double (*value)(const Spec&);
+  };
+  // Our parameters' names begin with `ours` where theirs begin with `theirs`; both end in ".weight" or ".bias". `*` is
+  // a layer's number. Several of theirs are rows of ours, in this order.
+  struct Name {
+    const char* ours;
+    std::vector<const char*> theirs;
+  };
+
+  std::string_view name;                    // "general.architecture"
+  std::string_view family;                  // config.json's "model_type"
+  std::string_view model_class;             // config.json's "architectures"
+  std::vector<std::string_view> also = {};  // families whose models it holds as well
+  std::vector<Key> keys = {};
+  std::vector<Name> names = {};      // where they are not what most have
+  std::vector<Name> two_norms = {};  // likewise, where both branches run in parallel, each with a norm of its own
+  Json config = Json::object();      // what goes without saying, as config.json says it
+  GgufMetadata metadata = {};        // and as the metadata does, behind "ARCHITECTURE."
+  bool fused = false;                // queries, keys and values are one matrix
+  bool rotary_pairs = false;         // rows of queries and keys lie so that neighbours turn together
+  bool body_only = false;            // no heads
+  void (*finish)(Json& config, const GgufContents& file) = nullptr;  // what follows from several keys, or from tensors
+};
+
+const std::vector<GgufArchitecture>& gguf_architectures();
+
+// The architecture of a file; throws Error naming it for one that is not known, listing those that are.
+const GgufArchitecture& gguf_architecture(const GgufContents& file);
+// The one that holds models of a family; likewise.
+const GgufArchitecture& gguf_architecture_of(const Spec& spec);
+
+// Where each parameter lies in a file: rules as families have them for checkpoints, with `*` replaced. `fused`: whether
+// queries, keys and values are one matrix there.
+std::vector<WeightRule> gguf_weights(const GgufArchitecture& architecture, const Spec& spec, bool fused);
+
+// A configuration such as config.json holds, from a file's metadata and tensors.
+Config gguf_config(const GgufContents& file);
+// The metadata that says the same of a model, without its tokenizer. Throws Error where GGUF has no words for it.
+GgufMetadata gguf_description(const GgufArchitecture& architecture, const Spec& spec);
+
+}  // namespace qkv

@@ -1,0 +1,166 @@
+// Between a GGUF file's metadata and names and a configuration and a Spec, by the tables of gguf_architectures.cpp.
+#include "qkv/core/error.h"
+#include "qkv/io/gguf_architectures.h"
+#include "qkv/io/gguf_tokens.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace qkv {
+namespace {
+
+// What most architectures call our parameters. Linear layers of queries, keys and values and of gated feed-forwards
+// are looked at below.
+const std::vector<GgufArchitecture::Name>& common_names() {
+  static const std::vector<GgufArchitecture::Name> names = {{"embeddings.token", {"token_embd"}},
+                                                            {"embeddings.position", {"position_embd"}},
+                                                            {"embeddings.segment", {"token_types"}},
+                                                            {"embeddings.norm", {"token_embd_norm"}},
+                                                            {"stack.blocks.*.norm1", {"blk.*.attn_norm"}},
+                                                            {"stack.blocks.*.attention.q_norm", {"blk.*.attn_q_norm"}},
+                                                            {"stack.blocks.*.attention.k_norm", {"blk.*.attn_k_norm"}},
+                                                            {"stack.blocks.*.attention.out", {"blk.*.attn_output"}},
+                                                            {"stack.blocks.*.norm2", {"blk.*.ffn_norm"}},
+                                                            {"stack.blocks.*.feed_forward.down", {"blk.*.ffn_down"}},
+                                                            {"stack.final_norm", {"output_norm"}},
+                                                            {"heads.language_model", {"output"}}};
+  return names;
+}
+
+std::vector<GgufArchitecture::Name> names_of(const GgufArchitecture& architecture, const Spec& spec, bool fused) {
+  const BlockSpec& block = spec.stack.block;
+  std::vector<GgufArchitecture::Name> names = architecture.names;
+  if (block.residual == Residual::parallel && !block.shared_norm)
+    names.insert(names.end(), architecture.two_norms.begin(), architecture.two_norms.end());
+  if (fused) {
+    names.push_back({"stack.blocks.*.attention.qkv", {"blk.*.attn_qkv"}});
+  } else {
+    names.push_back({"stack.blocks.*.attention.qkv", {"blk.*.attn_q", "blk.*.attn_k", "blk.*.attn_v"}});
+  }
+  if (block.feed_forward.gated) {
+    names.push_back({"stack.blocks.*.feed_forward.up", {"blk.*.ffn_gate", "blk.*.ffn_up"}});
+  } else {
+    names.push_back({"stack.blocks.*.feed_forward.up", {"blk.*.ffn_up"}});
+  }
+  for (const GgufArchitecture::Name& common : common_names())
+    if (std::none_of(names.begin(), names.end(),
+                     [&](const auto& name) { return name.ours == std::string_view(common.ours); }))
+      names.push_back(common);
+  return names;
+}
+
+std::string with_layer(std::string text, int64_t layer) {
+  if (const size_t star = text.find('*'); star != std::string::npos) text.replace(star, 1, std::to_string(layer));
+  return text;
+}
+
+void add_rules(std::vector<WeightRule>& rules, const GgufArchitecture::Name& name, int64_t layer) {
+  const std::string ours = with_layer(name.ours, layer);
+  std::vector<std::string> theirs;
+  for (const char* one : name.theirs) theirs.push_back(with_layer(one, layer));
+  const auto ending_in = [&](const char* end) {
+    std::vector<std::string> ended;
+    for (const std::string& one : theirs) ended.push_back(one + end);
+    return ended;
+  };
+  rules.push_back({ours, ending_in(".weight")});
+  rules.push_back({ours + ".weight", ending_in(".weight")});
+  rules.push_back({ours + ".bias", ending_in(".bias")});
+  for (size_t i = 0; i < theirs.size(); ++i)
+    rules.push_back({fmt::format("{}.weight.{}", ours, i), {theirs[i] + ".weight"}});
+}
+
+// A float's shortest decimal: 1e-5, not the double nearest to the float.
+Json shortest(const GgufValue& value) {
+  if (value.type != GgufType::f32 || !value.value.is_number()) return value.value;
+  const std::string text = fmt::format("{}", value.value.get<float>());
+  double number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+void add_scaling(Json& config, const GgufContents& file, const std::string& prefix) {
+  const auto find = [&](const char* key) {
+    const GgufValue* found = file.find(prefix + key);
+    return found == nullptr ? Json() : shortest(*found);
+  };
+  if (file.contains("rope_freqs.weight"))
+    throw Error(tensor_place(file.where, "rope_freqs.weight"), "frequencies of their own are not supported",
+                "use the model's Hugging Face form");
+  const Json type = find("rope.scaling.type");
+  if (!type.is_string() || type == "none") return;
+  config["rope_scaling"] = {{"rope_type", type}, {"factor", find("rope.scaling.factor")}};
+  if (const Json original = find("rope.scaling.original_context_length"); !original.is_null())
+    config["rope_scaling"]["original_max_position_embeddings"] = original;
+}
+
+// The ids of special tokens under the configuration's names.
+void add_token_ids(Json& config, const GgufContents& file, int64_t vocab) {
+  for (const auto& [theirs, ours] : gguf_roles) {
+    const GgufValue* found = file.find(fmt::format("tokenizer.ggml.{}_token_id", theirs));
+    if (found != nullptr && found->value.is_number_unsigned() &&
+        found->value.get<uint64_t>() < static_cast<uint64_t>(vocab))
+      config[std::string(ours) + "_token_id"] = found->value;
+  }
+}
+
+}  // namespace
+
+std::vector<WeightRule> gguf_weights(const GgufArchitecture& architecture, const Spec& spec, bool fused) {
+  std::vector<WeightRule> rules;
+  for (const GgufArchitecture::Name& name : names_of(architecture, spec, fused)) {
+    const bool per_layer = std::string_view(name.ours).find('*') != std::string_view::npos;
+    for (int64_t layer = 0; layer < (per_layer ? spec.layers() : 1); ++layer) add_rules(rules, name, layer);
+  }
+  return rules;
+}
+
+Config gguf_config(const GgufContents& file) {
+  const GgufArchitecture& architecture = gguf_architecture(file);
+  Json config = architecture.config;
+  config["model_type"] = architecture.family;
+  config["architectures"] = {architecture.model_class};
+  const std::string prefix = std::string(architecture.name) + ".";
+  for (const GgufArchitecture::Key& key : architecture.keys)
+    if (const GgufValue* found = file.find(prefix + key.key); found != nullptr && key.config != nullptr)
+      config[key.config] = shortest(*found);
+  const auto table = file.shapes.find("token_embd.weight");
+  if (table == file.shapes.end())
+    throw Error(file.where, "has no token_embd.weight", "name a file that holds a whole model");
+  config["vocab_size"] = table->second[0];
+  config["tie_word_embeddings"] = !file.contains("output.weight");
+  if (const auto types = file.shapes.find("token_types.weight"); types != file.shapes.end())
+    config["type_vocab_size"] = types->second[0];
+  add_token_ids(config, file, table->second[0]);
+  add_scaling(config, file, prefix);
+  if (architecture.finish != nullptr) architecture.finish(config, file);
+  return {config, file.where};
+}
+
+GgufMetadata gguf_description(const GgufArchitecture& architecture, const Spec& spec) {
+  GgufMetadata metadata = {{"general.architecture", GgufValue::of_string(std::string(architecture.name))},
+                           {"general.quantization_version", GgufValue::of_u32(2)}};
+  const std::string prefix = std::string(architecture.name) + ".";
+  for (const auto& [key, value] : architecture.metadata) metadata[prefix + key] = value;
+  for (const GgufArchitecture::Key& key : architecture.keys) {
+    if (key.value == nullptr) continue;
+    const double value = key.value(spec);
+    metadata[prefix + key.key] = key.type == GgufType::boolean ? GgufValue::of_bool(value != 0)
+                                 : key.type == GgufType::f32   ? GgufValue::of_f32(value)
+                                                               : GgufValue::of_u32(static_cast<uint64_t>(value));
+  }
+  using Scaling = RotarySpec::Scaling;
+  const std::optional<RotarySpec>& rotary = spec.stack.block.attention.rotary;
+  if (rotary && rotary->scaling != Scaling::none) {
+    if (rotary->scaling != Scaling::linear && rotary->scaling != Scaling::yarn)
+      throw Error("gguf", "this way of stretching rotary positions cannot be written yet", "linear and yarn can");
+    metadata[prefix + "rope.scaling.type"] =
+        GgufValue::of_string(rotary->scaling == Scaling::linear ? "linear" : "yarn");
+    metadata[prefix + "rope.scaling.factor"] = GgufValue::of_f32(rotary->factor);
+    metadata[prefix + "rope.scaling.original_context_length"] =
+        GgufValue::of_u32(static_cast<uint64_t>(rotary->original_positions));
+  }
+  return metadata;
+}
+
+}  // namespace qkv

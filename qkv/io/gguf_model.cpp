@@ -1,0 +1,252 @@
+#include "qkv/io/gguf_model.h"
+
+#include "qkv/core/error.h"
+#include "qkv/core/threads.h"
+#include "qkv/io/gguf_architectures.h"
+#include "qkv/io/weight_problems.h"
+#include "qkv/kernels/blocks.h"
+#include "qkv/models/describe.h"
+#include "qkv/ops/autograd.h"
+#include "qkv/ops/shape.h"
+
+#include <cmath>
+#include <map>
+#include <set>
+
+namespace qkv {
+namespace {
+
+bool is_matrix(Role role) { return role == Role::matrix || role == Role::residual_matrix || role == Role::embedding; }
+
+// llama.cpp turns neighbours (2i, 2i + 1) where we turn (i, i + K/2): the rows of a head in its order, or back.
+Tensor rotary_rows(const Tensor& x, int64_t heads, bool to_pairs) {
+  const int64_t half = x.size(0) / heads / 2;
+  std::vector<Tensor> rows;
+  for (int64_t h = 0; h < heads; ++h)
+    for (int64_t i = 0; i < 2 * half; ++i) {
+      const int64_t from = to_pairs ? i / 2 + i % 2 * half : i % half * 2 + i / half;
+      rows.push_back(x.narrow(0, h * 2 * half + from, 1));
+    }
+  return concat(rows, 0);
+}
+
+std::map<std::string, WeightRule> rules_by_name(const GgufArchitecture& architecture, const Spec& spec, bool fused) {
+  std::map<std::string, WeightRule> rules;
+  for (WeightRule& rule : gguf_weights(architecture, spec, fused)) rules.emplace(rule.ours, std::move(rule));
+  return rules;
+}
+
+// How many heads' rows lie in a tensor of the file: queries' or keys'; 0 for what does not turn.
+int64_t turning_heads(const std::string& theirs, const AttentionSpec& attention) {
+  if (theirs.find(".attn_q.") != std::string::npos) return attention.heads;
+  return theirs.find(".attn_k.") != std::string::npos ? attention.kv_heads : 0;
+}
+
+// Layers whose queries, keys and values, or gates and their kin, have different types, one of them of blocks, keep them
+// apart.
+void keep_apart(Spec& spec, const Gguf& file) {
+  const auto differ = [&](int64_t layer, std::initializer_list<const char*> names) {
+    std::set<DType> types;
+    for (const char* name : names) {
+      const std::string full = fmt::format("blk.{}.{}.weight", layer, name);
+      if (file.contains(full)) types.insert(file.dtype(full));
+    }
+    return types.size() > 1 && is_block(*types.rbegin());
+  };
+  const std::vector<BlockSpec> before = spec.stack.varied;
+  spec.stack.vary([&](int64_t i, BlockSpec& block) {
+    if (!before.empty()) block = before[static_cast<size_t>(i)];
+    block.attention.apart = differ(i, {"attn_q", "attn_k", "attn_v"});
+    block.feed_forward.apart = differ(i, {"ffn_gate", "ffn_up"});
+  });
+}
+
+class Loader {
+ public:
+  Loader(const Gguf& file, const LoadOptions& options)
+      : file_(file), options_(options), contents_(file), architecture_(gguf_architecture(contents_)) {}
+
+  LoadedModel load() {
+    Config config = gguf_config(contents_);
+    Spec spec = spec_of(config);
+    int64_t numbers = 0;
+    for (const std::string& name : file_.names()) numbers += file_.shape(name).numel();
+    check_extent(spec, file_.where(), std::ssize(file_.names()), numbers);
+    attention_ = spec.stack.block.attention;
+    if (options_.in_place) {
+      keep_apart(spec, file_);
+      if (architecture_.rotary_pairs) turn_neighbours(spec);
+    }
+    const bool fused = file_.contains("blk.0.attn_qkv.weight");
+    const std::map<std::string, WeightRule> rules = rules_by_name(architecture_, spec, fused);
+    LoadedModel loaded{std::move(config), std::make_unique<Model>(spec), {}};
+    loaded.model->visit([&](const std::string& name, Tensor& value, Role role) {
+      const auto rule = rules.find(name);
+      if (rule == rules.end())
+        throw Error(file_.where(), fmt::format("GGUF has no name for {} of {} models", name, spec.family));
+      if (const Tensor read = parameter(rule->second, value, role)) value = read;
+    });
+    for (const std::string& name : file_.names())
+      if (used_.count(name) == 0) problems_.left.push_back(fmt::format("{} {}", name, to_string(file_.shape(name))));
+    problems_.raise(file_.where(), architecture_.name, "the metadata");
+    return loaded;
+  }
+
+ private:
+  static void turn_neighbours(Spec& spec) {
+    const auto turn = [](BlockSpec& block) {
+      if (block.attention.rotary) block.attention.rotary->interleaved = true;
+    };
+    turn(spec.stack.block);
+    for (BlockSpec& block : spec.stack.varied) turn(block);
+  }
+
+  // One parameter, or nothing where the file does not have it as it should be.
+  Tensor parameter(const WeightRule& rule, const Tensor& value, Role role) {
+    std::vector<Tensor> pieces;
+    int64_t rows = 0;
+    bool fits = true;
+    for (const std::string& theirs : rule.theirs) {
+      if (!file_.contains(theirs)) {
+        problems_.missing.push_back(theirs);
+        return {};
+      }
+      used_.insert(theirs);
+      const Shape& shape = file_.shape(theirs);
+      fits = fits && shape.rank() == value.rank();
+      for (int i = 1; fits && i < shape.rank(); ++i) fits = shape[i] == value.size(i);
+      rows += shape[0];
+      if (fits) pieces.push_back(piece(theirs, role));
+    }
+    if (!fits || rows != value.size(0)) {
+      for (const std::string& theirs : rule.theirs)
+        problems_.shapes.push_back(fmt::format("{}: the file has {}, of {}", theirs, to_string(file_.shape(theirs)),
+                                               to_string(value.shape())));
+      return {};
+    }
+    return pieces.size() == 1 ? pieces[0] : concat(pieces, 0);
+  }
+
+  Tensor piece(const std::string& theirs, Role role) const {
+    const Tensor stored = file_.get(theirs);
+    if (options_.in_place && is_block(stored.dtype()) && is_matrix(role)) return stored;
+    const DType type = options_.half && is_matrix(role) ? DType::bf16 : DType::f32;
+    Tensor value = cast(is_block(stored.dtype()) ? cast(stored, DType::f32) : stored, type);
+    const int64_t heads = architecture_.rotary_pairs && !options_.in_place ? turning_heads(theirs, attention_) : 0;
+    if (heads > 0 && value.size(0) % (2 * heads) == 0) return rotary_rows(value, heads, false);
+    return options_.in_place ? value : clone(value);
+  }
+
+  const Gguf& file_;
+  const LoadOptions& options_;
+  GgufContents contents_;
+  const GgufArchitecture& architecture_;
+  AttentionSpec attention_;
+  WeightProblems problems_;
+  std::set<std::string> used_;
+};
+
+// A matrix in another type; rows are quantised each on its own.
+Tensor encoded(const Tensor& value, DType type, const Tensor& importance) {
+  if (!is_block(type)) return cast(value, type);
+  const Tensor from = contiguous(cast(value, DType::f32));
+  Tensor to = Tensor::empty(value.shape(), type);
+  const int64_t width = value.size(-1);
+  parallel_for(value.numel() / width, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      kernels::quantize_row(type, from.data<float>() + i * width,
+                            static_cast<char*>(to.raw()) + bytes_of(type, i * width), width,
+                            importance ? importance.data<float>() : nullptr);
+  });
+  return to;
+}
+
+// What of a model its drawing does not show.
+std::vector<double> choices_of(const Spec& spec) {
+  std::vector<double> numbers = {spec.embeddings.scale, spec.heads.scale, spec.heads.logit_softcap,
+                                 static_cast<double>(spec.embeddings.position_offset)};
+  for (int64_t i = 0; i < spec.layers(); ++i) {
+    const BlockSpec& block = spec.stack.layer(i);
+    const AttentionSpec& a = block.attention;
+    const double inverse_scale = a.scale == 0 ? std::sqrt(static_cast<double>(a.head_dim)) : 1 / a.scale;
+    numbers.insert(numbers.end(),
+                   {block.norm.eps, static_cast<double>(block.feed_forward.activation),
+                    static_cast<double>(block.residual), std::round(inverse_scale * 1e4), a.softcap, a.alibi,
+                    static_cast<double>(a.scale_by_inverse_layer), static_cast<double>(a.causal)});
+  }
+  return numbers;
+}
+
+// Whether what is about to be written says what the model is.
+void check_said(const GgufContents& contents, const GgufArchitecture& architecture, const Spec& spec) {
+  const Spec said = spec_of(gguf_config(contents));
+  std::optional<RotarySpec> turned = said.stack.block.attention.rotary;
+  if (turned && spec.stack.block.attention.rotary) turned->interleaved = spec.stack.block.attention.rotary->interleaved;
+  const bool same_rotary = turned.has_value() == spec.stack.block.attention.rotary.has_value() &&
+                           (!turned || (turned->dim == spec.stack.block.attention.rotary->dim &&
+                                        turned->scaling == spec.stack.block.attention.rotary->scaling));
+  if (!same_rotary || choices_of(said) != choices_of(spec) ||
+      (!architecture.body_only && describe(said).parameters != describe(spec).parameters))
+    throw Error(contents.where,
+                fmt::format("GGUF has no words for this {} model: it would be read as another", spec.family),
+                "keep it in its Hugging Face form");
+}
+
+}  // namespace
+
+LoadedModel load_gguf_model(const fs::path& path, const LoadOptions& options) {
+  const NoGrad no_grad;
+  if (options.new_head)
+    throw Error(path.string(), "a GGUF file cannot be trained from as it is",
+                fmt::format("first: qkv convert {} DIRECTORY", path.string()));
+  const Gguf file(path);
+  return Loader(file, options).load();
+}
+
+void save_gguf_model(const fs::path& path, Model& model, const SaveGguf& how) {
+  const NoGrad no_grad;
+  const Spec& spec = model.spec();
+  const GgufArchitecture& architecture = gguf_architecture_of(spec);
+  const std::map<std::string, WeightRule> rules = rules_by_name(architecture, spec, architecture.fused);
+  const AttentionSpec& attention = spec.stack.block.attention;
+  std::vector<LazyTensor> tensors;
+  uint64_t total = 0;
+  model.visit([&](const std::string& name, Tensor& parameter, Role role) {
+    if (architecture.body_only && name.starts_with("heads.")) return;
+    const auto found = rules.find(name);
+    if (found == rules.end())
+      throw Error(path.string(), fmt::format("GGUF has no name for {} of {} models", name, spec.family),
+                  "keep the model in its Hugging Face form");
+    const std::vector<std::string>& theirs = found->second.theirs;
+    std::vector<int64_t> lengths(theirs.size(), parameter.size(0) / static_cast<int64_t>(theirs.size()));
+    if (theirs.size() == 3)
+      lengths = {attention.heads * attention.head_dim, attention.kv_heads * attention.head_dim,
+                 attention.kv_heads * attention.head_dim};
+    int64_t begin = 0;
+    for (size_t i = 0; i < theirs.size(); ++i) {
+      const Tensor piece = parameter.detach().narrow(0, begin, lengths[i]);
+      begin += lengths[i];
+      const bool plain = !is_matrix(role) || theirs[i] == "position_embd.weight" || theirs[i] == "token_types.weight";
+      const DType type = plain ? DType::f32 : how.type(theirs[i], piece.shape());
+      const int64_t heads =
+          architecture.rotary_pairs && !attention.rotary->interleaved ? turning_heads(theirs[i], attention) : 0;
+      tensors.push_back({theirs[i], type, piece.shape(), [&how, piece, type, heads, name = theirs[i]] {
+                           const Tensor rows = heads > 0 ? rotary_rows(piece, heads, true) : piece;
+                           return encoded(rows, type, how.importance ? how.importance(name) : Tensor());
+                         }});
+      total += bytes_of(tensors.back());
+    }
+  });
+  GgufMetadata metadata = gguf_description(architecture, spec);
+  for (const auto& [key, value] : how.metadata) metadata[key] = value;
+  check_said(GgufContents(path.string(), metadata, tensors), architecture, spec);
+  uint64_t done = 0;
+  WriteGguf writing;
+  writing.progress = [&](uint64_t bytes) {
+    done += bytes;
+    if (how.progress) how.progress(done, total);
+  };
+  write_gguf(path, metadata, tensors, writing);
+}
+
+}  // namespace qkv

@@ -1,0 +1,180 @@
+#include "qkv/io/gguf_tokenizer.h"
+
+#include "qkv/core/error.h"
+#include "qkv/io/gguf_tokens.h"
+#include "qkv/text/layout_sentencepiece.h"
+#include "qkv/text/token_files.h"
+
+#include <cmath>
+#include <unordered_set>
+
+namespace qkv {
+namespace {
+
+class Reader {
+ public:
+  explicit Reader(const Gguf& file) : file_(file) {
+    const Json tokens = list("tokens", GgufType::string);
+    if (tokens.empty()) throw Error(file.where(), "has no tokenizer", "name one of its own: --tokenizer is not in it");
+    tokens_ = tokens.get<std::vector<std::string>>();
+    types_ = list("token_type", GgufType::i32);
+    if (types_.empty()) types_ = std::vector<int>(tokens_.size(), normal_token);
+    if (types_.size() != tokens_.size())
+      fail("token_type", fmt::format("has {} entries for {} tokens", types_.size(), tokens_.size()));
+    std::unordered_set<std::string_view> seen;
+    for (const std::string& token : tokens_)
+      if (token.empty() || !seen.insert(token).second) fail("tokens", fmt::format("has '{}' twice, or empty", token));
+    for (const auto& [theirs, ours] : gguf_roles) {
+      const Json id = single(fmt::format("{}_token_id", theirs));
+      if (id.is_number_integer() && id.get<int64_t>() >= 0 && id.get<int64_t>() < std::ssize(tokens_))
+        config_[std::string(ours) + "_token"] = tokens_[id.get<size_t>()];
+    }
+    for (const char* flag : {"add_bos_token", "add_eos_token"})
+      if (const Json value = single(flag); value.is_boolean()) config_[flag] = value;
+    const auto chat = file.metadata().find("tokenizer.chat_template");
+    if (chat != file.metadata().end() && chat->second.value.is_string()) config_["chat_template"] = chat->second.value;
+  }
+
+  Tokenizer read() {
+    const Json model = single("model");
+    const std::pair<const char*, Tokenizer (Reader::*)()> kinds[] = {
+        {"gpt2", &Reader::byte_level}, {"llama", &Reader::sentencepiece}, {"bert", &Reader::words}};
+    for (const auto& [name, reader] : kinds)
+      if (model == name) return (this->*reader)();
+    throw Error(file_.where(), fmt::format("has a tokenizer of the kind {}, which is not supported", model.dump()),
+                "supported: gpt2, llama, bert");
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& key, const std::string& what) const {
+    throw Error(tensor_place(file_.where(), "tokenizer.ggml." + key), what,
+                "the file is damaged: fetch it again, or convert the model again");
+  }
+
+  Json single(const std::string& key) const {
+    const auto found = file_.metadata().find("tokenizer.ggml." + key);
+    return found == file_.metadata().end() ? Json() : found->second.value;
+  }
+
+  Json list(const std::string& key, GgufType item) const {
+    const auto found = file_.metadata().find("tokenizer.ggml." + key);
+    if (found == file_.metadata().end()) return Json::array();
+    if (found->second.type != GgufType::array || found->second.item != item) fail(key, "is not the list it should be");
+    return found->second.value;
+  }
+
+  // Tokens that stand for themselves wherever they are in a text.
+  Json added() const {
+    Json tokens = Json::array();
+    for (size_t id = 0; id < tokens_.size(); ++id)
+      if (types_[id] == control_token || types_[id] == user_token || types_[id] == unknown_token)
+        tokens.push_back({{"id", id},
+                          {"content", tokens_[id]},
+                          {"single_word", false},
+                          {"lstrip", false},
+                          {"rstrip", false},
+                          {"normalized", false},
+                          {"special", types_[id] != user_token}});
+    return tokens;
+  }
+
+  Json added_decoder() const {
+    Json tokens = Json::object();
+    for (const Json& one : added()) tokens[std::to_string(one["id"].get<size_t>())] = one;
+    return tokens;
+  }
+
+  Json id_of(const char* role) const { return single(fmt::format("{}_token_id", role)); }
+
+  Tokenizer byte_level() {
+    const std::string pre = single("pre").is_string() ? single("pre").get<std::string>() : "";
+    const Json pre_tokenizer = pre_tokenizer_named(pre);
+    if (pre_tokenizer.is_null()) fail("pre", fmt::format("is '{}', which is not known", pre));
+    Json vocab = Json::object();
+    for (size_t id = 0; id < tokens_.size(); ++id)
+      if (types_[id] == normal_token || types_[id] == byte_token_type) vocab[tokens_[id]] = id;
+    const bool llama3 = pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3";
+    const Json plain = {
+        {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+    Json post = plain;
+    post["trim_offsets"] = false;
+    if (config_.value("add_bos_token", Json(llama3)) == true && config_.contains("bos_token")) {
+      const std::string bos = config_["bos_token"];
+      const Json start = {{"SpecialToken", {{"id", bos}, {"type_id", 0}}}};
+      const auto text = [](const char* which) { return Json{{"Sequence", {{"id", which}, {"type_id", 0}}}}; };
+      post = {{"type", "TemplateProcessing"},
+              {"single", {start, text("A")}},
+              {"pair", {start, text("A"), start, text("B")}},
+              {"special_tokens", {{bos, {{"id", bos}, {"ids", {id_of("bos")}}, {"tokens", {bos}}}}}}};
+    }
+    return made({{"added_tokens", added()},
+                 {"normalizer", nullptr},
+                 {"pre_tokenizer", pre_tokenizer},
+                 {"post_processor", post},
+                 {"decoder", plain},
+                 {"model",
+                  {{"type", "BPE"},
+                   {"ignore_merges", llama3},
+                   {"vocab", vocab},
+                   {"merges", list("merges", GgufType::string)}}}});
+  }
+
+  Tokenizer sentencepiece() {
+    const Json scores = list("scores", GgufType::f32);
+    if (scores.size() != tokens_.size())
+      fail("scores", fmt::format("has {} entries for {} tokens", scores.size(), tokens_.size()));
+    SentencePieceFile pieces;
+    pieces.algorithm = SentencePieceFile::bpe;
+    pieces.byte_fallback = true;
+    pieces.add_dummy_prefix = single("add_space_prefix") != false;
+    pieces.unk_id = -1;
+    for (size_t id = 0; id < tokens_.size(); ++id) {
+      const float score = scores[id];
+      const int type = types_[id];
+      if (!std::isfinite(score)) fail("scores", "has a number that is not finite");
+      if (type == unknown_token && pieces.unk_id < 0) pieces.unk_id = static_cast<int64_t>(id);
+      const bool known = type >= normal_token && type <= byte_token_type;
+      pieces.pieces.push_back(
+          {tokens_[id], score, known ? static_cast<SentencePieceFile::Type>(type) : SentencePieceFile::unused});
+    }
+    if (pieces.unk_id < 0) fail("token_type", "names no token for what is unknown");
+    config_["tokenizer_class"] = "LlamaTokenizer";
+    config_["added_tokens_decoder"] = added_decoder();
+    Json tokenizer = *sentencepiece_as_json(pieces, fs::path(file_.where()) / "tokenizer.model", config_);
+    return made(std::move(tokenizer));
+  }
+
+  // A word's beginning has a marker before it; what continues a word does not.
+  Tokenizer words() {
+    constexpr std::string_view marker = "\xE2\x96\x81";
+    Json vocab = Json::object();
+    for (size_t id = 0; id < tokens_.size(); ++id) {
+      const std::string& token = tokens_[id];
+      const bool plain = types_[id] != normal_token;
+      std::string ours = plain ? token : token.starts_with(marker) ? token.substr(marker.size()) : "##" + token;
+      if (vocab.contains(ours)) fail("tokens", fmt::format("has '{}' twice", ours));
+      vocab[std::move(ours)] = id;
+    }
+    config_["tokenizer_class"] = "BertTokenizer";
+    return made(words_as_json(std::move(vocab), fs::path(file_.where()) / "vocab.txt", config_));
+  }
+
+  Tokenizer made(Json tokenizer) const {
+    for (const char* key : {"normalizer", "pre_tokenizer", "post_processor", "decoder"})
+      if (!tokenizer.contains(key)) tokenizer[key] = nullptr;
+    Json config = config_;
+    config.erase("added_tokens_decoder");
+    return Tokenizer::from_json(tokenizer, config, file_.where());
+  }
+
+  const Gguf& file_;
+  std::vector<std::string> tokens_;
+  Json types_;
+  Json config_ = Json::object();
+};
+
+}  // namespace
+
+Tokenizer gguf_tokenizer(const Gguf& file) { return Reader(file).read(); }
+
+}  // namespace qkv

@@ -1,0 +1,187 @@
+// Models through GGUF files: what is written is read as the same model, by every architecture and in blocks.
+#include "qkv/core/error.h"
+#include "qkv/io/convert_gguf.h"
+#include "qkv/io/gguf_architectures.h"
+#include "qkv/io/gguf_model.h"
+#include "qkv/io/gguf_tokenizer.h"
+#include "qkv/io/model_source.h"
+#include "qkv/ops/autograd.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+
+namespace qkv {
+namespace {
+
+const fs::path golden = fs::path(QKV_SOURCE_DIR) / "tests/golden";
+
+struct Folder {
+  fs::path path = fs::temp_directory_path() / fmt::format("qkv-gguf-model-{}", ::getpid());
+  Folder() { fs::create_directories(path); }
+  ~Folder() { fs::remove_all(path); }
+};
+
+std::vector<float> outputs_of(Model& model) {
+  const NoGrad no_grad;
+  const auto top = static_cast<int32_t>(model.spec().vocab - 1);
+  const Inputs inputs{.input_ids = Tensor::from<int32_t>({2, 4}, {5, 1, 17, top, 0, 2, 3, 9})};
+  return model.hidden(inputs, {}).to_vector<float>();
+}
+
+void expect_near(const std::vector<float>& got, const std::vector<float>& want, double tolerance) {
+  ASSERT_EQ(got.size(), want.size());
+  double largest = 0, difference = 0;
+  for (size_t i = 0; i < want.size(); ++i) {
+    largest = std::max<double>(largest, std::abs(want[i]));
+    difference = std::max<double>(difference, std::abs(got[i] - want[i]));
+  }
+  EXPECT_LE(difference, tolerance * largest);
+}
+
+TEST(GgufModel, EveryArchitectureThereAndBack) {
+  const Folder folder;
+  for (const char* name : {"gpt2", "llama", "llama_v4_config", "mistral", "qwen2", "phi", "gpt_neox",
+                           "gpt_neox_sequential", "falcon", "falcon_new_decoder", "bloom", "bert_pretraining"}) {
+    SCOPED_TRACE(name);
+    const LoadedModel loaded = load_model(golden / "models" / name);
+    const std::vector<float> want = outputs_of(*loaded.model);
+    const fs::path file = folder.path / (std::string(name) + ".gguf");
+    convert_to_gguf(golden / "models" / name, file, {.mix = "f32"});
+    expect_near(outputs_of(*load_model(file).model), want, 1e-5);
+    expect_near(outputs_of(*load_model(file, {.in_place = true}).model), want, 1e-5);
+    const fs::path back = folder.path / (std::string(name) + "-back");
+    convert_from_gguf(file, back, {});
+    expect_near(outputs_of(*load_model(back).model), want, 1e-5);
+  }
+}
+
+TEST(GgufModel, WhatGgufCannotSayIsRefused) {
+  const Folder folder;
+  for (const char* name : {"gpt2_scaled", "falcon_alibi", "t5_v10", "mamba", "llama3_rope", "gemma2"}) {
+    SCOPED_TRACE(name);
+    const fs::path file = folder.path / "refused.gguf";
+    EXPECT_THROW(convert_to_gguf(golden / "models" / name, file, {.mix = "f32"}), Error);
+    EXPECT_FALSE(fs::exists(file));
+  }
+}
+
+// A model whose rows are long enough for blocks of 256.
+std::unique_ptr<Model> wide_model(const char* type) {
+  const Family& family = family_named(type, "test");
+  const Sizes sizes{
+      .vocab = 300, .context = 64, .layers = 4, .heads = 8, .kv_heads = 4, .width = 256, .feed_forward = 512};
+  auto model = std::make_unique<Model>(spec_of(Config(family.config(sizes), "test")));
+  model->initialise({.seed = 3, .stream = 0});
+  return model;
+}
+
+TEST(GgufModel, BlocksStayInPlaceAndSayNearlyTheSame) {
+  const Folder folder;
+  for (const char* type : {"llama", "gpt2", "gemma2"}) {
+    const std::unique_ptr<Model> model = wide_model(type);
+    const std::vector<float> want = outputs_of(*model);
+    for (const GgufMix& mix : gguf_mixes()) {
+      if (type != std::string_view("llama") && mix.name != "q4_k_m" && mix.name != "f32") continue;
+      SCOPED_TRACE(std::string(type) + " " + std::string(mix.name));
+      const fs::path file = folder.path / "mixed.gguf";
+      SaveGguf how;
+      how.type = [&](const std::string& name, const Shape& shape) {
+        return mix_type(mix, model->spec(), model->spec().heads.tied, name, shape);
+      };
+      save_gguf_model(file, *model, how);
+      const LoadedModel in_place = load_model(file, {.in_place = true});
+      int blocks = 0;
+      in_place.model->visit([&](const std::string&, Tensor& value, Role) { blocks += is_block(value.dtype()); });
+      EXPECT_EQ(blocks > 0, is_block(mix.type));
+      const std::vector<float> got = outputs_of(*in_place.model);
+      // In blocks or taken out of them: the same numbers.
+      expect_near(got, outputs_of(*load_model(file).model), 1e-4);
+      double squares = 0, differences = 0;
+      for (size_t i = 0; i < want.size(); ++i) {
+        squares += want[i] * static_cast<double>(want[i]);
+        differences += std::pow(got[i] - want[i], 2);
+      }
+      EXPECT_LE(std::sqrt(differences / squares), is_block(mix.type) ? 0.45 : 0.01);
+    }
+  }
+}
+
+TEST(GgufModel, Q4KMGivesTheTensorsTheTypesThatLlamaCppDoes) {
+  Spec spec;
+  spec.stack.layers = 16;
+  const GgufMix& mix = gguf_mix("q4_k_m");
+  const auto type = [&](const char* name, Shape shape = {64, 512}) { return mix_type(mix, spec, false, name, shape); };
+  EXPECT_EQ(type("output.weight"), DType::q6_k);
+  EXPECT_EQ(type("token_embd.weight"), DType::q4_k);
+  EXPECT_EQ(mix_type(mix, spec, true, "token_embd.weight", {64, 512}), DType::q6_k);
+  std::vector<int> more;
+  for (int layer = 0; layer < 16; ++layer)
+    if (type(fmt::format("blk.{}.attn_v.weight", layer).c_str()) == DType::q6_k) more.push_back(layer);
+  EXPECT_EQ(more, (std::vector<int>{0, 1, 4, 7, 10, 13, 14, 15}));
+  EXPECT_EQ(type("blk.1.ffn_down.weight"), DType::q6_k);
+  EXPECT_EQ(type("blk.2.ffn_down.weight"), DType::q4_k);
+  EXPECT_EQ(type("blk.2.attn_qkv.weight"), DType::q5_k);
+  EXPECT_EQ(type("blk.2.attn_q.weight", {64, 96}), DType::q5_0);
+  EXPECT_EQ(type("blk.2.attn_q.weight", {64, 40}), DType::f16);
+  EXPECT_THROW(gguf_mix("q9"), Error);
+}
+
+TEST(GgufModel, TokenizersThereAndBack) {
+  const Folder folder;
+  const std::string plain = "Hello, world! It's 12345 caf\u00e9s\n\n  in the \u4e2d\u6587 text";
+  for (const char* name : {"gpt2", "llama", "llama3", "metaspace_bpe", "bert_uncased"}) {
+    SCOPED_TRACE(name);
+    // llama.cpp puts a space behind every special token, where "first" does so at the text's beginning alone.
+    const std::string text = std::string(name) == "metaspace_bpe" ? plain : plain + " <s> and so on.";
+    const Tokenizer before = Tokenizer::load(golden / "tokenizers" / name);
+    const fs::path file = folder.path / "tokenizer.gguf";
+    write_gguf(file, gguf_tokenizer_metadata(before, before.vocab_size() + 3), {});
+    const Tokenizer after = load_tokenizer(file);
+    EXPECT_EQ(after.encode_ids(text), before.encode_ids(text));
+    EXPECT_EQ(after.decode(before.encode_ids(text)), before.decode(before.encode_ids(text)));
+    EXPECT_EQ(after.special().eos, before.special().eos);
+    EXPECT_EQ(after.special().bos, before.special().bos);
+    after.save(folder.path / "saved");
+    EXPECT_EQ(Tokenizer::load(folder.path / "saved").encode_ids(text), before.encode_ids(text));
+  }
+}
+
+TEST(GgufModel, HostileMetadata) {
+  const Folder folder;
+  const fs::path file = folder.path / "good.gguf";
+  convert_to_gguf(golden / "models/llama", file, {.mix = "f32"});
+  const Gguf good(file);
+  std::vector<NamedTensor> tensors;
+  for (const std::string& name : good.names()) tensors.push_back({name, good.get(name)});
+  const auto refusal = [&](const char* key, std::optional<GgufValue> value) {
+    GgufMetadata metadata = good.metadata();
+    metadata.erase(key);
+    if (value) metadata[key] = *value;
+    const fs::path bad = folder.path / "bad.gguf";
+    write_gguf(bad, metadata, lazily(tensors));
+    try {
+      load_model(bad, {.in_place = true});
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(refusal("general.architecture", {}).find("architecture"), std::string::npos);
+  EXPECT_NE(refusal("general.architecture", GgufValue::of_string("lama")).find("known: llama"), std::string::npos);
+  EXPECT_NE(refusal("llama.block_count", {}).find("num_hidden_layers"), std::string::npos);
+  EXPECT_NE(refusal("llama.block_count", GgufValue::of_u32(4'000'000'000)), "");
+  EXPECT_NE(refusal("llama.block_count", GgufValue::of_u32(60'000)), "");
+  EXPECT_NE(refusal("llama.block_count", GgufValue::of_array(GgufType::i32, {1, 2})), "");
+  EXPECT_NE(refusal("llama.embedding_length", GgufValue::of_u32(1U << 30)), "");
+  EXPECT_NE(refusal("llama.attention.head_count", GgufValue::of_u32(7)), "");
+  EXPECT_NE(refusal("llama.attention.head_count", GgufValue::of_u32(0)), "");
+  EXPECT_NE(refusal("llama.attention.key_length", GgufValue::of_u32(3)), "");
+  EXPECT_NE(refusal("llama.rope.scaling.type", GgufValue::of_string("longrope")), "");
+  std::erase_if(tensors, [](const NamedTensor& one) { return one.name == "blk.0.ffn_down.weight"; });
+  EXPECT_NE(refusal("general.name", {}).find("missing"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace qkv

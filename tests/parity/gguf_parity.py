@@ -1,0 +1,219 @@
+"""GGUF against its own tools. Blocks are taken apart as the `gguf` package does, to the bit; its reader reads what
+`qkv convert` and `qkv quantize` write; and llama.cpp, where llama-cpp-python is installed, loads those files, cuts text
+into the same tokens and gives the logits that transformers gives.
+
+    scripts/with-python tests/parity/gguf_parity.py --qkv build/qkv [--seed 1]
+
+llama-cpp-python compiles llama.cpp when it is installed, so it is not among the packages of `scripts/with-python`:
+    .venv/bin/pip install llama-cpp-python==0.3.36
+"""
+import argparse
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import gguf
+import numpy as np
+import torch
+import transformers
+from gguf import GGMLQuantizationType as Type
+from safetensors.torch import load_file
+
+GOLDEN = Path(__file__).resolve().parent.parent / "golden"
+BLOCKS = [Type.Q4_0, Type.Q4_1, Type.Q5_0, Type.Q5_1, Type.Q8_0, Type.Q2_K, Type.Q3_K, Type.Q4_K, Type.Q5_K, Type.Q6_K,
+          Type.IQ4_NL]
+
+
+class Comparison:
+    def __init__(self, qkv):
+        self.qkv, self.passed, self.failed = qkv, 0, 0
+
+    def check(self, name, good, detail=""):
+        self.passed += bool(good)
+        self.failed += not good
+        if not good:
+            print(f"  {name}: differs {detail}")
+
+    def run(self, *arguments):
+        done = subprocess.run([self.qkv, *map(str, arguments)], capture_output=True, text=True)
+        if done.returncode != 0:
+            print(f"  qkv {' '.join(map(str, arguments))}: {done.stderr}")
+        return done.stdout if done.returncode == 0 else None
+
+
+def random_blocks(rng, kind, rows, columns):
+    """Any bytes at all, but halves that are finite numbers of a usual size."""
+    length, size = gguf.GGML_QUANT_SIZES[kind]
+    data = rng.integers(0, 256, (rows, columns // length, size), dtype=np.uint8)
+    halves = {Type.Q2_K: [80, 82], Type.Q3_K: [108], Type.Q4_K: [0, 2], Type.Q5_K: [0, 2], Type.Q6_K: [208],
+              Type.Q4_1: [0, 2], Type.Q5_1: [0, 2]}.get(kind, [0])
+    for at in halves:
+        half = rng.normal(0, 0.01, data.shape[:2]).astype(np.float16)
+        data[:, :, at:at + 2] = half[..., None].view(np.uint8)
+    return data.reshape(rows, -1)
+
+
+def blocks(comparison, folder, rng):
+    """A Llama whose matrices are random blocks, converted to safetensors."""
+    width, hidden, vocab = 256, 512, 40
+    for kind in BLOCKS:
+        path = folder / f"{kind.name}.gguf"
+        writer = gguf.GGUFWriter(path, "llama")
+        for add, value in [(writer.add_context_length, 32), (writer.add_embedding_length, width),
+                           (writer.add_block_count, 1), (writer.add_feed_forward_length, hidden),
+                           (writer.add_head_count, 4), (writer.add_head_count_kv, 4),
+                           (writer.add_layer_norm_rms_eps, 1e-5), (writer.add_rope_freq_base, 10000.0)]:
+            add(value)
+        stored = {}
+        shapes = {"token_embd": (vocab, width), "output": (vocab, width), "blk.0.attn_q": (width, width),
+                  "blk.0.attn_k": (width, width), "blk.0.attn_v": (width, width), "blk.0.attn_output": (width, width),
+                  "blk.0.ffn_gate": (hidden, width), "blk.0.ffn_up": (hidden, width), "blk.0.ffn_down": (width, hidden)}
+        for name, (rows, columns) in shapes.items():
+            stored[name] = random_blocks(rng, kind, rows, columns)
+            writer.add_tensor(name + ".weight", stored[name], raw_dtype=kind)
+        for name in ["output_norm", "blk.0.attn_norm", "blk.0.ffn_norm"]:
+            writer.add_tensor(name + ".weight", np.ones(width, np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        if comparison.run("convert", path, folder / kind.name, "--quiet") is None:
+            comparison.check(kind.name, False)
+            continue
+        read = load_file(folder / kind.name / "model.safetensors")
+        for ours, theirs in [("model.embed_tokens", "token_embd"), ("lm_head", "output"),
+                             ("model.layers.0.self_attn.v_proj", "blk.0.attn_v"),
+                             ("model.layers.0.mlp.up_proj", "blk.0.ffn_up"),
+                             ("model.layers.0.mlp.down_proj", "blk.0.ffn_down")]:
+            want = gguf.quants.dequantize(stored[theirs], kind)
+            got = read[ours + ".weight"].numpy()
+            comparison.check(f"{kind.name} {theirs}", np.array_equal(got, want), np.abs(got - want).max())
+
+
+def tiny(kind, vocab):
+    """A small model with random weights whose rows fill blocks of 256."""
+    torch.manual_seed(1)
+    common = dict(vocab_size=vocab, hidden_size=256, num_hidden_layers=3, num_attention_heads=4, intermediate_size=512,
+                  max_position_embeddings=256, initializer_range=0.06)
+    configs = {
+        "gpt2": lambda: transformers.GPT2Config(vocab_size=vocab, n_embd=256, n_layer=3, n_head=4, n_positions=256,
+                                                initializer_range=0.06),
+        "llama": lambda: transformers.LlamaConfig(**common, num_key_value_heads=2),
+        "mistral": lambda: transformers.MistralConfig(**common, num_key_value_heads=2, sliding_window=None),
+        "qwen2": lambda: transformers.Qwen2Config(**common, num_key_value_heads=2),
+        "gemma2": lambda: transformers.Gemma2Config(**common, num_key_value_heads=2, head_dim=64,
+                                                    query_pre_attn_scalar=64, sliding_window=16),
+        "phi": lambda: transformers.PhiConfig(**common),
+        "gpt_neox": lambda: transformers.GPTNeoXConfig(**common),
+        "falcon": lambda: transformers.FalconConfig(vocab_size=vocab, hidden_size=256, num_hidden_layers=3,
+                                                    num_attention_heads=4, multi_query=True, parallel_attn=True,
+                                                    bias=False, initializer_range=0.06),
+        "bloom": lambda: transformers.BloomConfig(vocab_size=vocab, hidden_size=256, n_layer=3, n_head=4,
+                                                  initializer_range=0.06),
+    }
+    model = transformers.AutoModelForCausalLM.from_config(configs[kind](), dtype=torch.float32)
+    with torch.no_grad():  # biases and norms that are not trivial
+        for name, p in model.named_parameters():
+            if p.dim() == 1:
+                p.add_(torch.randn_like(p) * 0.1)
+    return model.eval()
+
+
+KINDS = {"gpt2": "gpt2", "llama": "llama", "mistral": "llama", "qwen2": "gpt2", "gemma2": "llama", "phi": "gpt2",
+         "gpt_neox": "gpt2", "falcon": "gpt2", "bloom": "gpt2"}
+
+
+def reader(comparison, path, source):
+    """What we wrote, as the format's own package reads it."""
+    read = gguf.GGUFReader(path)
+    fields = {name: field.contents() for name, field in read.fields.items()}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+    tokens = fields["tokenizer.ggml.tokens"]
+    comparison.check(f"{path.name} tokens", all(tokens[i] == t for t, i in tokenizer.get_vocab().items()))
+    state = load_file(source / "model.safetensors")
+    total = sum(int(np.prod(t.shape)) for t in read.tensors)
+    wanted = sum(t.numel() for name, t in state.items() if not name.endswith((".attn.bias", ".masked_bias")))
+    comparison.check(f"{path.name} numbers", total == wanted, f"{total} {wanted}")
+
+
+def quiet_llama(llama_cpp, path):
+    return llama_cpp.Llama(str(path), n_ctx=64, n_threads=1, logits_all=True, verbose=False, n_gpu_layers=0)
+
+
+def llama_logits(llama, ids):
+    llama.reset()
+    llama.eval(ids)
+    return np.array(llama.scores[:len(ids)])
+
+
+def models(comparison, folder, llama_cpp):
+    texts = ["Hello, world! It is 12345 o'clock.", "The naïve café\n\n  serves tea."]
+    for kind, words in KINDS.items():
+        source = folder / kind
+        tokenizer_files = GOLDEN / "tokenizers" / words
+        vocab = max(json.loads((tokenizer_files / "tokenizer.json").read_text())["model"]["vocab"].values()) + 65
+        model = tiny(kind, vocab)
+        model.save_pretrained(source)
+        for file in tokenizer_files.iterdir():
+            if file.name != "cases.jsonl":
+                shutil.copy(file, source)
+        path = folder / f"{kind}.gguf"
+        if comparison.run("convert", source, path, "--quiet") is None:
+            comparison.check(kind, False)
+            continue
+        reader(comparison, path, source)
+        ids = [json.loads(comparison.run("tokenize", source, text, "--json"))["ids"] for text in texts]
+        with torch.no_grad():
+            want = [model(torch.tensor([row])).logits[0].numpy() for row in ids]
+        if llama_cpp is None:
+            continue
+        llama = quiet_llama(llama_cpp, path)
+        for text, row, logits in zip(texts, ids, want):
+            got = llama_logits(llama, row)
+            error = np.abs(got - logits).max() / np.abs(logits).max()
+            comparison.check(f"{kind}: llama.cpp's logits", error < 5e-3, f"{error:.1e}")
+            theirs = llama.tokenize(text.encode(), add_bos=row[0] == llama.token_bos(), special=False)
+            comparison.check(f"{kind}: llama.cpp's tokens of {text!r}", theirs == row, f"{theirs} {row}")
+        del llama
+        for mix in ["q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k_m", "q4_k_m", "q5_k_m", "q6_k", "iq4_nl", "f16",
+                    "bf16"]:
+            if kind not in ("gpt2", "llama") and mix not in ("q8_0", "q4_k_m"):
+                continue
+            small = folder / f"{kind}-{mix}.gguf"
+            back = folder / f"{kind}-{mix}-back"
+            if comparison.run("quantize", source, "--type", mix, "--out", small, "--quiet") is None or \
+                    comparison.run("convert", small, back, "--quiet") is None:
+                comparison.check(f"{kind} {mix}", False)
+                continue
+            with torch.no_grad():
+                taken_apart = transformers.AutoModelForCausalLM.from_pretrained(back).eval()
+                want_small = taken_apart(torch.tensor([ids[0]])).logits[0].numpy()
+            got = llama_logits(quiet_llama(llama_cpp, small), ids[0])
+            # llama.cpp rounds activations to 8 bits beside quantised weights, which random weights hardly dampen.
+            error = np.sqrt(np.mean((got - want_small) ** 2) / np.mean(want_small ** 2))
+            comparison.check(f"{kind} {mix}: llama.cpp's logits", error < 0.06, f"{error:.1e}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--qkv", required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    try:
+        import llama_cpp
+    except ImportError:
+        llama_cpp = None
+        print("  llama-cpp-python is not installed: logits are not compared with llama.cpp's")
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    comparison = Comparison(options.qkv)
+    with tempfile.TemporaryDirectory() as folder:
+        blocks(comparison, Path(folder), np.random.default_rng(options.seed))
+        models(comparison, Path(folder), llama_cpp)
+    print(f"{comparison.passed} passed, {comparison.failed} failed")
+
+
+if __name__ == "__main__":
+    main()
