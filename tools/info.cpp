@@ -3,6 +3,7 @@
 #include "qkv/core/progress.h"
 #include "qkv/core/threads.h"
 #include "qkv/kernels/kernels.h"
+#include "qkv/io/gguf.h"
 #include "qkv/io/golden.h"
 #include "qkv/io/model_source.h"
 #include "qkv/models/describe.h"
@@ -50,6 +51,21 @@ void print_devices() {
   fmt::print("\ncuda     not in this build\n");
 }
 
+// What a GGUF file holds of each type.
+void print_types(const std::string& model) {
+  if (!is_gguf(model)) return;
+  const Gguf file(model);
+  std::map<std::string_view, std::pair<int, int64_t>> types;
+  for (const std::string& name : file.names()) {
+    auto& [tensors, bytes] = types[name_of(file.dtype(name))];
+    ++tensors;
+    bytes += bytes_of(file.dtype(name), file.shape(name).numel());
+  }
+  for (const auto& [type, held] : types)
+    fmt::print("in the file  {:<7} {:>4} tensors, {}\n", type, held.first,
+               short_quantity(static_cast<double>(held.second), "B"));
+}
+
 void print_model(const Options& options) {
   const Config config = read_config(options.directory);
   const Spec spec = spec_of(config);
@@ -80,6 +96,7 @@ void print_model(const Options& options) {
   const double parameters = static_cast<double>(description.parameters);
   fmt::print("in memory    f32 {}, bf16 {}\n", short_quantity(4 * parameters, "B"),
              short_quantity(2 * parameters, "B"));
+  print_types(options.directory);
   fmt::print("key/value cache of a token: f32 {}, bf16 {}\n",
              short_quantity(description.cache_numbers_per_token * 4, "B"),
              short_quantity(description.cache_numbers_per_token * 2, "B"));

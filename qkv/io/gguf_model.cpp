@@ -42,22 +42,18 @@ int64_t turning_heads(const std::string& theirs, const AttentionSpec& attention)
   return theirs.find(".attn_k.") != std::string::npos ? attention.kv_heads : 0;
 }
 
-// Layers whose queries, keys and values, or gates and their kin, have different types, one of them of blocks, keep them
-// apart.
+// Queries, keys and values, or gates and their kin, that lie in blocks stay the matrices that they are: joining them
+// would be a copy, and they may differ in type.
 void keep_apart(Spec& spec, const Gguf& file) {
-  const auto differ = [&](int64_t layer, std::initializer_list<const char*> names) {
-    std::set<DType> types;
-    for (const char* name : names) {
-      const std::string full = fmt::format("blk.{}.{}.weight", layer, name);
-      if (file.contains(full)) types.insert(file.dtype(full));
-    }
-    return types.size() > 1 && is_block(*types.rbegin());
+  const auto blocks = [&](int64_t layer, const char* name) {
+    const std::string full = fmt::format("blk.{}.{}.weight", layer, name);
+    return file.contains(full) && is_block(file.dtype(full));
   };
   const std::vector<BlockSpec> before = spec.stack.varied;
   spec.stack.vary([&](int64_t i, BlockSpec& block) {
     if (!before.empty()) block = before[static_cast<size_t>(i)];
-    block.attention.apart = differ(i, {"attn_q", "attn_k", "attn_v"});
-    block.feed_forward.apart = differ(i, {"ffn_gate", "ffn_up"});
+    block.attention.apart = blocks(i, "attn_q") || blocks(i, "attn_k") || blocks(i, "attn_v");
+    block.feed_forward.apart = blocks(i, "ffn_gate") || blocks(i, "ffn_up");
   });
 }
 

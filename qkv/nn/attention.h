@@ -18,7 +18,7 @@ struct AttentionSpec {
   int64_t kv_heads = 1;
   int64_t head_dim = 0;
   bool causal = false;
-  bool apart = false;  // queries', keys' and values' weights are matrices of their own: they differ in type
+  bool apart = false;  // queries', keys' and values' weights are matrices of their own, of types of their own
   bool qkv_bias = true;
   bool out_bias = true;
   float scale = 0;                      // 0 = 1 / sqrt(head_dim)

@@ -10,7 +10,7 @@ struct FeedForwardSpec {
   int64_t width = 0;
   Activation activation = Activation::gelu;
   bool gated = false;  // activation(gate) * up, as in SwiGLU (Shazeer 2020)
-  bool apart = false;  // gated: the gate's weights and the others are matrices of their own: they differ in type
+  bool apart = false;  // gated: the gate's weights and the others are matrices of their own
   bool bias = true;
   float dropout = 0;  // of what the activation gives
   int64_t chunk = 0;  // > 0: goes through the text in pieces of so many positions, so that little is held at once

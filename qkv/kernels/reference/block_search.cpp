@@ -23,12 +23,21 @@ struct Line {
 // The nearest integer, halves to even, of a number below 2^22: a float adder's own rounding.
 int rounded_to_int(float value) { return std::bit_cast<int32_t>(value + 12582912.0F) - 0x4b400000; }
 
+// iq4_nl's code nearest to each number of halves, from -128 up: midpoints between its codes are halves.
+constexpr auto nearest_in_table = [] {
+  std::array<int8_t, 512> nearest{};
+  for (int i = 0; i < 512; ++i) {
+    size_t code = 0;
+    while (code + 1 < iq4_nl_codes.size() && i - 256 >= iq4_nl_codes[code] + iq4_nl_codes[code + 1]) ++code;
+    nearest[static_cast<size_t>(i)] = iq4_nl_codes[code];
+  }
+  return nearest;
+}();
+
 int nearest_code(const Group& g, float value) {
   if (!g.table) return std::clamp(rounded_to_int(std::clamp(value, -300.0F, 300.0F)), g.least, g.most);
-  const auto above = std::lower_bound(iq4_nl_codes.begin(), iq4_nl_codes.end(), value);
-  if (above == iq4_nl_codes.begin()) return *above;
-  if (above == iq4_nl_codes.end()) return iq4_nl_codes.back();
-  return value - static_cast<float>(above[-1]) < static_cast<float>(*above) - value ? above[-1] : *above;
+  const int halves = rounded_to_int(2 * std::clamp(value, -300.0F, 300.0F) - 0.5F);  // rounded down
+  return nearest_in_table[static_cast<size_t>(std::clamp(halves + 256, 0, 511))];
 }
 
 // body(i, code) for each number of a group, with its nearest code on a line.
