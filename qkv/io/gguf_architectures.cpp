@@ -67,6 +67,7 @@ void partial_rotary(Json& config, const GgufContents& file, const char* key) {
 
 void finish_gated(Json& config, const GgufContents& file) {
   config["attention_bias"] = file.contains("blk.0.attn_output.bias");
+  config["mlp_bias"] = file.contains("blk.0.ffn_down.bias");
 }
 
 // llama.cpp scales Gemma's scores by the head's size, but those of its 27B by the width over the heads.
@@ -103,6 +104,11 @@ std::vector<GgufArchitecture> make() {
   all.push_back({.name = "qwen2",
                  .family = "qwen2",
                  .model_class = "Qwen2ForCausalLM",
+                 .keys = gated_keys(),
+                 .config = {{"hidden_act", "silu"}}});
+  all.push_back({.name = "qwen3",
+                 .family = "qwen3",
+                 .model_class = "Qwen3ForCausalLM",
                  .keys = gated_keys(),
                  .config = {{"hidden_act", "silu"}}});
   all.push_back({.name = "gemma2",
@@ -209,11 +215,15 @@ std::string known_architectures() {
 
 GgufContents::GgufContents(const Gguf& file) : where(file.where()), metadata(&file.metadata()) {
   for (const std::string& name : file.names()) shapes.emplace(name, file.shape(name));
+  if (file.contains(rotary_factors_name)) rotary_factors = file.get(rotary_factors_name);
 }
 
 GgufContents::GgufContents(std::string place, const GgufMetadata& said, const std::vector<LazyTensor>& tensors)
     : where(std::move(place)), metadata(&said) {
-  for (const LazyTensor& tensor : tensors) shapes.emplace(tensor.name, tensor.shape);
+  for (const LazyTensor& tensor : tensors) {
+    shapes.emplace(tensor.name, tensor.shape);
+    if (tensor.name == rotary_factors_name) rotary_factors = tensor.value();
+  }
 }
 
 const GgufValue* GgufContents::find(const std::string& key) const {

@@ -16,6 +16,7 @@ struct GgufContents {
   std::string where;
   const GgufMetadata* metadata = nullptr;
   std::map<std::string, Shape> shapes;  // of its tensors
+  Tensor rotary_factors;                // "rope_freqs.weight", by which rotary frequencies are divided; undefined: none
 
   explicit GgufContents(const Gguf& file);
   GgufContents(std::string place, const GgufMetadata& said, const std::vector<LazyTensor>& tensors);
@@ -61,9 +62,15 @@ const GgufArchitecture& gguf_architecture(const GgufContents& file);
 // The one that holds models of a family; likewise.
 const GgufArchitecture& gguf_architecture_of(const Spec& spec);
 
+// The name of the tensor that stretches rotary positions as Llama 3.1 does.
+inline constexpr const char* rotary_factors_name = "rope_freqs.weight";
+
 // Where each parameter lies in a file: rules as families have them for checkpoints, with `*` replaced. `fused`: whether
 // queries, keys and values are one matrix there.
 std::vector<WeightRule> gguf_weights(const GgufArchitecture& architecture, const Spec& spec, bool fused);
+
+// What each rotary frequency is divided by, [dim/2].
+std::vector<double> rotary_factors(const RotarySpec& rotary);
 
 // A configuration such as config.json holds, from a file's metadata and tensors.
 Config gguf_config(const GgufContents& file);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 namespace qkv {
 namespace {
@@ -79,14 +80,43 @@ Json shortest(const GgufValue& value) {
   return number;
 }
 
+// Llama 3.1's way of stretching, told by the factors that it comes to. What they do not tell is written beside them, or
+// as in all models of that kind.
+Json llama3_scaling(const GgufContents& file, const std::string& prefix, const Json& config) {
+  const std::vector<float> factors = file.rotary_factors.to_vector<float>();
+  const auto number = [&](const char* key, double otherwise) {
+    const GgufValue* found = file.find(prefix + key);
+    return found != nullptr && found->value.is_number() ? shortest(*found).get<double>() : otherwise;
+  };
+  RotarySpec spec;
+  spec.dim = 2 * std::ssize(factors);
+  spec.base = config.value("rope_theta", 10000.0);
+  spec.scaling = RotarySpec::Scaling::llama3;
+  spec.factor = factors.empty() ? 0 : *std::max_element(factors.begin(), factors.end());
+  spec.original_positions = static_cast<int64_t>(number("rope.scaling.original_context_length", 8192));
+  spec.low_freq_factor = number("rope.scaling.low_freq_factor", 1);
+  spec.high_freq_factor = number("rope.scaling.high_freq_factor", 4);
+  const std::vector<double> ours = rotary_factors(spec);
+  for (size_t i = 0; i < factors.size(); ++i)
+    if (!(std::abs(factors[i] - ours[i]) <= 1e-3 * ours[i]))
+      throw Error(tensor_place(file.where, rotary_factors_name),
+                  "stretches rotary positions in a way that is not known", "use the model's Hugging Face form");
+  return {{"rope_type", "llama3"},
+          {"factor", spec.factor},
+          {"low_freq_factor", spec.low_freq_factor},
+          {"high_freq_factor", spec.high_freq_factor},
+          {"original_max_position_embeddings", spec.original_positions}};
+}
+
 void add_scaling(Json& config, const GgufContents& file, const std::string& prefix) {
+  if (file.rotary_factors) {
+    config["rope_scaling"] = llama3_scaling(file, prefix, config);
+    return;
+  }
   const auto find = [&](const char* key) {
     const GgufValue* found = file.find(prefix + key);
     return found == nullptr ? Json() : shortest(*found);
   };
-  if (file.contains("rope_freqs.weight"))
-    throw Error(tensor_place(file.where, "rope_freqs.weight"), "frequencies of their own are not supported",
-                "use the model's Hugging Face form");
   const Json type = find("rope.scaling.type");
   if (!type.is_string() || type == "none") return;
   config["rope_scaling"] = {{"rope_type", type}, {"factor", find("rope.scaling.factor")}};
@@ -104,7 +134,36 @@ void add_token_ids(Json& config, const GgufContents& file, int64_t vocab) {
   }
 }
 
+const std::optional<RotarySpec>& rotary_of(const Spec& spec) { return spec.stack.block.attention.rotary; }
+
+void describe_scaling(const RotarySpec& rotary, const std::string& prefix, GgufMetadata& metadata) {
+  using Scaling = RotarySpec::Scaling;
+  const auto say = [&](const char* key, GgufValue value) {
+    metadata[prefix + "rope.scaling." + key] = std::move(value);
+  };
+  if (rotary.scaling == Scaling::none) return;
+  say("original_context_length", GgufValue::of_u32(static_cast<uint64_t>(rotary.original_positions)));
+  if (rotary.scaling == Scaling::llama3) {  // the factors are a tensor
+    say("low_freq_factor", GgufValue::of_f32(rotary.low_freq_factor));
+    say("high_freq_factor", GgufValue::of_f32(rotary.high_freq_factor));
+    return;
+  }
+  if (rotary.scaling != Scaling::linear && rotary.scaling != Scaling::yarn)
+    throw Error("gguf", "this way of stretching rotary positions cannot be written", "linear, yarn and llama3 can");
+  say("type", GgufValue::of_string(rotary.scaling == Scaling::linear ? "linear" : "yarn"));
+  say("factor", GgufValue::of_f32(rotary.factor));
+}
+
 }  // namespace
+
+std::vector<double> rotary_factors(const RotarySpec& rotary) {
+  RotarySpec plain = rotary;
+  plain.scaling = RotarySpec::Scaling::none;
+  std::vector<double> factors = rotary_frequencies(plain, 0);
+  const std::vector<double> stretched = rotary_frequencies(rotary, 0);
+  for (size_t i = 0; i < factors.size(); ++i) factors[i] /= stretched[i];
+  return factors;
+}
 
 std::vector<WeightRule> gguf_weights(const GgufArchitecture& architecture, const Spec& spec, bool fused) {
   std::vector<WeightRule> rules;
@@ -149,17 +208,7 @@ GgufMetadata gguf_description(const GgufArchitecture& architecture, const Spec& 
                                  : key.type == GgufType::f32   ? GgufValue::of_f32(value)
                                                                : GgufValue::of_u32(static_cast<uint64_t>(value));
   }
-  using Scaling = RotarySpec::Scaling;
-  const std::optional<RotarySpec>& rotary = spec.stack.block.attention.rotary;
-  if (rotary && rotary->scaling != Scaling::none) {
-    if (rotary->scaling != Scaling::linear && rotary->scaling != Scaling::yarn)
-      throw Error("gguf", "this way of stretching rotary positions cannot be written yet", "linear and yarn can");
-    metadata[prefix + "rope.scaling.type"] =
-        GgufValue::of_string(rotary->scaling == Scaling::linear ? "linear" : "yarn");
-    metadata[prefix + "rope.scaling.factor"] = GgufValue::of_f32(rotary->factor);
-    metadata[prefix + "rope.scaling.original_context_length"] =
-        GgufValue::of_u32(static_cast<uint64_t>(rotary->original_positions));
-  }
+  if (rotary_of(spec)) describe_scaling(*rotary_of(spec), prefix, metadata);
   return metadata;
 }
 

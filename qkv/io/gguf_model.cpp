@@ -82,6 +82,7 @@ class Loader {
         throw Error(file_.where(), fmt::format("GGUF has no name for {} of {} models", name, spec.family));
       if (const Tensor read = parameter(rule->second, value, role)) value = read;
     });
+    used_.insert(rotary_factors_name);
     for (const std::string& name : file_.names())
       if (used_.count(name) == 0) problems_.left.push_back(fmt::format("{} {}", name, to_string(file_.shape(name))));
     problems_.raise(file_.where(), architecture_.name, "the metadata");
@@ -233,6 +234,13 @@ void save_gguf_model(const fs::path& path, Model& model, const SaveGguf& how) {
       total += bytes_of(tensors.back());
     }
   });
+  if (attention.rotary && attention.rotary->scaling == RotarySpec::Scaling::llama3) {
+    const std::vector<double> factors = rotary_factors(*attention.rotary);
+    tensors.push_back({rotary_factors_name, DType::f32, {std::ssize(factors)}, [factors] {
+                         return Tensor::from<float>({std::ssize(factors)}, {factors.begin(), factors.end()});
+                       }});
+    total += bytes_of(tensors.back());
+  }
   GgufMetadata metadata = gguf_description(architecture, spec);
   for (const auto& [key, value] : how.metadata) metadata[key] = value;
   check_said(GgufContents(path.string(), metadata, tensors), architecture, spec);

@@ -64,7 +64,7 @@ double yarn_attention(const RotarySpec& spec) {
 
 }  // namespace
 
-RotaryTable rotary_table(const RotarySpec& spec, int64_t positions) {
+std::vector<double> rotary_frequencies(const RotarySpec& spec, int64_t positions) {
   using Scaling = RotarySpec::Scaling;
   double base = spec.base;
   if (spec.scaling == Scaling::dynamic && positions > spec.original_positions) {
@@ -73,14 +73,16 @@ RotaryTable rotary_table(const RotarySpec& spec, int64_t positions) {
     base *= std::pow(stretch, static_cast<double>(spec.dim) / static_cast<double>(spec.dim - 2));
   }
   std::vector<double> frequencies = plain_frequencies(spec.dim, base);
-  double magnitude = 1;
   if (spec.scaling == Scaling::linear)
     for (double& f : frequencies) f /= spec.factor;
   if (spec.scaling == Scaling::llama3) scale_llama3(spec, frequencies);
-  if (spec.scaling == Scaling::yarn) {
-    scale_yarn(spec, frequencies);
-    magnitude = yarn_attention(spec);
-  }
+  if (spec.scaling == Scaling::yarn) scale_yarn(spec, frequencies);
+  return frequencies;
+}
+
+RotaryTable rotary_table(const RotarySpec& spec, int64_t positions) {
+  const std::vector<double> frequencies = rotary_frequencies(spec, positions);
+  const double magnitude = spec.scaling == RotarySpec::Scaling::yarn ? yarn_attention(spec) : 1;
   const Shape shape{positions, spec.dim / 2};
   std::vector<float> cosine(static_cast<size_t>(shape.numel()));
   std::vector<float> sine(cosine.size());

@@ -3,6 +3,8 @@
 
 #include "qkv/ops/attention.h"
 
+#include <vector>
+
 namespace qkv {
 
 // Inverse frequencies f_i = base^(-2i/dim), then changed by `scaling`:
@@ -29,6 +31,9 @@ struct RotarySpec {
 
   bool operator==(const RotarySpec&) const = default;
 };
+
+// The inverse frequencies, [dim/2], for texts of so many positions (which matters to `dynamic` alone).
+std::vector<double> rotary_frequencies(const RotarySpec& spec, int64_t positions);
 
 // cosine and sine, [positions, dim/2].
 RotaryTable rotary_table(const RotarySpec& spec, int64_t positions);

@@ -101,8 +101,13 @@ def tiny(kind, vocab):
         "gpt2": lambda: transformers.GPT2Config(vocab_size=vocab, n_embd=256, n_layer=3, n_head=4, n_positions=256,
                                                 initializer_range=0.06),
         "llama": lambda: transformers.LlamaConfig(**common, num_key_value_heads=2),
+        "llama3": lambda: transformers.LlamaConfig(
+            **common, num_key_value_heads=2, rope_parameters={
+                "rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0, "original_max_position_embeddings": 32}),
         "mistral": lambda: transformers.MistralConfig(**common, num_key_value_heads=2, sliding_window=None),
         "qwen2": lambda: transformers.Qwen2Config(**common, num_key_value_heads=2),
+        "qwen3": lambda: transformers.Qwen3Config(**common, num_key_value_heads=2, head_dim=64),
         "gemma2": lambda: transformers.Gemma2Config(**common, num_key_value_heads=2, head_dim=64,
                                                     query_pre_attn_scalar=64, sliding_window=16),
         "phi": lambda: transformers.PhiConfig(**common),
@@ -121,8 +126,9 @@ def tiny(kind, vocab):
     return model.eval()
 
 
-KINDS = {"gpt2": "gpt2", "llama": "llama", "mistral": "llama", "qwen2": "gpt2", "gemma2": "llama", "phi": "gpt2",
-         "gpt_neox": "gpt2", "falcon": "gpt2", "bloom": "gpt2"}
+# And the tokenizer that each is given.
+KINDS = {"gpt2": "gpt2", "llama": "llama", "llama3": "llama3", "qwen3": "gpt2", "mistral": "llama", "qwen2": "gpt2",
+         "gemma2": "llama", "phi": "gpt2", "gpt_neox": "gpt2", "falcon": "gpt2", "bloom": "gpt2"}
 
 
 def reader(comparison, path, source):
@@ -133,7 +139,7 @@ def reader(comparison, path, source):
     tokens = fields["tokenizer.ggml.tokens"]
     comparison.check(f"{path.name} tokens", all(tokens[i] == t for t, i in tokenizer.get_vocab().items()))
     state = load_file(source / "model.safetensors")
-    total = sum(int(np.prod(t.shape)) for t in read.tensors)
+    total = sum(int(np.prod(t.shape)) for t in read.tensors if t.name != "rope_freqs.weight")
     wanted = sum(t.numel() for name, t in state.items() if not name.endswith((".attn.bias", ".masked_bias")))
     comparison.check(f"{path.name} numbers", total == wanted, f"{total} {wanted}")
 
@@ -153,7 +159,8 @@ def models(comparison, folder, llama_cpp):
     for kind, words in KINDS.items():
         source = folder / kind
         tokenizer_files = GOLDEN / "tokenizers" / words
-        vocab = max(json.loads((tokenizer_files / "tokenizer.json").read_text())["model"]["vocab"].values()) + 65
+        described = json.loads((tokenizer_files / "tokenizer.json").read_text())
+        vocab = max([*described["model"]["vocab"].values(), *(t["id"] for t in described["added_tokens"])]) + 65
         model = tiny(kind, vocab)
         model.save_pretrained(source)
         for file in tokenizer_files.iterdir():
