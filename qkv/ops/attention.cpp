@@ -4,6 +4,8 @@
 #include "qkv/ops/check.h"
 #include "qkv/ops/shape.h"
 
+#include <algorithm>
+
 namespace qkv {
 namespace {
 
@@ -105,13 +107,17 @@ Tensor attention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, con
          [=, keep = out.detach(), dq_wanted = wants_grad(q), dk_wanted = wants_grad(k), dv_wanted = wants_grad(v),
           dbias_wanted = wants_grad(bias)](std::span<const Tensor> grads) {
            const Tensor dout = contiguous(grads[0]);
-           // The kernel overwrites, so it gets the slot itself only where nothing has been collected yet.
+           // The kernel overwrites, so it gets the slot itself only where nothing has been collected yet. A tensor that
+           // stands in two places has one slot, which is taken once.
            struct Target {
              Tensor buffer;
              bool own;
            };
-           const auto target = [](const Tensor& x, bool wanted) -> Target {
-             if (wanted) {
+           std::vector<const GradMeta*> taken;
+           const auto target = [&taken](const Tensor& x, bool wanted) -> Target {
+             const GradMeta* meta = x.grad_meta().get();
+             if (wanted && std::find(taken.begin(), taken.end(), meta) == taken.end()) {
+               taken.push_back(meta);
                const GradSlot slot = grad_slot(x);
                if (!slot.accumulate) return {slot.buffer, false};
              }

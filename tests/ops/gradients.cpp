@@ -258,6 +258,19 @@ TEST(Gradients, Attention) {
         {random({2, 5, 4, 6}, 1), random({2, 5, 2, 6}, 2), random({2, 5, 2, 6}, 3)});
 }
 
+TEST(Gradients, AttentionOfOneTensorInSeveralPlaces) {
+  const AttentionOptions options{.scale = 0.4F, .causal = true};
+  check_gradients([=](const auto& x) { return attention(x[0], x[1], x[1], options); },
+                  {random({2, 3, 4, 6}, 1), random({2, 5, 2, 6}, 2)});
+  check_gradients([=](const auto& x) { return attention(x[0], x[0], x[0], options); }, {random({2, 5, 2, 6}, 1)});
+  check_gradients(
+      [=](const auto& x) {
+        const std::vector<Tensor> parts = split(x[0], 2, {2, 2});
+        return attention(parts[0], parts[1], parts[1], options);
+      },
+      {random({2, 5, 4, 6}, 1)});
+}
+
 TEST(Gradients, RelativeBias) {
   const Tensor distances = Tensor::from<int32_t>({1, 2, 3}, {1, 2, 3, 0, 1, -1});
   const Tensor segments = Tensor::from<int32_t>({2, 2, 3}, {0, 1, 1, 0, 0, 1, 1, 1, 0, 0, 1, 0});
