@@ -1,13 +1,13 @@
 // qkv tokenize DIR: the ids, tokens and offsets of a text.
-#include "qkv/io/model_source.h"
+#include "qkv/core/clock.h"
 #include "qkv/core/error.h"
 #include "qkv/core/json.h"
+#include "qkv/io/model_source.h"
 #include "qkv/text/tokenizer.h"
 #include "tools/commands.h"
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cstdio>
 #include <iostream>
 
@@ -91,10 +91,6 @@ void tokenize_lines(const Tokenizer& tokenizer, const Options& options) {
 
 // Encodes the file on this one thread; the first pass, which meets every word for the first time, is apart.
 void bench(const Options& options) {
-  using Clock = std::chrono::steady_clock;
-  const auto seconds_since = [](Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  };
   auto start = Clock::now();
   const Tokenizer tokenizer = load_tokenizer(options.directory);
   const double load_seconds = seconds_since(start);

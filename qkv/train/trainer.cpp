@@ -1,17 +1,14 @@
 #include "qkv/train/trainer.h"
 
+#include "qkv/core/clock.h"
 #include "qkv/core/error.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/train/report.h"
 
-#include <chrono>
 #include <cmath>
 
 namespace qkv {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // What stands behind the progress bar.
 std::string note_of(const TrainResult& result, const Json& line) {
