@@ -8,6 +8,7 @@
 #include "qkv/text/tokenizer.h"
 #include "tools/commands.h"
 #include "tools/support/checks.h"
+#include "tools/support/constraint_options.h"
 #include "tools/support/signals.h"
 
 #include <fmt/format.h>
@@ -25,6 +26,7 @@ struct Options {
   std::string dtype = "f32";
   GenerationOptions generation;
   std::string early_stopping = "no";
+  ConstraintOptions constraints;
   bool greedy = false;
   bool ignore_end = false;
   bool json = false;
@@ -109,11 +111,12 @@ void generate(const Options& options) {
   settings.bad_words = from_files.bad_words;
   if (tokenizer.special().eos) settings.end_ids.push_back(*tokenizer.special().eos);
   if (options.ignore_end) settings.end_ids.clear();
-  settings.sample = settings.num_beams == 1 && !options.greedy;
+  settings.sample = settings.num_beams == 1 && !options.greedy && !searches_contrastively(settings);
   settings.early_stopping = options.early_stopping == "yes"     ? EarlyStopping::yes
                             : options.early_stopping == "never" ? EarlyStopping::never
                                                                 : EarlyStopping::no;
 
+  apply_constraints(read_constraints(options.constraints), tokenizer, settings);
   check_options(settings);
 
   const std::vector<std::string> prompts = prompts_of(options);
@@ -211,19 +214,36 @@ void add_generate(CLI::App& app) {
 
   group = "Beam search";
   number("--beams", g.num_beams, "search with so many beams instead of drawing");
+  number("--beam-groups", g.num_beam_groups, "in so many groups, whose beams shun each other's tokens (diverse beams)");
+  number("--diversity-penalty", g.diversity_penalty,
+         "by how much a token's score falls for each beam of an earlier group that has just taken it");
   number("--length-penalty", g.length_penalty, "above 0 favours long texts");
   number("--early-stopping", o->early_stopping,
          "stop at the first finished beams: no (likely better ones go on), yes, never")
       ->check(CLI::IsMember({"no", "yes", "never"}));
 
+  group = "Contrastive search";
+  number("--penalty-alpha", g.penalty_alpha,
+         "above 0: of the --top-k likeliest tokens (here 4 unless given), take the one that is likely and unlike what "
+         "stands before; 0.6 is usual");
+
+  add_constraint_options(*command, o->constraints);
+
   group = "Output";
   command->add_flag("--json", o->json, "a JSON object per continuation: text, ids, log probabilities")->group(group);
   command->add_flag("-q,--quiet", o->quiet, "no times on standard error")->group(group);
   command->footer(
-      "Examples:\n  qkv generate runs/demo --prompt \"The tensor\"\n  qkv generate runs/demo -p \"// Returns\" "
-      "--greedy "
-      "--max-new-tokens 40 --json");
-  command->callback([o] { generate(*o); });
+      "Examples:\n  qkv generate runs/demo --prompt \"The tensor\"\n"
+      "  qkv generate runs/demo -p \"// Returns\" --greedy --max-new-tokens 40 --json\n"
+      "  qkv generate models/gpt2 -p \"The ship\" --beams 6 --beam-groups 3 --diversity-penalty 1 --return-sequences "
+      "3\n"
+      "  qkv generate models/gpt2 -p \"The ship\" --penalty-alpha 0.6\n"
+      "  qkv generate models/gpt2 -p \"The mood of this is\" --only \" good\" --only \" bad\" --beams 2 --json");
+  command->callback([command, o] {
+    if (searches_contrastively(o->generation) && command->get_option("--top-k")->count() == 0)
+      o->generation.top_k = usual_candidates;
+    generate(*o);
+  });
 }
 
 }  // namespace qkv

@@ -5,15 +5,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <limits>
 
 namespace qkv {
 namespace {
 
 constexpr double never = -1e9;
+constexpr double impossible = -std::numeric_limits<double>::infinity();
 
 struct Beam {
-  std::vector<int32_t> ids;  // generated
-  double score = never;      // running: sum of log probabilities; finished: that over length^penalty
+  std::vector<int32_t> ids;   // generated
+  double score = impossible;  // running: sum of log probabilities; finished: that over length^penalty
   bool finished = false;
   bool ended = false;
 };
@@ -25,24 +28,24 @@ struct Step {
   double score;
 };
 
-// The beams of one prompt.
+// The beams of one prompt, or a group of them.
 class Search {
  public:
   Search(const std::vector<int32_t>& prompt, const GenerationOptions& options, int64_t limit)
       : prompt_(prompt),
         options_(options),
         limit_(limit),
-        running_(static_cast<size_t>(options.num_beams)),
+        running_(static_cast<size_t>(options.num_beams / options.num_beam_groups)),
         best_(running_.size()) {
     running_[0].score = 0;
   }
 
   bool done() const { return done_; }
 
-  // One step from the next-token scores of the running beams. Returns, for each new running beam, which one it
-  // continues; the tokens are its last ids.
-  std::vector<size_t> advance(const std::vector<std::vector<float>>& logits) {
-    std::vector<Step> steps = likeliest(logits);
+  // One step from the next-token scores of the running beams; `taken` are the tokens that earlier groups' beams have
+  // just taken. Returns, for each new running beam, which one it continues; the tokens are its last ids.
+  std::vector<size_t> advance(const std::vector<std::vector<float>>& logits, const std::vector<int32_t>& taken) {
+    std::vector<Step> steps = likeliest(logits, taken);
     const int64_t length = static_cast<int64_t>(running_[0].ids.size()) + 1;
     std::vector<bool> stops;
     for (const Step& step : steps) stops.push_back(length >= limit_ || ends(step.token));
@@ -59,16 +62,21 @@ class Search {
           sources.push_back(steps[i].beam);
         }
     running_ = std::move(next);
-    decide(length, std::find(stops.begin(), stops.end(), false) == stops.end());
+    // The reference's groups hope for the best step, whether it stops or not; its beams without groups for what runs
+    // on.
+    const double best = options_.num_beam_groups > 1 ? steps[0].score : running_[0].score;
+    decide(best, length, std::find(stops.begin(), stops.end(), false) == stops.end());
     return sources;
   }
 
   const std::vector<Beam>& running() const { return running_; }
 
+  // Best first. Where bans leave no way to an end, what was left running.
   std::vector<Continuation> results() const {
     std::vector<Continuation> results;
-    for (size_t i = 0; i < static_cast<size_t>(options_.num_return_sequences); ++i)
-      results.push_back({best_[i].ids, {}, best_[i].score, best_[i].ended});
+    for (const Beam& beam : best_)
+      if (beam.finished) results.push_back({beam.ids, {}, beam.score, beam.ended});
+    if (results.empty()) results.push_back({running_[0].ids, {}, running_[0].score, false});
     return results;
   }
 
@@ -88,12 +96,13 @@ class Search {
   }
 
   // The best (1 + end tokens, at least 2) x beams steps, so that enough go on even if all end.
-  std::vector<Step> likeliest(const std::vector<std::vector<float>>& logits) const {
+  std::vector<Step> likeliest(const std::vector<std::vector<float>>& logits, const std::vector<int32_t>& taken) const {
     const size_t keep = std::max<size_t>(2, 1 + options_.end_ids.size()) * running_.size();
     std::vector<Step> steps;
     for (size_t b = 0; b < running_.size(); ++b) {
       std::vector<float> scores = logits[b];
       to_log_probabilities(scores);
+      for (const int32_t token : taken) scores[static_cast<size_t>(token)] -= options_.diversity_penalty;
       std::vector<int32_t> ids = prompt_;
       ids.insert(ids.end(), running_[b].ids.begin(), running_[b].ids.end());
       apply_penalties(scores, ids, prompt_.size(), options_);
@@ -115,7 +124,7 @@ class Search {
     const bool full = std::all_of(best_.begin(), best_.end(), [](const Beam& beam) { return beam.finished; });
     const bool closed = !improvable_ || (full && options_.early_stopping == EarlyStopping::yes);
     for (size_t i = 0; i < std::min(steps.size(), running_.size()) && !closed; ++i) {
-      if (!stops[i]) continue;
+      if (!stops[i] || !std::isfinite(steps[i].score)) continue;  // what is banned is no result
       Beam beam = extended(steps[i]);
       beam.score = normalised(steps[i].score, length);
       beam.finished = true;
@@ -126,9 +135,9 @@ class Search {
     best_.resize(running_.size());
   }
 
-  void decide(int64_t length, bool none_goes_on) {
+  void decide(double best, int64_t length, bool none_goes_on) {
     const bool hopeful = options_.early_stopping == EarlyStopping::never && options_.length_penalty > 0;
-    const double reachable = normalised(running_[0].score, hopeful ? limit_ : length);
+    const double reachable = normalised(best, hopeful ? limit_ : length);
     const bool full = std::all_of(best_.begin(), best_.end(), [](const Beam& beam) { return beam.finished; });
     // Unfinished places count as `never`, so a search with free places always goes on.
     improvable_ = improvable_ && reachable > (best_.back().finished ? best_.back().score : never);
@@ -148,37 +157,49 @@ class Search {
 
 std::vector<std::vector<Continuation>> beam_search(Decoding& decoding, const std::vector<std::vector<int32_t>>& prompts,
                                                    const GenerationOptions& options, int64_t limit) {
-  std::vector<Search> searches;
-  std::vector<int32_t> rows;
+  const size_t groups = static_cast<size_t>(options.num_beam_groups);
+  const size_t beams = static_cast<size_t>(options.num_beams) / groups;
+  std::vector<Search> searches;  // by prompt, then by group
+  std::vector<int32_t> rows;     // the prompt of each beam
   for (size_t p = 0; p < prompts.size(); ++p) {
-    searches.emplace_back(prompts[p], options, limit);
-    rows.insert(rows.end(), static_cast<size_t>(options.num_beams), static_cast<int32_t>(p));
+    for (size_t g = 0; g < groups; ++g) searches.emplace_back(prompts[p], options, limit);
+    rows.insert(rows.end(), groups * beams, static_cast<int32_t>(p));
   }
   decoding.select_rows(rows);
   while (true) {
-    const size_t beams = static_cast<size_t>(options.num_beams);
-    std::vector<int32_t> sources;
-    std::vector<int32_t> tokens;
+    std::vector<int32_t> sources, tokens, taken;
     bool all_done = true;
-    for (size_t p = 0; p < searches.size(); ++p) {
+    for (size_t s = 0; s < searches.size(); ++s) {
+      Search& search = searches[s];
+      if (s % groups == 0) taken.clear();
       std::vector<size_t> continued(beams, 0);
-      if (!searches[p].done()) {
+      if (!search.done()) {
         std::vector<std::vector<float>> logits;
-        for (size_t b = 0; b < beams; ++b) logits.push_back(decoding.logits(p * beams + b));
-        continued = searches[p].advance(logits);
+        for (size_t b = 0; b < beams; ++b) logits.push_back(decoding.logits(s * beams + b));
+        continued = search.advance(logits, taken);
+        for (const Beam& beam : search.running()) taken.push_back(beam.ids.back());
       }
-      all_done = all_done && searches[p].done();
+      all_done = all_done && search.done();
       for (size_t b = 0; b < beams; ++b) {
-        sources.push_back(static_cast<int32_t>(p * beams + continued[b]));
-        tokens.push_back(searches[p].running()[b].ids.back());
+        sources.push_back(static_cast<int32_t>(s * beams + continued[b]));
+        tokens.push_back(search.running()[b].ids.back());
       }
     }
     if (all_done) break;
     decoding.select_rows(sources);
     decoding.advance(tokens);
   }
-  std::vector<std::vector<Continuation>> results;
-  for (const Search& search : searches) results.push_back(search.results());
+  std::vector<std::vector<Continuation>> results(prompts.size());
+  for (size_t s = 0; s < searches.size(); ++s) {
+    std::vector<Continuation> of_group = searches[s].results();
+    std::vector<Continuation>& all = results[s / groups];
+    std::move(of_group.begin(), of_group.end(), std::back_inserter(all));
+  }
+  for (std::vector<Continuation>& all : results) {
+    std::stable_sort(all.begin(), all.end(),
+                     [](const Continuation& a, const Continuation& b) { return a.score > b.score; });
+    all.resize(std::min(all.size(), static_cast<size_t>(options.num_return_sequences)));
+  }
   return results;
 }
 

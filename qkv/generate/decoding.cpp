@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/ops/autograd.h"
+#include "qkv/ops/shape.h"
 
 #include <algorithm>
 
@@ -25,10 +26,11 @@ int64_t positions_before(const Spec& spec) {
 }  // namespace
 
 Decoding::Decoding(Model& model, DType compute, const std::vector<std::vector<int32_t>>& prompts, int64_t new_tokens,
-                   const std::vector<std::vector<int32_t>>& sources)
+                   const std::vector<std::vector<int32_t>>& sources, bool keeps_hidden)
     : model_(model),
       cache_(model.spec().layers(), static_cast<int64_t>(prompts.size()),
-             longest(prompts) + new_tokens + positions_before(model.spec())) {
+             longest(prompts) + new_tokens + positions_before(model.spec())),
+      keeps_hidden_(keeps_hidden) {
   context_.compute = compute;
   if (!sources.empty()) encode(sources);
   context_.cache = &cache_;
@@ -83,11 +85,22 @@ void Decoding::run(const Tensor& ids, const Tensor& positions) {
     (model_.spec().encoder ? inputs.decoder_attention_mask : inputs.attention_mask) =
         Tensor::from({ids.size(0), static_cast<int64_t>(masks_[0].size())}, mask);
   }
-  logits_ = model_.next_logits(inputs, context_);
+  if (!keeps_hidden_) {
+    logits_ = model_.next_logits(inputs, context_);
+    return;
+  }
+  const Tensor h = model_.hidden(inputs, context_);
+  logits_ = model_.vocabulary_logits(select(h, 1, h.size(1) - 1), context_);
+  hidden_ = cast(h, DType::f32);
 }
 
 std::vector<float> Decoding::logits(size_t row) const {
   return logits_.narrow(0, static_cast<int64_t>(row), 1).to_vector<float>();
+}
+
+Tensor Decoding::hidden(size_t row) const {
+  const int64_t length = std::min<int64_t>(hidden_.size(1), lengths_[row]);
+  return select(hidden_.narrow(0, static_cast<int64_t>(row), 1), 0, 0).narrow(0, hidden_.size(1) - length, length);
 }
 
 void Decoding::advance(const std::vector<int32_t>& tokens) {
@@ -125,6 +138,7 @@ void Decoding::select_rows(const std::vector<int32_t>& sources) {
     values.insert(values.end(), row.begin(), row.end());
   }
   logits_ = Tensor::from({static_cast<int64_t>(sources.size()), logits_.size(1)}, values);
+  hidden_ = Tensor();
   masks_ = std::move(masks);
   lengths_ = std::move(lengths);
   last_ = std::move(last);

@@ -8,12 +8,15 @@ namespace qkv {
 class Decoding {
  public:
   // Runs the prompts through the model. At most `new_tokens` further positions will be asked for. An encoder-decoder
-  // reads `sources` first, one for each prompt.
+  // reads `sources` first, one for each prompt. With `keeps_hidden`, the model's hidden states can be asked for.
   Decoding(Model& model, DType compute, const std::vector<std::vector<int32_t>>& prompts, int64_t new_tokens,
-           const std::vector<std::vector<int32_t>>& sources = {});
+           const std::vector<std::vector<int32_t>>& sources = {}, bool keeps_hidden = false);
 
   size_t rows() const { return static_cast<size_t>(cache_.rows()); }
-  std::vector<float> logits(size_t row) const;       // of the next position, [V]
+  std::vector<float> logits(size_t row) const;  // of the next position, [V]
+  // f32 [T, D]: of what the row's last step read, the prompt or a token; without its padding. To be asked for before
+  // rows are selected.
+  Tensor hidden(size_t row) const;
   void advance(const std::vector<int32_t>& tokens);  // one token a row
   // Row i becomes a copy of row sources[i].
   void select_rows(const std::vector<int32_t>& sources);
@@ -29,6 +32,8 @@ class Decoding {
   std::vector<int32_t> last_;     // of each row; kept where the model reads it again
   std::vector<int32_t> lengths_;  // real positions of each row
   Tensor logits_;
+  bool keeps_hidden_;
+  Tensor hidden_;  // of the last step, [rows, T, D]
 };
 
 }  // namespace qkv

@@ -1,21 +1,17 @@
 #include "qkv/generate/generator.h"
 
+#include "qkv/core/clock.h"
 #include "qkv/core/error.h"
 #include "qkv/generate/beam_search.h"
+#include "qkv/generate/contrastive_search.h"
 #include "qkv/generate/decoding.h"
 #include "qkv/generate/penalties.h"
 #include "qkv/generate/sampling.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 
 namespace qkv {
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 // How many tokens can be added before the positions run out.
 int64_t room(const Spec& spec, const std::vector<std::vector<int32_t>>& prompts, int64_t wanted) {
@@ -62,17 +58,9 @@ struct Row {
 };
 
 int32_t choose(Row& row, std::vector<float> logits, const GenerationOptions& options) {
-  std::vector<float> plain = logits;
-  to_log_probabilities(plain);
-  if (std::isnan(plain[0]))
-    throw Error("model", "its scores are not finite numbers", "the weights are damaged, or training had diverged");
-  std::vector<float> penalised = logits;
-  apply_penalties(penalised, row.ids, row.prompt, options);
-  // Where the bans leave nothing, they do not hold.
-  const float highest = *std::max_element(penalised.begin(), penalised.end());
-  if (std::isfinite(highest)) logits = std::move(penalised);
-  const int32_t token = options.sample ? sample_token(logits, options, row.random.uniform()) : argmax(logits);
-  row.result.log_probabilities.push_back(plain[static_cast<size_t>(token)]);
+  const NextScores next = next_scores(std::move(logits), row.ids, row.prompt, options);
+  const int32_t token = options.sample ? sample_token(next.scores, options, row.random.uniform()) : argmax(next.scores);
+  row.result.log_probabilities.push_back(next.log_probabilities[static_cast<size_t>(token)]);
   row.result.ids.push_back(token);
   row.ids.push_back(token);
   return token;
@@ -89,6 +77,10 @@ Generator::Generator(Model& model, DType compute) : model_(model), compute_(comp
 std::vector<std::vector<Continuation>> Generator::generate(const std::vector<std::vector<int32_t>>& given,
                                                            const GenerationOptions& wanted, const OnToken& on_token) {
   check_options(wanted);
+  if (searches_contrastively(wanted) && model_.spec().embeddings.query)
+    throw Error("penalty-alpha",
+                "this model asks for a token before it is there, so it has no hidden state to contrast",
+                "leave contrastive search off");
   if (model_.spec().stack.past && model_.spec().stack.past->zeros && !equally_long(given))
     return one_by_one(given, wanted, on_token);
   times_ = {};
@@ -100,13 +92,15 @@ std::vector<std::vector<Continuation>> Generator::generate(const std::vector<std
   GenerationOptions options = wanted;
   options.max_new_tokens = room(model_.spec(), prompts, wanted.max_new_tokens);
   const int64_t limit = options.max_new_tokens;
-  const auto prompt_start = std::chrono::steady_clock::now();
-  Decoding decoding(model_, compute_, prompts, limit, encodes ? given : std::vector<std::vector<int32_t>>());
+  const auto prompt_start = Clock::now();
+  Decoding decoding(model_, compute_, prompts, limit, encodes ? given : std::vector<std::vector<int32_t>>(),
+                    searches_contrastively(options));
   times_.prompt_seconds = seconds_since(prompt_start);
-  const auto decode_start = std::chrono::steady_clock::now();
+  const auto decode_start = Clock::now();
   const std::vector<std::vector<int32_t>> seen = seen_prompts(prompts, options.prompt_padding);
-  if (options.num_beams > 1) {
-    auto results = beam_search(decoding, seen, options, limit);
+  if (options.num_beams > 1 || searches_contrastively(options)) {
+    auto results = options.num_beams > 1 ? beam_search(decoding, seen, options, limit)
+                                         : contrastive_search(decoding, seen, options, limit, on_token);
     for (const auto& of_prompt : results)
       for (const Continuation& c : of_prompt) times_.new_tokens += static_cast<int64_t>(c.ids.size());
     times_.decode_seconds = seconds_since(decode_start);

@@ -2,6 +2,8 @@
 
 #include "qkv/core/error.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <limits>
 
@@ -26,6 +28,16 @@ void check_options(const GenerationOptions& o) {
   require(o.no_repeat_ngram_size >= 0, "no-repeat-ngram", "must not be negative");
   require(o.num_beams >= 1 && o.num_beams <= 1024, "beams", "must be in [1, 1024]");
   require(o.num_beams == 1 || !o.sample, "beams", "beam search and sampling exclude each other");
+  require(o.num_beam_groups >= 1 && o.num_beams % o.num_beam_groups == 0, "beam-groups",
+          fmt::format("{} beams do not make {} equal groups", o.num_beams, o.num_beam_groups));
+  require(std::isfinite(o.diversity_penalty) && o.diversity_penalty >= 0, "diversity-penalty", "must be at least 0");
+  require(o.num_beam_groups == 1 || o.diversity_penalty > 0, "diversity-penalty",
+          "must be above 0 where there are groups of beams: without it they all find the same");
+  require(o.penalty_alpha >= 0 && o.penalty_alpha <= 1, "penalty-alpha", "must be in [0, 1]");
+  if (searches_contrastively(o)) {
+    require(!o.sample && o.num_beams == 1, "penalty-alpha", "contrastive search draws nothing and has no beams");
+    require(o.top_k >= 2, "top-k", "contrastive search chooses among at least 2 tokens");
+  }
   require(o.num_return_sequences >= 1 && o.num_return_sequences <= 1024, "return-sequences", "must be in [1, 1024]");
   require(o.num_return_sequences <= o.num_beams || o.sample, "return-sequences", "cannot exceed the number of beams");
 }
@@ -43,6 +55,9 @@ void apply_generation_config(const Config& c, GenerationOptions& o) {
   o.repetition_penalty = static_cast<float>(c.number("repetition_penalty", o.repetition_penalty));
   o.no_repeat_ngram_size = c.integer("no_repeat_ngram_size", o.no_repeat_ngram_size, 0, most);
   o.num_beams = c.integer("num_beams", o.num_beams, 1, most);
+  o.num_beam_groups = c.integer("num_beam_groups", o.num_beam_groups, 1, most);
+  o.diversity_penalty = static_cast<float>(c.number("diversity_penalty", o.diversity_penalty));
+  o.penalty_alpha = static_cast<float>(c.number("penalty_alpha", o.penalty_alpha));
   o.num_return_sequences = c.integer("num_return_sequences", o.num_return_sequences, 1, most);
   o.length_penalty = static_cast<float>(c.number("length_penalty", o.length_penalty));
   if (c.has("early_stopping")) {

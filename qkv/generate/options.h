@@ -40,9 +40,14 @@ struct GenerationOptions {
   int64_t no_repeat_ngram_size = 0;
   // Beam search.
   int64_t num_beams = 1;
+  int64_t num_beam_groups = 1;  // beams are searched in so many groups, one after the other at each step, and
+  float diversity_penalty = 0;  // a token's score falls by this for each earlier group's beam that has just taken it
   int64_t num_return_sequences = 1;
   float length_penalty = 1;  // score = log probability / length^length_penalty
   EarlyStopping early_stopping = EarlyStopping::no;
+  // Contrastive search, above 0: of the top_k likeliest tokens the one with the highest (1 - alpha) p - alpha s, where
+  // s is the highest cosine between its hidden state and an earlier position's (Su et al. 2022).
+  float penalty_alpha = 0;
   // Where it ends.
   std::vector<int32_t> end_ids;
   // What must and must not be said.
@@ -50,9 +55,16 @@ struct GenerationOptions {
   int32_t forced_first = -1;                    // the first new token (mBART's language)
   int32_t forced_last = -1;                     // the new token where the length ends
   std::vector<std::vector<int32_t>> bad_words;  // sequences that are never completed
-  std::function<std::vector<int32_t>(std::span<const int32_t> said)> allowed;  // tokens that may follow; empty = any
+  // Tokens that may follow what has been said, the first `prompt` ids of it given and the others written; none = any.
+  std::function<std::vector<int32_t>(std::span<const int32_t> said, size_t prompt)> allowed;
   std::vector<std::string> stop;  // strings; cut off the text, with what follows
 };
+
+// Among how many tokens contrastive search usually chooses.
+constexpr int64_t usual_candidates = 4;
+
+// Whether the options ask for contrastive search.
+inline bool searches_contrastively(const GenerationOptions& options) { return options.penalty_alpha > 0; }
 
 // Throws Error naming the option whose value makes no sense.
 void check_options(const GenerationOptions& options);

@@ -1,6 +1,10 @@
 #include "qkv/generate/penalties.h"
 
+#include "qkv/core/error.h"
+#include "qkv/generate/sampling.h"
+
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 #include <set>
@@ -67,9 +71,20 @@ void apply_penalties(std::span<float> scores, std::span<const int32_t> ids, size
   if (generated < o.min_new_tokens)
     for (const int32_t id : o.end_ids)
       if (id >= 0 && static_cast<size_t>(id) < scores.size()) scores[static_cast<size_t>(id)] = banned;
-  if (o.allowed) allow_only(scores, o.allowed(ids));
+  if (o.allowed) allow_only(scores, o.allowed(ids, prompt));
   if (generated == 0) force(scores, o.forced_first);
   if (generated + 1 == o.max_new_tokens) force(scores, o.forced_last);
+}
+
+NextScores next_scores(std::vector<float> logits, std::span<const int32_t> ids, size_t prompt,
+                       const GenerationOptions& options) {
+  NextScores next{.log_probabilities = logits, .scores = logits};
+  to_log_probabilities(next.log_probabilities);
+  if (std::isnan(next.log_probabilities[0]))
+    throw Error("model", "its scores are not finite numbers", "the weights are damaged, or training had diverged");
+  apply_penalties(next.scores, ids, prompt, options);
+  if (!std::isfinite(*std::max_element(next.scores.begin(), next.scores.end()))) next.scores = std::move(logits);
+  return next;
 }
 
 }  // namespace qkv

@@ -4,6 +4,7 @@
 #include "qkv/generate/options.h"
 
 #include <span>
+#include <vector>
 
 namespace qkv {
 
@@ -12,5 +13,16 @@ namespace qkv {
 // given and the others generated.
 void apply_penalties(std::span<float> scores, std::span<const int32_t> ids, size_t prompt,
                      const GenerationOptions& options);
+
+// What is known of a next token.
+struct NextScores {
+  std::vector<float> log_probabilities;  // under the model, [V]
+  std::vector<float> scores;             // the logits after the penalties, [V]
+};
+
+// The scores for the token that follows `ids`. Where the bans leave nothing, they do not hold. Throws Error for logits
+// that are not finite.
+NextScores next_scores(std::vector<float> logits, std::span<const int32_t> ids, size_t prompt,
+                       const GenerationOptions& options);
 
 }  // namespace qkv

@@ -61,6 +61,7 @@ TextToText::TextToText(const fs::path& directory, TaskOptions options, TextToTex
   read_languages(rewriting);
   if (rewriting.prefix) prefix_ = *rewriting.prefix;
   if (rewriting.change) rewriting.change(generation_);
+  apply_constraints(rewriting.constraints, target_, generation_);
   check_options(generation_);
 }
 
@@ -139,7 +140,8 @@ std::vector<std::vector<Rewritten>> TextToText::rewrite(std::span<const Row> row
   Generator generator(base_.model(), base_.options().dtype);
   std::vector<std::vector<Rewritten>> results(rows.size());
   int64_t done = 0;
-  const int64_t tokens = std::max<int64_t>(1, base_.options().batch_tokens / generation_.num_beams);
+  const int64_t copies = searches_contrastively(generation_) ? generation_.top_k : generation_.num_beams;
+  const int64_t tokens = std::max<int64_t>(1, base_.options().batch_tokens / copies);
   for (const std::vector<size_t>& group : batches_by_length(lengths, tokens)) {
     std::vector<std::vector<int32_t>> sources;
     for (const size_t i : group) sources.push_back(rows[i].ids);

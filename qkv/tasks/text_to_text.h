@@ -4,6 +4,7 @@
 //   std::cout << translator.rewrite("The house is small.")[0].text << '\n';
 #pragma once
 
+#include "qkv/generate/constraints.h"
 #include "qkv/generate/options.h"
 #include "qkv/tasks/text_model.h"
 
@@ -19,6 +20,7 @@ struct TextToTextOptions {
   std::string from, to;
   // Changes what the checkpoint's files say of generation: beams, lengths and so on.
   std::function<void(GenerationOptions&)> change;
+  Constraints constraints;  // what must and must not be written
 };
 
 struct Rewritten {

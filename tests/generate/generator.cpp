@@ -3,58 +3,12 @@
 
 #include "qkv/core/error.h"
 #include "qkv/generate/sampling.h"
-#include "qkv/models/family.h"
-#include "qkv/ops/autograd.h"
+#include "tests/generate/writers.h"
 
 #include <cmath>
-#include <numeric>
 
 namespace qkv {
 namespace {
-
-constexpr int32_t vocab = 31;
-using Ids = std::vector<int32_t>;
-
-std::vector<std::string> writing_families() {
-  std::vector<std::string> names;
-  for (const Family* family : all_families())
-    if (family->config != nullptr && spec_of(Config(family->config({.vocab = 8}), "test")).generates())
-      names.emplace_back(family->type);
-  return names;
-}
-
-std::unique_ptr<Model> model_of(const std::string& family) {
-  const Sizes sizes{.vocab = vocab, .context = 32, .layers = 2, .heads = 2, .width = 16};
-  auto model = std::make_unique<Model>(spec_of(Config(family_named(family, "test").config(sizes), "test")));
-  model->initialise(RandomKey{3});
-  // A fresh model is so unsure that rounding would decide; these weights have opinions.
-  model->visit([](const std::string&, Tensor& value, Role role) {
-    if (role != Role::matrix && role != Role::residual_matrix && role != Role::embedding) return;
-    for (int64_t i = 0; i < value.numel(); ++i) value.data<float>()[i] *= 12;
-  });
-  return model;
-}
-
-// `ids` begins with the prompt, which an encoder-decoder reads apart from what it has generated.
-std::vector<float> recomputed_logits(Model& model, const Ids& ids, size_t prompt) {
-  const NoGrad no_grad;
-  Inputs inputs{.input_ids = Tensor::from<int32_t>({1, std::ssize(ids)}, ids)};
-  if (model.spec().encoder) {
-    const Ids source(ids.begin(), ids.begin() + static_cast<ptrdiff_t>(prompt));
-    Ids target(ids.begin() + static_cast<ptrdiff_t>(prompt), ids.end());
-    target.insert(target.begin(), static_cast<int32_t>(model.spec().decoder_start));
-    inputs = {.input_ids = Tensor::from<int32_t>({1, std::ssize(source)}, source),
-              .decoder_input_ids = Tensor::from<int32_t>({1, std::ssize(target)}, target)};
-    // In decoding, nothing that was generated is padding.
-    inputs.decoder_attention_mask =
-        Tensor::from(inputs.decoder_input_ids.shape(), std::vector<uint8_t>(target.size(), 1));
-    std::vector<int32_t> places(target.size());
-    std::iota(places.begin(), places.end(), 0);
-    inputs.decoder_position_ids = Tensor::from(inputs.decoder_input_ids.shape(), places);
-  }
-  const std::vector<float> all = model.outputs(inputs, {})[0].second.to_vector<float>();
-  return {all.end() - vocab, all.end()};
-}
 
 class GeneratorTest : public testing::TestWithParam<std::string> {
  protected:

@@ -53,6 +53,16 @@ TEST_P(Golden, SavedModelsLoadBackTheSame) {
   fs::remove_all(copy);
 }
 
+// What tests/golden/make_decoding.py recorded of the library's last version with these searches.
+TEST(GoldenDecoding, GroupsOfBeamsAndContrastiveSearch) {
+  for (const char* name : {"gpt2", "t5"}) {
+    const std::vector<GoldenResult> results = compare_generation(golden.parent_path() / "decoding" / name);
+    EXPECT_EQ(results.size(), 8U);
+    for (const GoldenResult& result : results)
+      EXPECT_TRUE(result.passed()) << name << " " << result.name << " " << result.error << " " << result.note;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Golden, testing::ValuesIn(cases()), [](const auto& each) { return each.param; });
 
 }  // namespace

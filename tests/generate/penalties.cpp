@@ -46,10 +46,10 @@ TEST(Penalties, BadWordsAreNotCompleted) {
 }
 
 TEST(Penalties, OnlyWhatIsAllowed) {
-  const GenerationOptions options{.allowed = [](std::span<const int32_t> said) {
-    return std::vector<int32_t>{static_cast<int32_t>(said.size()), 99};
+  const GenerationOptions options{.allowed = [](std::span<const int32_t> said, size_t prompt) {
+    return std::vector<int32_t>{static_cast<int32_t>(said.size()), static_cast<int32_t>(prompt), 99};
   }};
-  EXPECT_EQ(penalised({1, 1, 1, 1}, {0, 0}, 1, options), (Scores{never, never, 1, never}));
+  EXPECT_EQ(penalised({1, 1, 1, 1}, {0, 0}, 1, options), (Scores{never, 1, 1, never}));
 }
 
 TEST(Penalties, FirstAndLastTokensAreForced) {

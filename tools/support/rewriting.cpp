@@ -23,6 +23,15 @@ CLI::App* add_rewriting_command(CLI::App& app, const char* name, const char* abo
   command->add_option("--beams", g.num_beams, "search with so many beams; 1: the likeliest token each time")
       ->check(at_least(1))
       ->group(group);
+  command->add_option("--beam-groups", g.num_beam_groups, "groups of beams that shun each other's tokens")
+      ->check(at_least(1))
+      ->group(group);
+  command
+      ->add_option("--diversity-penalty", g.diversity_penalty, "by how much a token's score falls for each such beam")
+      ->group(group);
+  command->add_option("--penalty-alpha", g.penalty_alpha, "above 0: contrastive search among --top-k tokens")
+      ->group(group);
+  command->add_option("--top-k", g.top_k, "of contrastive search")->check(at_least(2))->group(group);
   command->add_option("--return-sequences", g.num_return_sequences, "so many results of each text")
       ->check(at_least(1))
       ->group(group);
@@ -33,6 +42,7 @@ CLI::App* add_rewriting_command(CLI::App& app, const char* name, const char* abo
   command->add_option("--early-stopping", o.early_stopping, "when a search of beams ends")
       ->check(CLI::IsMember({"no", "yes", "never"}))
       ->group(group);
+  add_constraint_options(*command, o.constraints);
   return command;
 }
 
@@ -41,6 +51,7 @@ void run_rewriting(CLI::App& command, RewritingCommand& o, const std::string& ta
   const auto given = [&](const char* name) { return command.get_option(name)->count() > 0; };
   TextToTextOptions rewriting{.task = task, .from = o.from, .to = o.to};
   if (given("--prefix")) rewriting.prefix = o.prefix;
+  rewriting.constraints = read_constraints(o.constraints);
   rewriting.change = [&](GenerationOptions& g) {
     const GenerationOptions& from = o.generation;
     if (given("--max-new-tokens")) {
@@ -49,6 +60,14 @@ void run_rewriting(CLI::App& command, RewritingCommand& o, const std::string& ta
     }
     if (given("--min-new-tokens")) g.min_new_tokens = from.min_new_tokens;
     if (given("--beams")) g.num_beams = from.num_beams;
+    if (given("--beam-groups")) g.num_beam_groups = from.num_beam_groups;
+    if (given("--diversity-penalty")) g.diversity_penalty = from.diversity_penalty;
+    if (given("--penalty-alpha")) {
+      g.penalty_alpha = from.penalty_alpha;
+      if (!given("--beams")) g.num_beams = 1;
+      if (g.top_k < 2) g.top_k = usual_candidates;
+    }
+    if (given("--top-k")) g.top_k = from.top_k;
     if (given("--return-sequences")) g.num_return_sequences = from.num_return_sequences;
     if (given("--length-penalty")) g.length_penalty = from.length_penalty;
     if (given("--no-repeat-ngram")) g.no_repeat_ngram_size = from.no_repeat_ngram_size;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "qkv/tasks/text_to_text.h"
+#include "tools/support/constraint_options.h"
 #include "tools/support/task_run.h"
 
 namespace qkv {
@@ -11,6 +12,7 @@ struct RewritingCommand : TaskCommand {
   std::string prefix, from, to;
   GenerationOptions generation;  // those given count
   std::string early_stopping = "no";
+  ConstraintOptions constraints;
 };
 
 // A task command with a text and the options of generation.

@@ -1,0 +1,54 @@
+"""How qkv generate and the verbs that rewrite texts choose their words."""
+from command import *
+
+
+class Generation(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.model = self.train()
+
+    def write_text(self, *arguments):
+        lines = self.succeed("generate", self.model, "-p", "word", "-n", "6", "--json", "-q", *arguments).splitlines()
+        return [json.loads(line) for line in lines]
+
+    def test_groups_of_beams_differ(self):
+        found = self.write_text("--beams", "4", "--beam-groups", "4", "--diversity-penalty", "100", "--return-sequences", "4")
+        self.assertEqual(len({line["ids"][0] for line in found}), 4)
+        scores = [line["score"] for line in found]
+        self.assertEqual(scores, sorted(scores, reverse=True))
+
+    def test_contrastive_search_depends_on_no_seed(self):
+        a = self.write_text("--penalty-alpha", "0.6", "--seed", "1")
+        self.assertEqual(a, self.write_text("--penalty-alpha", "0.6", "--top-k", "4", "--seed", "2"))
+        self.assertEqual(len(a[0]["ids"]), 6)
+
+    def test_bad_words_and_forced_tokens(self):
+        free = self.write_text("--greedy")[0]["text"]
+        self.assertIn(free[0], free)
+        without = self.write_text("--greedy", "--bad-word", free[0])[0]["text"]
+        self.assertNotIn(free[0], without)
+        forced = self.write_text("--greedy", "--forced-first", "Z", "--forced-last", "Q")[0]["text"]
+        self.assertEqual((forced[0], forced[5]), ("Z", "Q"))
+
+    def test_only_these_texts(self):
+        self.assertIn(self.write_text("--greedy", "--only", "yes", "--only", "no")[0]["text"], ("yes", "no"))
+        texts = self.write("texts.txt", "one\n\ntwo\nthree\n")
+        found = self.write_text("--beams", "5", "--return-sequences", "5", "--only-file", texts)
+        self.assertEqual(sorted(line["text"] for line in found), ["one", "three", "two"])
+
+    def test_what_makes_no_sense_is_refused(self):
+        def refuse(*arguments, says):
+            self.refuse("generate", self.model, "-p", "word", *arguments, says=says)
+        refuse("--beams", "4", "--beam-groups", "3", "--diversity-penalty", "1", says=["beam-groups", "3 equal groups"])
+        refuse("--beams", "4", "--beam-groups", "2", says="diversity-penalty")
+        refuse("--penalty-alpha", "2", says="penalty-alpha")
+        refuse("--penalty-alpha", "0.6", "--beams", "2", says="penalty-alpha")
+        refuse("--penalty-alpha", "0.6", "--top-k", "1", says="top-k")
+        refuse("--forced-first", "nothing like it", says=["--forced-first", "qkv tokenize"])
+        refuse("--only-file", self.folder / "none.txt", says="none.txt")
+        refuse("--only-file", self.write("empty.txt", "\n"), says=["empty.txt", "no lines"])
+        refuse("--only", "yes", "--ignore-end", says="--only")
+
+
+if __name__ == "__main__":
+    unittest.main()
