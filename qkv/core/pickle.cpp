@@ -1,7 +1,6 @@
 #include "qkv/core/pickle.h"
 
 #include "qkv/core/byte_reader.h"
-#include "qkv/core/error.h"
 
 #include <algorithm>
 #include <bit>
@@ -132,41 +131,30 @@ class PickleMachine {
 
   PickleMachine(Pickle& pickle, std::string_view bytes, const std::string& where,
                 std::span<const std::string_view> allowed)
-      : values_(pickle.values_), bytes_(bytes), where_(where), allowed_(allowed) {}
+      : values_(pickle.values_), bytes_(bytes), reader_(bytes, where, "the pickle"), where_(where), allowed_(allowed) {}
 
   // Runs to STOP and returns what is then on the stack.
   const Value* run() {
     for (size_t count = 0;; ++count) {
       if (count == max_opcodes) fail(fmt::format("has more than {} opcodes", max_opcodes), damaged_hint);
-      opcode_at_ = at_;
-      const auto opcode = static_cast<uint8_t>(take(1)[0]);
+      opcode_at_ = reader_.position();
+      const auto opcode = static_cast<uint8_t>(reader_.take(1)[0]);
       if (opcode == op_stop) return pop();
       step(opcode);
     }
   }
-  size_t position() const { return at_; }
+  size_t position() const { return reader_.position(); }
 
  private:
   [[noreturn]] void fail(const std::string& what, std::string_view hint) const {
     throw Error(where_, fmt::format("the pickle's byte {}: {}", opcode_at_, what), hint);
   }
 
-  std::string_view take(uint64_t count) {
-    if (count > bytes_.size() - at_) fail("ends in the middle", damaged_hint);
-    at_ += count;
-    return bytes_.substr(at_ - count, count);
-  }
-  template <typename T>
-  T number() {
-    T value{};
-    std::memcpy(&value, take(sizeof value).data(), sizeof value);
-    return value;
-  }
   std::string_view line() {
-    const size_t end = bytes_.find('\n', at_);
-    if (end == std::string_view::npos) fail("ends in the middle", damaged_hint);
-    const std::string_view text = take(end - at_);
-    take(1);
+    const size_t end = bytes_.find('\n', reader_.position());
+    if (end == std::string_view::npos) fail("a line has no end", damaged_hint);
+    const std::string_view text = reader_.take(end - reader_.position());
+    reader_.take(1);
     return text;
   }
 
@@ -250,7 +238,7 @@ class PickleMachine {
     stack_.push_back(found->second);
   }
   void long_integer() {
-    const std::string_view digits = take(number<uint8_t>());
+    const std::string_view digits = reader_.take(reader_.number<uint8_t>());
     if (digits.size() > 8) fail(fmt::format("has an integer of {} bytes", digits.size()), damaged_hint);
     uint64_t value = !digits.empty() && (digits.back() & 0x80) != 0 ? ~uint64_t{0} : 0;  // two's complement
     std::memcpy(&value, digits.data(), digits.size());
@@ -260,11 +248,11 @@ class PickleMachine {
   void step(uint8_t opcode) {
     switch (opcode) {
       case op_proto:
-        if (const auto version = number<uint8_t>(); version < 2 || version > 5)
+        if (const auto version = reader_.number<uint8_t>(); version < 2 || version > 5)
           fail(fmt::format("is of protocol {}; 2 to 5 are read", version), damaged_hint);
         return;
       case op_frame:
-        if (number<uint64_t>() > bytes_.size() - at_) fail("a frame is longer than the file", damaged_hint);
+        if (reader_.number<uint64_t>() > reader_.left()) fail("a frame is longer than the file", damaged_hint);
         return;
       case op_mark:
         marks_.push_back(stack_.size());
@@ -280,30 +268,30 @@ class PickleMachine {
         push(Kind::boolean)->integer = opcode == op_true;
         return;
       case op_bin_int:
-        return push_integer(number<int32_t>());
+        return push_integer(reader_.number<int32_t>());
       case op_bin_int1:
-        return push_integer(number<uint8_t>());
+        return push_integer(reader_.number<uint8_t>());
       case op_bin_int2:
-        return push_integer(number<uint16_t>());
+        return push_integer(reader_.number<uint16_t>());
       case op_long1:
         return long_integer();
       case op_bin_float:
-        push(Kind::real)->real = std::bit_cast<double>(__builtin_bswap64(number<uint64_t>()));
+        push(Kind::real)->real = std::bit_cast<double>(__builtin_bswap64(reader_.number<uint64_t>()));
         return;
       case op_bin_string:
       case op_bin_unicode:
-        return push_text(Kind::text, take(number<uint32_t>()));
+        return push_text(Kind::text, reader_.take(reader_.number<uint32_t>()));
       case op_short_bin_string:
       case op_short_bin_unicode:
-        return push_text(Kind::text, take(number<uint8_t>()));
+        return push_text(Kind::text, reader_.take(reader_.number<uint8_t>()));
       case op_bin_unicode8:
-        return push_text(Kind::text, take(number<uint64_t>()));
+        return push_text(Kind::text, reader_.take(reader_.number<uint64_t>()));
       case op_bin_bytes:
-        return push_text(Kind::bytes, take(number<uint32_t>()));
+        return push_text(Kind::bytes, reader_.take(reader_.number<uint32_t>()));
       case op_short_bin_bytes:
-        return push_text(Kind::bytes, take(number<uint8_t>()));
+        return push_text(Kind::bytes, reader_.take(reader_.number<uint8_t>()));
       case op_bin_bytes8:
-        return push_text(Kind::bytes, take(number<uint64_t>()));
+        return push_text(Kind::bytes, reader_.take(reader_.number<uint64_t>()));
       default:
         return step_with_stack(opcode);
     }
@@ -369,15 +357,15 @@ class PickleMachine {
         return;
       }
       case op_bin_put:
-        return remember(number<uint8_t>());
+        return remember(reader_.number<uint8_t>());
       case op_long_bin_put:
-        return remember(number<uint32_t>());
+        return remember(reader_.number<uint32_t>());
       case op_memoize:
         return remember(static_cast<uint32_t>(memo_.size()));
       case op_bin_get:
-        return recall(number<uint8_t>());
+        return recall(reader_.number<uint8_t>());
       case op_long_bin_get:
-        return recall(number<uint32_t>());
+        return recall(reader_.number<uint32_t>());
       default:
         fail(fmt::format("the opcode {} is not allowed", name_of_refused(opcode)), attack_hint);
     }
@@ -385,9 +373,9 @@ class PickleMachine {
 
   std::deque<Value>& values_;
   std::string_view bytes_;
+  ByteReader reader_;
   const std::string& where_;
   std::span<const std::string_view> allowed_;
-  size_t at_ = 0;
   size_t opcode_at_ = 0;
   std::vector<Value*> stack_;
   std::vector<size_t> marks_;

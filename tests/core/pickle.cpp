@@ -131,13 +131,13 @@ TEST(Pickle, RefusesByName) {
 TEST(Pickle, RefusesWhatIsDamaged) {
   const std::string huge = bytes("\xff\xff\xff\xff\xff\xff\xff\xff");
   for (const auto& [text, says] :
-       std::vector<std::pair<std::string, std::string>>{{"", "ends in the middle"},
+       std::vector<std::pair<std::string, std::string>>{{"", "is cut off"},
                                                         {".", "takes a value where there is none"},
-                                                        {"N", "ends in the middle"},
-                                                        {"X\xff\xff\xff\xff.", "ends in the middle"},
-                                                        {"\x8d" + huge, "ends in the middle"},
+                                                        {"N", "is cut off"},
+                                                        {"X\xff\xff\xff\xff.", "is cut off"},
+                                                        {"\x8d" + huge, "is cut off"},
                                                         {"\x95" + huge, "longer than the file"},
-                                                        {"cshop", "ends in the middle"},
+                                                        {"cshop", "a line has no end"},
                                                         {"\x8a\x09" + huge + "\xff.", "integer of 9 bytes"},
                                                         {"t.", "mark"},
                                                         {"(a.", "takes a value"},

@@ -101,7 +101,7 @@ TEST_F(OlderVocabularies, PicklesThatLie) {
   expect(vocabulary_pickle("cos\nsystem\n(U\x04"
                            "truetR"),
          "asks for Python's os.system");
-  expect("", "ends in the middle");
+  expect("", "is cut off");
   expect("N.", "no list of words");
   expect("}U\x07idx2symK\x01s.", "no list of words");
   expect(
