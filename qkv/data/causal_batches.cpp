@@ -24,18 +24,13 @@ CausalBatches::CausalBatches(TokenStream stream, CausalOptions options)
 }
 
 int64_t CausalBatches::count() const {
-  return ((order_ ? order_->samples() : windows_) + options_.rows - 1) / options_.rows;
+  return order_ ? order_->batches(options_.rows) : (windows_ + options_.rows - 1) / options_.rows;
 }
 
 Batch CausalBatches::batch(int64_t n) const {
   Batch batch;
-  batch.rows = options_.rows;
+  batch.rows = order_ ? order_->rows_of(n, options_.rows, stream_.name()) : options_.rows;
   batch.length = options_.context;
-  if (order_ && !order_->endless()) {
-    batch.rows = std::min(batch.rows, order_->samples() - n * options_.rows);
-    if (n < 0 || batch.rows <= 0)
-      throw Error(stream_.name(), fmt::format("has {} batches, not a batch {}", count(), n), "", Error::Kind::internal);
-  }
   const size_t length = static_cast<size_t>(batch.length);
   std::vector<int32_t> window(length + 1);
   Random random(options_.key.child(static_cast<uint64_t>(n)));

@@ -24,8 +24,6 @@ MaskedBatches::MaskedBatches(TokenStream stream, MaskedOptions options)
                                              : Order::in_turn(items, options_.limit * options_.rows);
 }
 
-int64_t MaskedBatches::count() const { return (order_.samples() + options_.rows - 1) / options_.rows; }
-
 MaskedBatches::Row MaskedBatches::row(int64_t item, Random& random) const {
   const auto [document, begin, end] = (*segments_)[item];
   Row result;
@@ -58,12 +56,7 @@ MaskedBatches::Row MaskedBatches::row(int64_t item, Random& random) const {
 
 Batch MaskedBatches::batch(int64_t n) const {
   Batch batch;
-  batch.rows = options_.rows;
-  if (!order_.endless()) {
-    batch.rows = std::min(batch.rows, order_.samples() - n * options_.rows);
-    if (n < 0 || batch.rows <= 0)
-      throw Error(stream_.name(), fmt::format("has {} batches, not a batch {}", count(), n), "", Error::Kind::internal);
-  }
+  batch.rows = order_.rows_of(n, options_.rows, stream_.name());
   const auto key = [&](int64_t r, uint64_t use) {
     return options_.key.child(use).child(static_cast<uint64_t>(n * options_.rows + r));
   };

@@ -30,7 +30,7 @@ class MaskedBatches : public Batches {
   // Throws Error when the stream holds no token, or pairs are asked for and there is one document only.
   MaskedBatches(TokenStream stream, MaskedOptions options);
   Batch batch(int64_t n) const override;
-  int64_t count() const override;
+  int64_t count() const override { return order_.batches(options_.rows); }
 
  private:
   struct Row {

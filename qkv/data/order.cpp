@@ -1,5 +1,7 @@
 #include "qkv/data/order.h"
 
+#include "qkv/core/error.h"
+
 #include <algorithm>
 #include <bit>
 
@@ -40,6 +42,14 @@ Order Order::in_turn(int64_t items, int64_t limit) {
 int64_t Order::operator()(int64_t sample) const {
   if (shuffled_) return Permutation(items_, key_.child(static_cast<uint64_t>(sample / items_)))(sample % items_);
   return static_cast<int64_t>(static_cast<__int128>(sample) * items_ / samples_);
+}
+
+int64_t Order::rows_of(int64_t n, int64_t rows, std::string_view what) const {
+  if (endless()) return rows;
+  const int64_t left = samples_ - n * rows;
+  if (n < 0 || left <= 0)
+    throw Error(what, fmt::format("has {} batches, not a batch {}", batches(rows), n), "", Error::Kind::internal);
+  return std::min(rows, left);
 }
 
 }  // namespace qkv

@@ -4,6 +4,7 @@
 #include "qkv/core/random.h"
 
 #include <cstdint>
+#include <string_view>
 
 namespace qkv {
 
@@ -32,6 +33,11 @@ class Order {
   int64_t samples() const { return samples_; }  // in an epoch
   bool endless() const { return shuffled_; }
   int64_t operator()(int64_t sample) const;  // the item at a place in the order
+
+  // Samples in batches of `rows`: how many batches an epoch has, rounded up, and how many rows batch n has, fewer in
+  // the last one of an order that ends. Throws Error (naming `what` is visited) where there is no batch n.
+  int64_t batches(int64_t rows) const { return (samples_ + rows - 1) / rows; }
+  int64_t rows_of(int64_t n, int64_t rows, std::string_view what) const;
 
  private:
   Order(int64_t items, int64_t samples, bool shuffled, RandomKey key)

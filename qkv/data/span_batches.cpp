@@ -75,12 +75,7 @@ SpanBatches::SpanBatches(TokenStream stream, SpanOptions options)
 
 Batch SpanBatches::batch(int64_t n) const {
   Batch batch;
-  batch.rows = options_.rows;
-  if (!order_.endless()) {
-    batch.rows = std::min(batch.rows, order_.samples() - n * options_.rows);
-    if (n < 0 || batch.rows <= 0)
-      throw Error(stream_.name(), fmt::format("has {} batches, not a batch {}", count(), n), "", Error::Kind::internal);
-  }
+  batch.rows = order_.rows_of(n, options_.rows, stream_.name());
   std::vector<Corrupted> rows;
   size_t longest = 0, longest_target = 0, shortest_source = SIZE_MAX;
   for (int64_t r = 0; r < batch.rows; ++r) {

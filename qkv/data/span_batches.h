@@ -38,7 +38,7 @@ class SpanBatches : public Batches {
   // Throws Error when the stream holds too few tokens for a row.
   SpanBatches(TokenStream stream, SpanOptions options);
   Batch batch(int64_t n) const override;
-  int64_t count() const override { return (order_.samples() + options_.rows - 1) / options_.rows; }
+  int64_t count() const override { return order_.batches(options_.rows); }
 
  private:
   TokenStream stream_;
