@@ -1,20 +1,10 @@
 #include "qkv/nn/cache.h"
 
 #include "qkv/core/error.h"
-#include "qkv/ops/check.h"
+#include "qkv/ops/copy.h"
 
 namespace qkv {
 namespace {
-
-void copy_values(const Tensor& from, const Tensor& to) {
-  kernels::Copy copy{.rank = from.rank(), .x = from.raw(), .x_type = from.dtype(), .y = to.raw(), .y_type = to.dtype()};
-  for (int i = 0; i < from.rank(); ++i) {
-    copy.size[i] = from.size(i);
-    copy.x_stride[i] = from.stride(i);
-    copy.y_stride[i] = to.stride(i);
-  }
-  kernels_of(from).copy(copy);
-}
 
 Tensor room_for(const Tensor& some, int64_t capacity) {
   return Tensor::empty({some.size(0), capacity, some.size(2), some.size(3)}, some.dtype(), some.device());
@@ -29,7 +19,7 @@ Tensor selected(const Tensor& old, const std::vector<int32_t>& sources, int64_t 
   for (size_t i = 0; i < sources.size(); ++i) {
     const Tensor from = old.narrow(0, sources[i], 1);
     const Tensor to = fresh.narrow(0, static_cast<int64_t>(i), 1);
-    copy_values(length < 0 ? from : from.narrow(1, 0, length), length < 0 ? to : to.narrow(1, 0, length));
+    copy_elements(length < 0 ? from : from.narrow(1, 0, length), length < 0 ? to : to.narrow(1, 0, length));
   }
   return fresh;
 }
@@ -49,8 +39,8 @@ KeyValueCache::View KeyValueCache::append(int64_t layer, const Tensor& k, const 
     place.keys = room_for(k, capacity_);
     place.values = room_for(v, capacity_);
   }
-  copy_values(k, place.keys.narrow(1, length_, count));
-  copy_values(v, place.values.narrow(1, length_, count));
+  copy_elements(k, place.keys.narrow(1, length_, count));
+  copy_elements(v, place.values.narrow(1, length_, count));
   return {place.keys.narrow(1, 0, length_ + count), place.values.narrow(1, 0, length_ + count)};
 }
 

@@ -1,7 +1,6 @@
 #include "qkv/ops/autograd.h"
 
-#include "qkv/core/error.h"
-#include "qkv/kernels/kernels.h"
+#include "qkv/ops/copy.h"
 
 #include <algorithm>
 #include <atomic>
@@ -35,14 +34,7 @@ void add_into(const Tensor& into, const Tensor& from) {
 
 Tensor converted(const Tensor& tensor, DType dtype) {
   Tensor result = dense_like(tensor, dtype);
-  kernels::Copy copy{
-      .rank = tensor.rank(), .x = tensor.raw(), .x_type = tensor.dtype(), .y = result.raw(), .y_type = dtype};
-  for (int i = 0; i < tensor.rank(); ++i) {
-    copy.size[i] = tensor.size(i);
-    copy.x_stride[i] = tensor.stride(i);
-    copy.y_stride[i] = result.stride(i);
-  }
-  kernels::kernels_for(tensor.device()).copy(copy);
+  copy_elements(tensor, result);
   return result;
 }
 

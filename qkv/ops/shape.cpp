@@ -1,36 +1,23 @@
 #include "qkv/ops/shape.h"
 
 #include "qkv/ops/autograd.h"
-#include "qkv/ops/check.h"
+#include "qkv/ops/copy.h"
 
 #include <algorithm>
 
 namespace qkv {
 namespace {
 
-void copy_into(const Tensor& from, const Tensor& to) {
-  kernels::Copy copy{.rank = from.rank(), .x = from.raw(), .x_type = from.dtype(), .y = to.raw(), .y_type = to.dtype()};
-  for (int i = 0; i < from.rank(); ++i) {
-    copy.size[i] = from.size(i);
-    copy.x_stride[i] = from.stride(i);
-    copy.y_stride[i] = to.stride(i);
-  }
-  kernels_of(from).copy(copy);
-}
-
 void zero(const Tensor& y) {
   const Tensor nought = Tensor::zeros({}, y.dtype(), y.device());
-  kernels::Copy copy{.rank = y.rank(), .x = nought.raw(), .x_type = y.dtype(), .y = y.raw(), .y_type = y.dtype()};
-  for (int i = 0; i < y.rank(); ++i) {
-    copy.size[i] = y.size(i);
-    copy.y_stride[i] = y.stride(i);
-  }
-  kernels_of(y).copy(copy);
+  Shape still = y.shape();
+  for (int i = 0; i < y.rank(); ++i) still.set(i, 0);
+  copy_elements(Tensor::wrap(nought.storage(), 0, y.shape(), still, y.dtype()), y);
 }
 
 Tensor dense_copy(const Tensor& x, DType dtype) {
   Tensor y = Tensor::empty(x.shape(), dtype, x.device());
-  copy_into(x, y);
+  copy_elements(x, y);
   return y;
 }
 
@@ -97,7 +84,7 @@ std::vector<Tensor> split(const Tensor& x, int dim, const std::vector<int64_t>& 
     for (size_t i = 0; i < grads.size(); ++i) {
       const Tensor part = part_of(i);
       if (!grads[i]) zero(part);
-      if (grads[i] && !grads[i].shares_memory(part)) copy_into(grads[i], part);
+      if (grads[i] && !grads[i].shares_memory(part)) copy_elements(grads[i], part);
     }
     accumulate_grad(x, *buffer);
     *buffer = Tensor();
@@ -127,7 +114,7 @@ Tensor concat(const std::vector<Tensor>& parts, int dim) {
   int64_t begin = 0;
   bool wanted = false;
   for (const Tensor& part : parts) {
-    copy_into(part, y.narrow(dim, begin, part.size(dim)));
+    copy_elements(part, y.narrow(dim, begin, part.size(dim)));
     begin += part.size(dim);
     wanted = wanted || wants_grad(part);
   }
@@ -155,7 +142,7 @@ Tensor select(const Tensor& x, int dim, int64_t index) {
     record({&y}, {&x}, [x, dim, index](std::span<const Tensor> grads) {
       Tensor dx = Tensor::zeros(x.shape(), x.dtype(), x.device());
       const Tensor place = dx.narrow(dim, index, 1);
-      copy_into(dense_copy(grads[0], x.dtype()).view(place.shape()), place);
+      copy_elements(dense_copy(grads[0], x.dtype()).view(place.shape()), place);
       accumulate_grad(x, dx);
     });
   return y;
