@@ -83,6 +83,8 @@ class Model {
     Stack stack;
   };
   Tensor run(const Embeddings& embeddings, const Stack& stack, const Inputs& inputs, Context& context) const;
+  // With what the decoder reads of the encoder, unless the context or its cache has it already.
+  Context with_memory(const Inputs& inputs, Context context);
   Inputs decoder_inputs(const Inputs& inputs, bool unmasked) const;
   Tensor task_loss(const Inputs& inputs, const Context& context, LossCounts counts);
   Tensor language_model_loss(const Tensor& h, const Tensor& labels, int64_t tokens, const Context& context) const;
