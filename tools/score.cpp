@@ -81,12 +81,18 @@ void add_score(CLI::App& app) {
       ->add_option("--stride", o->score.stride,
                    "read a long text in windows that begin so many tokens apart; each token is scored once")
       ->check(at_least(1));
+  command
+      ->add_option("--segment", o->score.segment,
+                   "a model that remembers (Transformer-XL, XLNet) reads so many tokens at a time; default: as many as "
+                   "it remembers")
+      ->check(at_least(1));
   command->add_flag("--bos", o->score.start, "put the beginning-of-text token first, so that all tokens are scored");
   command->add_flag("--tokens", o->tokens, "result lines hold the log probability of each token");
   add_truncate_option(*command, *o);
   command->footer(
       "Examples:\n  qkv score models/gpt2 \"To be, or not to be\" --json\n"
       "  qkv score models/gpt2 --document book.txt --stride 512\n"
+      "  qkv score models/transfo-xl-wt103 --document book.txt --segment 128\n"
       "  qkv score models/gpt2 --input lines.txt --output scores.jsonl");
   command->callback([command, o] { run(*command, *o); });
 }

@@ -9,9 +9,12 @@
 namespace qkv {
 
 struct ScoreOptions {
+  // A model that remembers (Transformer-XL, XLNet) reads a text so many tokens at a time, with its memories of those
+  // before. 0: as many as it remembers, or 512 where it remembers all.
+  int64_t segment = 0;
   // A text longer than the model's positions is read in windows that begin so many tokens apart, and each token is
   // scored once, in the first window that has it: all but the first window's have at least (positions - stride) tokens
-  // before them. 0: a longer text is an Error.
+  // before them. 0: a longer text is an Error, unless the model remembers. With a stride it does not.
   int64_t stride = 0;
   bool start = false;  // put the beginning-of-text token first, so that the text's first token is scored too
 };
@@ -25,7 +28,8 @@ struct TextScore {
 
 class Scorer {
  public:
-  // Throws Error for a checkpoint that is not a causal language model.
+  // Throws Error for a checkpoint that is no language model from left to right. XLNet, which reads in any order, reads
+  // in this one: each token is asked for from those before it.
   explicit Scorer(const fs::path& directory, TaskOptions options = {}, ScoreOptions score_options = {});
 
   const TextModel& base() const { return base_; }
@@ -37,6 +41,12 @@ class Scorer {
   TextScore score(std::string_view text) const;
 
  private:
+  // Whether a text is read in segments, and of how many tokens.
+  bool remembers() const;
+  int64_t segment() const;
+  void score_in_windows(std::span<const std::vector<int32_t>> texts, std::vector<TextScore>& results) const;
+  void score_in_segments(std::span<const std::vector<int32_t>> texts, std::vector<TextScore>& results) const;
+
   TextModel base_;
   ScoreOptions options_;
 };
