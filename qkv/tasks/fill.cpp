@@ -57,6 +57,25 @@ std::vector<std::pair<double, int32_t>> best_tokens(std::span<const float> logit
   return best;
 }
 
+// For a model that is asked for tokens beside the text (XLNet): hides the masks from all, and asks in their places, [B,
+// M] with M the most masks of a row. `masks`: the positions of each row's.
+void ask_for(const std::vector<std::vector<int32_t>>& masks, Inputs& inputs) {
+  const int64_t T = inputs.input_ids.size(1);
+  size_t most = 0;
+  for (const std::vector<int32_t>& of_row : masks) most = std::max(most, of_row.size());
+  std::vector<int32_t> targets;
+  std::vector<uint8_t> hidden;
+  for (const std::vector<int32_t>& of_row : masks) {
+    targets.insert(targets.end(), of_row.begin(), of_row.end());
+    targets.insert(targets.end(), most - of_row.size(), 0);
+    std::vector<uint8_t> from(static_cast<size_t>(T), 0);
+    for (const int32_t t : of_row) from[static_cast<size_t>(t)] = 1;
+    for (int64_t t = 0; t < T; ++t) hidden.insert(hidden.end(), from.begin(), from.end());
+  }
+  inputs.targets = Tensor::from({std::ssize(masks), static_cast<int64_t>(most)}, targets);
+  inputs.hidden_pairs = Tensor::from({std::ssize(masks), T, T}, hidden);
+}
+
 }  // namespace
 
 std::vector<MaskFillings> MaskFiller::fill(std::span<const Row> rows, int64_t top_k,
@@ -71,18 +90,25 @@ std::vector<MaskFillings> MaskFiller::fill(std::span<const Row> rows, int64_t to
       size_t number;  // of the row's masks
     };
     std::vector<Place> masks;
-    std::vector<int32_t> places;
+    std::vector<std::vector<int32_t>> positions(batch.rows.size());
     for (size_t i = 0; i < batch.rows.size(); ++i) {
       const std::vector<int32_t>& ids = rows[batch.rows[i]].ids;
-      size_t number = 0;
       for (size_t t = 0; t < ids.size(); ++t) {
         if (ids[t] != mask) continue;
-        masks.push_back({batch.rows[i], t, number++});
-        places.push_back(static_cast<int32_t>(i * static_cast<size_t>(batch.length) + t));
+        masks.push_back({batch.rows[i], t, positions[i].size()});
+        positions[i].push_back(static_cast<int32_t>(t));
       }
-      results[batch.rows[i]].resize(number);
+      results[batch.rows[i]].resize(positions[i].size());
     }
-    const Tensor h = base_.model().hidden(batch.inputs, base_.context());
+    Inputs inputs = batch.inputs;
+    const bool asks = base_.model().spec().embeddings.query;
+    if (asks) ask_for(positions, inputs);
+    const Tensor h = base_.model().hidden(inputs, base_.context());
+    std::vector<int32_t> places;  // of the masks, among the rows of h
+    for (size_t i = 0; i < positions.size(); ++i)
+      for (size_t m = 0; m < positions[i].size(); ++m)
+        places.push_back(static_cast<int32_t>(static_cast<int64_t>(i) * h.size(1)) +
+                         (asks ? static_cast<int32_t>(m) : positions[i][m]));
     visit_vocabulary_scores(base_, h, places, [&](size_t i, std::span<const float> logits) {
       const Place& place = masks[i];
       MaskFillings& of_row = results[place.row];
