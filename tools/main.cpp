@@ -1,5 +1,6 @@
 // qkv VERB ...: finds the verb, turns errors into one message and an exit code.
 #include "qkv/core/error.h"
+#include "qkv/core/notice.h"
 #include "tools/commands.h"
 #include "tools/support/help.h"
 
@@ -102,6 +103,9 @@ int main(int argc, char** argv) {
     return 0;
   }
   std::signal(SIGPIPE, SIG_IGN);
+  qkv::handle_notices([](const std::string& where, const std::string& what) {
+    std::fprintf(stderr, "note: [%s] %s\n", where.c_str(), what.c_str());
+  });
   try {
     return finish_output(run(argc, argv));
   } catch (const qkv::Error& error) {

@@ -52,18 +52,25 @@ std::string todays_name(std::string name) {
 
 std::string head_of_weights(const Config& config, const Family& family,
                             const std::map<std::string, std::string>& names) {
-  constexpr std::array<const char*, 7> endings = {
-      "ForPreTraining",         "ForMaskedLM",          "LMHeadModel", "ForSequenceClassification",
-      "ForTokenClassification", "ForQuestionAnswering", "Model"};
+  constexpr std::array<const char*, 8> endings = {"ForPreTraining",
+                                                  "ForMaskedLM",
+                                                  "LMHeadModel",
+                                                  "ForSequenceClassification",
+                                                  "ForTokenClassification",
+                                                  "ForQuestionAnswering",
+                                                  "ForConditionalGeneration",
+                                                  "Model"};
   std::string best = "Model";
   size_t most = 0;
   for (const char* ending : endings) {
     const std::optional<size_t> found = tensors_of_head(config, family, ending, names);
-    // A head whose weights are the embeddings' has no tensors of its own: decoders are language models.
-    const bool tied = found && *found == 0 && std::string_view(ending) == "LMHeadModel";
-    if ((found && *found > most) || (tied && most == 0)) {
+    // A head whose weights are the embeddings' has no tensors of its own: decoders are language models, with an encoder
+    // beside them or without.
+    const std::string_view name = ending;
+    const bool tied = found && *found == 0 && (name == "LMHeadModel" || name == "ForConditionalGeneration");
+    if ((found && *found > most) || (tied && best == "Model")) {
       best = ending;
-      most = std::max<size_t>(*found, 1);
+      most = *found;
     }
   }
   return best;

@@ -1,6 +1,7 @@
 #include "qkv/models/historical_config.h"
 
 #include "qkv/core/error.h"
+#include "qkv/core/notice.h"
 #include "qkv/models/family.h"
 
 #include <array>
@@ -48,8 +49,10 @@ Json with_todays_keys(Json json, const std::string& where) {
   if (!json.contains("model_type")) {
     const auto classes = json.find("architectures");
     if (classes != json.end() && classes->is_array() && !classes->empty() && classes->front().is_string())
-      if (const std::string_view type = type_of_class(classes->front().get<std::string>()); !type.empty())
+      if (const std::string_view type = type_of_class(classes->front().get<std::string>()); !type.empty()) {
         json["model_type"] = type;
+        notice(where, fmt::format("names no \"model_type\"; by its class it is taken for a '{}'", type));
+      }
   }
   return json;
 }
