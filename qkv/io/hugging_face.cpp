@@ -1,6 +1,7 @@
 #include "qkv/io/hugging_face.h"
 
 #include "qkv/core/error.h"
+#include "qkv/core/notice.h"
 #include "qkv/io/checkpoint.h"
 #include "qkv/io/gguf_model.h"
 #include "qkv/io/historical_names.h"
@@ -146,11 +147,16 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
   const NoGrad no_grad;
   Config config = Config::read(directory);
   Json for_spec = config.json();
-  if (options.eager) for_spec["_attn_implementation"] = "eager";
+  if (options.eager) for_spec.update({{"_attn_implementation", "eager"}, {"router_jitter_noise", 0.0}});
   const Family& family = family_of(config);
   const Checkpoint checkpoint(directory);
   const std::map<std::string, std::string> stored = canonical_names(checkpoint, family);
-  if (!config.has("architectures")) for_spec["architectures"] = {head_of_weights(config, family, stored)};
+  if (!config.has("architectures")) {
+    const std::string head = head_of_weights(config, family, stored);
+    for_spec["architectures"] = {head};
+    notice(config.where(), fmt::format("names no class (\"architectures\"); by its weights it is taken for a {} {}",
+                                       family.name, head == "Model" ? "without a head" : "\"..." + head + "\""));
+  }
   Spec spec = spec_of(Config(for_spec, config.where()));
   int64_t numbers = 0;
   for (const auto& [canonical, name] : stored) numbers += checkpoint.shape(name).numel();

@@ -23,7 +23,9 @@ struct LoadOptions {
   bool half = false;      // matrices and embeddings to bf16
   bool new_head = false;  // a missing head is initialised, tensors left over are ignored: for fine-tuning
   RandomKey key;          // for a new head
-  bool eager = false;     // as transformers' "eager" attention computes where it differs from its default form
+  // As transformers' "eager" attention computes where it differs from its default form, and routers without jitter: to
+  // compare with what it recorded.
+  bool eager = false;
 };
 
 // Reads config.json and the weights. Every tensor missing, left over or mis-shaped is listed in one Error, with both

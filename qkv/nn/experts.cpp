@@ -11,6 +11,8 @@
 namespace qkv {
 namespace {
 
+constexpr uint64_t jitter_key = 0x717;  // beside the dropout of the feed-forward
+
 // The `chosen` highest of each row, highest first; of equals the first.
 std::vector<int32_t> highest_of_rows(const Tensor& logits, int64_t chosen) {
   const std::vector<float> all = logits.to_vector<float>();
@@ -44,6 +46,15 @@ Tensor widened(const Tensor& w, int64_t width) {
   return linear(w, Tensor::from({width, 1}, std::vector<float>(static_cast<size_t>(width), 1.0F)), {});
 }
 
+// Each number times its own random one in [1 - jitter, 1 + jitter].
+Tensor jittered(const Tensor& x, float jitter, RandomKey key) {
+  Random random(key);
+  std::vector<float> factors;
+  factors.reserve(static_cast<size_t>(x.numel()));
+  for (int64_t i = 0; i < x.numel(); ++i) factors.push_back(1 + jitter * static_cast<float>(2 * random.uniform() - 1));
+  return multiply(x, cast(Tensor::from(x.shape(), factors), x.dtype()));
+}
+
 }  // namespace
 
 Experts::Experts(int64_t width, const FeedForwardSpec& feed_forward, const ExpertsSpec& experts_spec)
@@ -55,9 +66,12 @@ Tensor Experts::operator()(const Tensor& x, int64_t layer, const Context& contex
   const int64_t D = x.size(-1);
   const int64_t N = x.numel() / D;
   const Tensor rows = reshape(x, {N, D});
+  const Tensor seen = context.training && spec.jitter > 0
+                          ? jittered(rows, spec.jitter, context.dropout_key(layer, 6).child(jitter_key))
+                          : rows;
   const Tensor logits =
       reshape(context.tap(layer, "mlp.hook_router_logits",
-                          reshape(cast(router(rows), DType::f32), {N / x.size(-2), x.size(-2), spec.count})),
+                          reshape(cast(router(seen), DType::f32), {N / x.size(-2), x.size(-2), spec.count})),
               {N, spec.count});
   std::vector<int32_t> chosen = highest_of_rows(logits, spec.chosen);
   if (context.routing != nullptr)

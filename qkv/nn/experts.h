@@ -16,7 +16,8 @@ struct ExpertsSpec {
   int64_t capacity = 0;      // > 0: an expert takes so many tokens of a sequence, the first; the others pass by
   float balance = 0;         // coefficient of the load-balancing loss, while training
   bool by_sequence = false;  // that loss looks at each sequence, padding included, not at the shown tokens of all
-  float z = 0;               // coefficient of the router's z-loss, while training
+  float jitter = 0;  // while training, the router sees each number times a random one in [1 - jitter, 1 + jitter]
+  float z = 0;       // coefficient of the router's z-loss, while training
 };
 
 // What one layer's router did, for the load-balancing loss.

@@ -1,5 +1,5 @@
 // Switch Transformers: T5 where every few layers' feed-forwards are experts, of which each token uses one. Fedus et
-// al., arXiv 2101.03961. The router's jitter is not applied in training.
+// al., arXiv 2101.03961.
 #include "qkv/models/t5_encoder_decoder.h"
 
 #include <cmath>
@@ -18,6 +18,9 @@ void add_experts(StackSpec& stack, const ExpertsSpec& experts, int64_t sparse) {
 
 Spec spec(const Config& c) {
   Spec spec = t5_encoder_decoder(c);
+  if (!spec.encoder || spec.heads.labels > 0)
+    c.fail("architectures", "names a head that this family does not have here",
+           "ForConditionalGeneration is supported");
   if (spec.heads.tied) spec.heads.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(spec.width())));
   if (c.flag("router_bias", false)) c.fail("router_bias", "is true: routers have no bias here");
   const ExpertsSpec experts{.count = c.size("num_experts", 8),
@@ -26,6 +29,7 @@ Spec spec(const Config& c) {
                             .capacity = c.size("expert_capacity", 64),
                             .balance = static_cast<float>(c.number("router_aux_loss_coef", 0.001)),
                             .by_sequence = true,
+                            .jitter = c.probability("router_jitter_noise", 0.01F),
                             .z = static_cast<float>(c.number("router_z_loss_coef", 0.001))};
   add_experts(spec.encoder->stack, experts, c.integer("num_sparse_encoder_layers", 3, 0, spec.encoder->stack.layers));
   add_experts(spec.stack, experts, c.integer("num_sparse_decoder_layers", 3, 0, spec.stack.layers));
