@@ -63,6 +63,9 @@ class History(OldModel):
                        "torch_dtype": "float32"})
         self.write_model(folder, config, tensors)
         self.verify(folder)
+        said = self.run_qkv("verify", folder).stderr.decode()
+        self.assertEqual(said.count("note: "), 1, said)
+        self.assertIn("taken for a 'gpt2'", said)
 
     def test_counts_of_labels(self):
         folder, config, tensors = self.model("bert_sequence_multilabel")
@@ -73,11 +76,15 @@ class History(OldModel):
         self.verify(folder)
 
     def test_no_class_named(self):
-        for case in ["gpt2", "bert_pretraining", "bert_masked_lm_untied", "bert_question_answering"]:
+        for case in ["gpt2", "bert_pretraining", "bert_masked_lm_untied", "bert_question_answering", "t5_v10", "bart",
+                     "gpt2_sequence_classification"]:
             with self.subTest(case):
                 folder, config, tensors = self.model(case)
                 config.pop("architectures")
                 self.write_model(folder, config, tensors)
+                said = self.run_qkv("verify", folder).stderr.decode()
+                self.assertEqual(said.count("note: "), 1, said)
+                self.assertIn("architectures", said)
                 self.verify(folder)
 
     def test_the_first_falcons(self):
@@ -143,6 +150,24 @@ class TensorFlow(OldModel):
         today, _ = read_safetensors(GOLDEN / "models" / "bert_pretraining" / "model.safetensors")
         now, _ = read_safetensors(converted / "model.safetensors")
         self.assertEqual(set(now), set(today))
+
+    def test_training_goes_on_from_a_release(self):
+        folder = self.release("bert_pretraining", "bert_config.json", self.BERT)
+        vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(5, 101))]
+        (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+        converted = self.folder / "converted"
+        self.succeed("convert", folder, converted)
+        lines = [" ".join(f"w{5 + (i * 7 + j * j) % 96}" for j in range(12)) for i in range(60)]
+        text = self.write("documents.jsonl", "".join(json.dumps({"text": line}) + "\n" for line in lines))
+        runs = []
+        for source, out in [(folder, "from_release"), (converted, "from_converted")]:
+            self.succeed("train", text, "--from", source, "--out", self.folder / out, "--steps", "4", "--batch", "2",
+                         "--context", "16", "--dtype", "f32", "--lr", "0.01", "--threads", "1", "--seed", "3")
+            runs.append((self.folder / out / "model.safetensors").read_bytes())
+        self.assertEqual(runs[0], runs[1])
+        before, after = (read_safetensors(path / "model.safetensors") for path in (converted, self.folder / "from_release"))
+        self.assertEqual(set(after[0]) - {"__metadata__"}, set(before[0]) - {"__metadata__"})
+        self.assertNotEqual(runs[0], (converted / "model.safetensors").read_bytes())
 
     def test_albert(self):
         self.verify(self.release("albert_pretraining", "albert_config.json", self.ALBERT))

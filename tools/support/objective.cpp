@@ -20,7 +20,7 @@ int32_t needed(const std::optional<int32_t>& id, const char* name) {
   return *id;
 }
 
-MaskedOptions masked_options(const TrainRun& run, const Tokenizer& tokenizer) {
+MaskedOptions masked_options(const TrainRun& run, const Spec& spec, const Tokenizer& tokenizer) {
   const SpecialTokens& special = tokenizer.special();
   Masking masking{.mask_id = needed(special.mask, "[MASK]"), .vocabulary = tokenizer.vocab_size()};
   for (int64_t id = 0; id < masking.vocabulary; ++id)
@@ -29,6 +29,7 @@ MaskedOptions masked_options(const TrainRun& run, const Tokenizer& tokenizer) {
           .cls = needed(special.cls, "[CLS]"),
           .sep = needed(special.sep, "[SEP]"),
           .pad = needed(special.pad, "[PAD]"),
+          .next_sentence = spec.task == Task::pretraining,
           .masking = masking};
 }
 
@@ -72,8 +73,9 @@ std::vector<std::string> special_tokens_for(Objective objective, int64_t context
   return tokens;
 }
 
-std::unique_ptr<Batches> batches_for(Objective objective, const TrainRun& run, const TokenStream& stream,
-                                     const Tokenizer& tokenizer, int64_t length, bool evaluation) {
+std::unique_ptr<Batches> batches_for(Objective objective, const TrainRun& run, const Spec& spec,
+                                     const TokenStream& stream, const Tokenizer& tokenizer, int64_t length,
+                                     bool evaluation) {
   const RandomKey key = RandomKey{run.options.seed}.child(evaluation ? 2 : 1);
   const int64_t limit = evaluation ? run.eval_batches : 0;
   const Visit visit = evaluation ? Visit::in_turn : Visit::shuffled;
@@ -86,9 +88,9 @@ std::unique_ptr<Batches> batches_for(Objective objective, const TrainRun& run, c
   };
   switch (objective) {
     case Objective::masked:
-      return std::make_unique<MaskedBatches>(stream, fitted(masked_options(run, tokenizer)));
+      return std::make_unique<MaskedBatches>(stream, fitted(masked_options(run, spec, tokenizer)));
     case Objective::permuted:
-      return std::make_unique<PermutedBatches>(stream, fitted(masked_options(run, tokenizer)));
+      return std::make_unique<PermutedBatches>(stream, fitted(masked_options(run, spec, tokenizer)));
     case Objective::spans:
       return std::make_unique<SpanBatches>(stream, fitted(span_options(run, tokenizer)));
     default:

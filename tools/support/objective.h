@@ -23,8 +23,10 @@ Objective objective_of(const TrainRun& run, const Spec& spec);
 // The special tokens of a tokenizer made for it; rows have `context` tokens.
 std::vector<std::string> special_tokens_for(Objective objective, int64_t context);
 
-// Rows of up to `length` tokens. Throws Error for a tokenizer that lacks a token which the objective needs.
-std::unique_ptr<Batches> batches_for(Objective objective, const TrainRun& run, const TokenStream& stream,
-                                     const Tokenizer& tokenizer, int64_t length, bool evaluation);
+// Rows of up to `length` tokens; pairs of segments where the model also tells whether the second follows the first
+// (BERT's pretraining). Throws Error for a tokenizer that lacks a token which the objective needs.
+std::unique_ptr<Batches> batches_for(Objective objective, const TrainRun& run, const Spec& spec,
+                                     const TokenStream& stream, const Tokenizer& tokenizer, int64_t length,
+                                     bool evaluation);
 
 }  // namespace qkv

@@ -201,9 +201,11 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   run.rates.kind = schedule_named(run.schedule);
   Optimizer optimizer(model, run.optimizer_options);
   const TextStreams streams = read_streams(run, sources, tokenizer);
-  const std::unique_ptr<Batches> train = batches_for(objective, run, streams.train, tokenizer, length, false);
+  const std::unique_ptr<Batches> train =
+      batches_for(objective, run, model.spec(), streams.train, tokenizer, length, false);
   const std::unique_ptr<Batches> validation =
-      streams.validation ? batches_for(objective, run, *streams.validation, tokenizer, length, true) : nullptr;
+      streams.validation ? batches_for(objective, run, model.spec(), *streams.validation, tokenizer, length, true)
+                         : nullptr;
   if (run.seconds > 0) {
     run.options.steps = steps_within(run.seconds, model, optimizer, *train, run.options.compute);
     run.options.eval_every = (run.options.steps + 7) / 8;
