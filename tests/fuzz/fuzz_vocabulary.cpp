@@ -1,5 +1,5 @@
 // The older tokenizer files from anywhere. The first byte says which: vocab.txt, or vocab.json and merges.txt, which
-// a line "===" separates; tokenizer_config.json may follow behind another.
+// a line "===" separates, or vocab.pkl; tokenizer_config.json may follow behind another.
 #include "qkv/core/error.h"
 #include "qkv/text/tokenizer.h"
 #include "tests/fuzz/file.h"
@@ -14,10 +14,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + mark.size());
     return part;
   };
-  for (const char* name : {"vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json"})
+  for (const char* name : {"vocab.txt", "vocab.json", "merges.txt", "vocab.pkl", "tokenizer_config.json"})
     ::unlink((fuzz::folder() / name).c_str());
-  if (data[0] % 2 == 0) {
+  if (data[0] % 3 == 0) {
     fuzz::write("vocab.txt", next());
+  } else if (data[0] % 3 == 2) {
+    fuzz::write("vocab.pkl", next());
   } else {
     fuzz::write("vocab.json", next());
     fuzz::write("merges.txt", next());
