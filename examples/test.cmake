@@ -20,7 +20,7 @@ set(flags "")
 if(SANITIZE)
   set(flags -DCMAKE_CXX_FLAGS=-fsanitize=${SANITIZE})
 endif()
-foreach(example generate classify embed answer)
+foreach(example generate classify embed answer translate)
   run(ignored ${CMAKE_COMMAND} -S ${SOURCE}/examples/${example} -B ${work}/${example} -G ${GENERATOR}
       -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${prefix} ${flags})
   run(ignored ${CMAKE_COMMAND} --build ${work}/${example})
@@ -34,6 +34,14 @@ run(ignored ${qkv} train ${SOURCE}/LICENSE --out ${model} --tokenizer byte --con
 run(program ${qkv} generate ${model} --prompt "You may" --greedy --max-new-tokens 40 --quiet)
 run(example ${work}/generate/generate ${model} "You may")
 expect("the example generates other text than the program" "${example}" "${program}")
+
+# The same of a T5, which fills what is missing rather than translates.
+set(t5 ${work}/t5)
+run(ignored ${qkv} train ${SOURCE}/LICENSE --out ${t5} --family t5 --vocab-size 300 --context 32 --layers 1 --heads 2
+    --width 32 --steps 20 --batch 4 --eval-batches 2)
+run(program ${qkv} translate ${t5} "You may" --quiet)
+run(example ${work}/translate/translate ${t5} "You may")
+expect("the example translates otherwise than the program" "${example}" "${program}")
 
 # Golden BERTs, with a vocabulary of words w5, w6, ... up to their size.
 foreach(name bert_sequence_classification bert_pretraining bert_question_answering)

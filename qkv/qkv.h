@@ -10,6 +10,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/core/threads.h"
+#include "qkv/generate/constraints.h"
 #include "qkv/generate/generator.h"
 #include "qkv/io/hugging_face.h"
 #include "qkv/models/model.h"
@@ -21,5 +22,6 @@
 #include "qkv/tasks/fill.h"
 #include "qkv/tasks/score.h"
 #include "qkv/tasks/tag.h"
+#include "qkv/tasks/text_to_text.h"
 #include "qkv/tensor/tensor.h"
 #include "qkv/text/tokenizer.h"
