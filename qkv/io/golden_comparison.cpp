@@ -24,7 +24,8 @@ size_t position_of(size_t i, const Shape& shape, int position_dim) {
 
 }  // namespace
 
-void GoldenComparison::add(const std::string& name, const Tensor& result, const std::vector<uint8_t>& visible, int position_dim) {
+void GoldenComparison::add(const std::string& name, const Tensor& result, const std::vector<uint8_t>& visible,
+                           int position_dim) {
   if (!golden_.contains(name)) return;
   compared_.insert(name);
   const Tensor expected = golden_.get(name);
@@ -42,8 +43,7 @@ void GoldenComparison::add(const std::string& name, const Tensor& result, const 
   double difference = 0;
   for (size_t i = 0; i < want.size(); ++i) {
     if (!visible.empty() && position_dim == 0 && visible[i / (want.size() / visible.size())] == 0) continue;
-    if (!visible.empty() && position_dim > 0 && visible[position_of(i, expected.shape(), position_dim)] == 0)
-      continue;
+    if (!visible.empty() && position_dim > 0 && visible[position_of(i, expected.shape(), position_dim)] == 0) continue;
     largest = std::max(largest, std::abs(want[i]));
     const double d = std::abs(got[i] - want[i]);
     difference = std::isnan(d) ? d : std::max(difference, d);

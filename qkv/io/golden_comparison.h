@@ -12,8 +12,8 @@ class GoldenComparison {
  public:
   GoldenComparison(const Safetensors& golden, double tolerance) : golden_(golden), tolerance_(tolerance) {}
 
-  // Compares a result with a golden tensor, if there is one, where `visible` (per row and position, may be empty) is not
-  // 0. `position_dim`: which dimension runs over positions; 0: the first runs over all rows' positions.
+  // Compares a result with a golden tensor, if there is one, where `visible` (per row and position, may be empty) is
+  // not 0. `position_dim`: which dimension runs over positions; 0: the first runs over all rows' positions.
   void add(const std::string& name, const Tensor& result, const std::vector<uint8_t>& visible, int position_dim);
 
   // Compares all gradients, by the names of the checkpoint's tensors.

@@ -184,8 +184,8 @@ bool in_chunks(const Tensor& pattern, const StackSpec& stack) {
 
 }  // namespace
 
-void compare_run(Model& model, const Safetensors& golden, const std::string& prefix, DType compute, double gradient_tolerance,
-                 GoldenComparison& comparison) {
+void compare_run(Model& model, const Safetensors& golden, const std::string& prefix, DType compute,
+                 double gradient_tolerance, GoldenComparison& comparison) {
   const Inputs inputs = inputs_of(golden, prefix, model.spec());
   Listener listener(model.spec());
   std::vector<Routing> routing;

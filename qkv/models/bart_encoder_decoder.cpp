@@ -1,5 +1,7 @@
 #include "qkv/models/bart_encoder_decoder.h"
 
+#include "qkv/models/class_heads.h"
+
 #include <cmath>
 
 namespace qkv {
@@ -43,21 +45,24 @@ Spec bart_encoder_decoder(const Config& c) {
                                   .dropout = c.probability("dropout", 0.1F),
                                   .padding_id = padding};
   const Task task = task_of(c);
-  if (task != Task::sequence_to_sequence)
+  if (task != Task::sequence_to_sequence && task != Task::features && task != Task::sequence_classification &&
+      task != Task::question_answering)
     c.fail("architectures", "names a head that this family does not have here",
-           "the head for conditional generation is supported");
+           "ForConditionalGeneration, ForSequenceClassification and ForQuestionAnswering are supported");
+  HeadsSpec heads = class_heads(c, 0);
+  heads.language_model = heads.language_model_bias = heads.fixed_bias = task == Task::sequence_to_sequence;
+  heads.tied = c.flag("tie_word_embeddings", true);
+  heads.row = HeadsSpec::Row::last_end;
   return {
       .task = task,
       .vocab = vocab,
       .embeddings = embeddings,
       .stack = stack_of(c, "decoder", width, true),
-      .heads = {.language_model = true,
-                .tied = c.flag("tie_word_embeddings", true),
-                .language_model_bias = true,
-                .fixed_bias = true},
+      .heads = heads,
       .encoder = EncoderSpec{.vocab = vocab, .embeddings = embeddings, .stack = stack_of(c, "encoder", width, false)},
       .decoder_start = c.integer("decoder_start_token_id", 2, 0, vocab - 1),
       .padding_id = padding,
+      .end_ids = c.has("eos_token_id") ? c.ids("eos_token_id") : std::vector<int64_t>{2},
       .init_std = static_cast<float>(c.positive("init_std", 0.02))};
 }
 
@@ -80,6 +85,7 @@ void set_sinusoids(Spec& spec) {
 std::vector<WeightRule> bart_encoder_decoder_weights(const Spec& spec) {
   std::vector<WeightRule> rules = {{"heads.language_model.weight", {"lm_head.weight"}},
                                    {"heads.language_model.bias", {"final_logits_bias"}, WeightRule::Layout::one_row}};
+  for (WeightRule& rule : class_head_rules(spec, "classification_head", "")) rules.push_back(std::move(rule));
   const bool shared = spec.encoder->shared_tokens;
   for (const bool encoder : {true, false}) {
     const std::string ours = encoder ? "encoder." : "";

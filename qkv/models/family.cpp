@@ -1,6 +1,7 @@
 #include "qkv/models/family.h"
 
 #include "qkv/core/error.h"
+#include "qkv/models/class_heads.h"
 
 #include <algorithm>
 
@@ -46,6 +47,7 @@ Spec spec_of(const Config& config) {
   try {
     Spec spec = family.spec(config);
     spec.family = family.type;
+    add_decoder_heads(config, spec);
     check_spec(spec, config.where());
     return spec;
   } catch (const Error& error) {  // a part that knows nothing of files, such as an unknown activation
@@ -54,16 +56,21 @@ Spec spec_of(const Config& config) {
   }
 }
 
-Task task_of(const Config& config) {
-  if (!config.has("architectures")) return Task::features;
+std::string architecture_of(const Config& config) {
+  if (!config.has("architectures")) return "";
   const Json& names = config.json()["architectures"];
   if (!names.is_array() || names.empty() || !names[0].is_string())
     config.fail("architectures", "must be a list of class names");
-  return task_of_architecture(names[0].get<std::string>(), config.where());
+  return names[0].get<std::string>();
+}
+
+Task task_of(const Config& config) {
+  const std::string name = architecture_of(config);
+  return config.has("architectures") ? task_of_architecture(name, config.where()) : Task::features;
 }
 
 std::vector<WeightRule> expanded_weights(const Family& family, const Spec& spec) {
-  std::vector<WeightRule> rules;
+  std::vector<WeightRule> rules = decoder_head_rules(family, spec);
   for (const WeightRule& rule : family.weights(spec)) {
     const bool per_layer = rule.ours.find('*') != std::string::npos;
     const StackSpec& stack = spec.encoder && rule.ours.starts_with("encoder.") ? spec.encoder->stack : spec.stack;

@@ -64,6 +64,8 @@ struct Family {
       nullptr;                                // a config.json for training from scratch; dtype and ids are added later
   std::vector<std::string_view> older_types;  // names that "model_type" had before, or that others gave the family
   TensorflowLayout tensorflow;
+  // Of a decoder: the classifier of whole texts, and of tokens, in a checkpoint.
+  std::string_view sequence_head = "score", token_head = "classifier";
 };
 
 // All families, in the order of their names.
@@ -79,7 +81,10 @@ const Family& family_of(const Config& config);
 // The Spec of a configuration: its family's mapping, checked.
 Spec spec_of(const Config& config);
 
-// The head that a configuration asks for by "architectures"[0]; the bare model without that key.
+// The class that a configuration names, "architectures"[0]; empty without that key.
+std::string architecture_of(const Config& config);
+
+// The head that this class has; the bare model without one.
 Task task_of(const Config& config);
 
 // Rules for every layer, with `*` replaced.

@@ -5,6 +5,7 @@
 #include "qkv/models/initialise.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/cross_entropy.h"
+#include "qkv/ops/embedding.h"
 #include "qkv/ops/shape.h"
 
 #include <algorithm>
@@ -135,7 +136,7 @@ Tensor Model::run(const Embeddings& embeddings, const Stack& stack, const Inputs
     context.positions = default_positions(ids.size(0), ids.size(1), before);
   }
   context.key_mask = flat_rows(inputs.attention_mask);
-  context.global = inputs.global_attention ? inputs.global_attention : usual_global_tokens(spec_, ids);
+  context.global = inputs.global_attention ? flat_rows(inputs.global_attention) : usual_global_tokens(spec_, ids);
   context.streams = {.hidden = inputs.hidden_pairs,
                      .targets = inputs.targets,
                      .segments = {},
@@ -176,8 +177,9 @@ Inputs Model::decoder_inputs(const Inputs& inputs, bool unmasked) const {
                  .attention_mask = inputs.decoder_attention_mask,
                  .position_ids = inputs.decoder_position_ids};
   if (!decoder.input_ids) {
-    if (!inputs.labels) throw Error("input", "an encoder-decoder needs decoder input or labels");
-    decoder.input_ids = moved_right(inputs.labels, spec_);
+    const bool writes = spec_.task == Task::sequence_to_sequence;
+    if (writes && !inputs.labels) throw Error("input", "an encoder-decoder needs decoder input or labels");
+    decoder.input_ids = moved_right(writes ? inputs.labels : inputs.input_ids, spec_);
   }
   if (spec_.hides_padding && !decoder.attention_mask && !unmasked) {
     std::vector<uint8_t> shown;
@@ -201,21 +203,26 @@ Tensor Model::next_logits(const Inputs& given, const Context& context) {
 std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs, const Context& given) {
   if (spec_.task == Task::retrieval) return vectors(inputs, given);
   const Context context = with_memory(inputs, given);
-  const Tensor h = hidden(inputs, context);
+  std::vector<std::pair<std::string, Tensor>> results = head_outputs(inputs, hidden(inputs, context), context);
+  if (encoder_) results.emplace_back("encoder_last_hidden_state", context.memory);
+  return results;
+}
+
+std::vector<std::pair<std::string, Tensor>> Model::head_outputs(const Inputs& inputs, const Tensor& h,
+                                                                const Context& context) const {
   switch (spec_.task) {
     case Task::features: {
       std::vector<std::pair<std::string, Tensor>> results = {{"last_hidden_state", h}};
-      if (spec_.heads.pooler) results.emplace_back("pooler_output", heads_.pooled(h, context));
+      if (spec_.heads.pooler) results.emplace_back("pooler_output", pooled(inputs, h, context));
       return results;
     }
     case Task::sequence_to_sequence:
-      return {{"logits", heads_.logits(h, context)}, {"encoder_last_hidden_state", context.memory}};
     case Task::causal_lm:
     case Task::masked_lm:
       return {{spec_.heads.logits, heads_.logits(h, context)}};
     case Task::pretraining:
       return {{"prediction_logits", heads_.logits(h, context)},
-              {spec_.heads.sentence_logits, heads_.next_sentence(heads_.pooled(h, context))}};
+              {spec_.heads.sentence_logits, heads_.next_sentence(pooled(inputs, h, context))}};
     case Task::question_answering: {
       const Tensor spans = classifier_logits(inputs, h, context);
       return {{"start_logits", select(spans, 2, 0)}, {"end_logits", select(spans, 2, 1)}};
@@ -229,8 +236,35 @@ std::vector<std::pair<std::string, Tensor>> Model::outputs(const Inputs& inputs,
   }
 }
 
+Tensor Model::row_of(const Inputs& inputs, const Tensor& h) const {
+  using Row = HeadsSpec::Row;
+  const int64_t T = h.size(1);
+  const Row row = spec_.heads.row;
+  if (row == Row::first || row == Row::last) return select(h, 1, row == Row::first ? 0 : T - 1);
+  const Tensor ids = flat_rows(inputs.input_ids), mask = flat_rows(inputs.attention_mask);
+  const auto stands = [&](int64_t place) {
+    const int32_t id = ids.data<int32_t>()[place];
+    if (row == Row::last_end) return std::find(spec_.end_ids.begin(), spec_.end_ids.end(), id) != spec_.end_ids.end();
+    return id != spec_.padding_id && (!mask || mask.data<uint8_t>()[place] != 0);
+  };
+  std::vector<int32_t> places;
+  for (int64_t b = 0; b < h.size(0); ++b) {
+    int64_t t = T - 1;
+    while (t > 0 && !stands(b * T + t)) --t;
+    if (row == Row::last_end && !stands(b * T + t))
+      throw Error("input", fmt::format("row {} has no token that ends a text, and the head reads it there", b),
+                  "put the special tokens around the text");
+    places.push_back(static_cast<int32_t>(b * T + t));
+  }
+  return embedding(Tensor::from({h.size(0)}, places), reshape(h, {h.size(0) * T, h.size(2)}), h.dtype());
+}
+
+Tensor Model::pooled(const Inputs& inputs, const Tensor& h, const Context& context) const {
+  return heads_.pooled(row_of(inputs, h), context);
+}
+
 Tensor Model::vector_of(const Inputs& inputs, const Context& context) {
-  return heads_.projection(heads_.pooled(hidden(inputs, context), context));
+  return heads_.projection(pooled(inputs, hidden(inputs, context), context));
 }
 
 std::vector<std::pair<std::string, Tensor>> Model::vectors(const Inputs& inputs, const Context& context) {
@@ -244,7 +278,10 @@ std::vector<std::pair<std::string, Tensor>> Model::vectors(const Inputs& inputs,
 }
 
 Tensor Model::classifier_logits(const Inputs& inputs, const Tensor& h, const Context& context) const {
-  Tensor logits = heads_.classified(spec_.heads.pooler ? heads_.pooled(h, context) : h, context);
+  const bool of_rows = spec_.task == Task::sequence_classification || spec_.task == Task::multiple_choice;
+  const Tensor x = spec_.heads.transform ? heads_.transformed(h, context) : h;
+  const Tensor row = of_rows ? row_of(inputs, x) : x;
+  const Tensor logits = heads_.classified(spec_.heads.pooler ? heads_.pooled(row, context) : row, context);
   if (spec_.task != Task::multiple_choice) return logits;
   return reshape(logits, {inputs.input_ids.size(0), inputs.input_ids.size(1)});
 }

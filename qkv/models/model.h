@@ -19,7 +19,7 @@ struct Inputs {
   Tensor token_type_ids;  // i32 [B, T]; undefined = 0
   Tensor position_ids;    // i32 [B, T]; undefined = 0, 1, ... behind the cache
   // Encoder-decoders: the ids above are the source's. Labels are not shifted: labels[b,t] is the target's token t.
-  Tensor decoder_input_ids;       // i32 [B, T']; undefined = the labels, moved right by one
+  Tensor decoder_input_ids;       // i32 [B, T']; undefined = the labels, or without them the ids, moved right by one
   Tensor decoder_attention_mask;  // u8 [B, S'], as attention_mask
   Tensor decoder_position_ids;    // i32 [B, T'], as position_ids
   Tensor document_ids;            // i32 [B, T']: retrieval, the document that answers the query of the same row
@@ -57,8 +57,9 @@ class Model {
   // Turns matrices and embeddings to bf16 for inference: half the memory and bandwidth.
   void to_half();
 
-  // The stack's output, [B, T, D]; of an encoder-decoder its decoder's. When the context holds a memory, or a cache
-  // that knows it, the encoder does not run again.
+  // The stack's output, [B, T, D]; of an encoder-decoder its decoder's, which without input or labels of its own reads
+  // the source moved right by one. When the context holds a memory, or a cache that knows it, the encoder does not run
+  // again.
   Tensor hidden(const Inputs& inputs, Context context);
   // The encoder's output, [B, S, D].
   Tensor encode(const Inputs& inputs, Context context);
@@ -74,7 +75,7 @@ class Model {
   Tensor next_logits(const Inputs& inputs, const Context& context);
 
   // The mean loss over the labels given, an f32 scalar on the tape. Sum over micro-batches when `counts` are the
-  // step's. While training, routers of experts add their load-balancing loss.
+  // step's. While training a language model, routers of experts add their load-balancing loss.
   Tensor loss(const Inputs& inputs, const Context& context, LossCounts counts = {});
 
  private:
@@ -90,6 +91,11 @@ class Model {
   Tensor language_model_loss(const Tensor& h, const Tensor& labels, int64_t tokens, const Context& context) const;
   Tensor classifier_loss(const Tensor& logits, const Tensor& labels, int64_t rows) const;
   Tensor detector_loss(const Tensor& h, const Inputs& inputs, int64_t tokens, const Context& context) const;
+  std::vector<std::pair<std::string, Tensor>> head_outputs(const Inputs& inputs, const Tensor& h,
+                                                           const Context& context) const;
+  // What stands for whole rows, [B, D]: h at the position that the heads' spec names.
+  Tensor row_of(const Inputs& inputs, const Tensor& h) const;
+  Tensor pooled(const Inputs& inputs, const Tensor& h, const Context& context) const;
   Tensor vector_of(const Inputs& inputs, const Context& context);
   Tensor retrieval_loss(const Inputs& inputs, const Context& context);
   std::vector<std::pair<std::string, Tensor>> vectors(const Inputs& inputs, const Context& context);

@@ -103,7 +103,8 @@ Tensor Model::loss(const Inputs& inputs, const Context& context, LossCounts coun
   const ExpertsSpec* experts = spec_.stack.experts();
   const ExpertsSpec* encoder_experts = encoder_ ? spec_.encoder->stack.experts() : nullptr;
   const ExpertsSpec* any = experts != nullptr ? experts : encoder_experts;
-  if (!context.training || any == nullptr || (any->balance == 0 && any->z == 0) || context.routing != nullptr)
+  if (!context.training || !spec_.heads.language_model || any == nullptr || (any->balance == 0 && any->z == 0) ||
+      context.routing != nullptr)
     return task_loss(inputs, context, counts);
   Context watched = context;
   std::vector<Routing> routing;
@@ -140,7 +141,7 @@ Tensor Model::task_loss(const Inputs& inputs, const Context& context, LossCounts
     case Task::pretraining: {
       need(inputs.labels, "labels");
       need(inputs.next_sentence, "next-sentence labels");
-      const Tensor sentence = heads_.next_sentence(heads_.pooled(h, context));
+      const Tensor sentence = heads_.next_sentence(pooled(inputs, h, context));
       return add(language_model_loss(h, inputs.labels, counts.tokens, context),
                  classifier_loss(sentence, inputs.next_sentence, counts.sentences));
     }

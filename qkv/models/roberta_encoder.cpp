@@ -1,6 +1,7 @@
 #include "qkv/models/roberta_encoder.h"
 
 #include "qkv/models/bert_encoder.h"
+#include "qkv/models/class_heads.h"
 
 namespace qkv {
 
@@ -19,15 +20,11 @@ std::vector<WeightRule> roberta_encoder_weights(const Spec& spec, const std::str
   std::vector<WeightRule> rules = bert_encoder_weights(base);
   rules.push_back({"heads.language_model.weight", {"lm_head.decoder.weight"}});
   rules.push_back({"heads.language_model.bias", {"lm_head.bias"}});
-  const bool sequence = spec.task == Task::sequence_classification;
-  const std::string classifier = sequence                                ? "classifier.out_proj"
-                                 : spec.task == Task::question_answering ? "qa_outputs"
-                                                                         : "classifier";
-  for (const std::string end : {".weight", ".bias"})
-    rules.insert(rules.end(), {{"heads.pooler" + end, {(sequence ? "classifier" : base + "pooler") + ".dense" + end}},
-                               {"heads.transform" + end, {"lm_head.dense" + end}},
-                               {"heads.transform_norm" + end, {"lm_head.layer_norm" + end}},
-                               {"heads.classifier" + end, {classifier + end}}});
+  for (const std::string end : {".weight", ".bias"}) {
+    rules.push_back({"heads.transform" + end, {"lm_head.dense" + end}});
+    rules.push_back({"heads.transform_norm" + end, {"lm_head.layer_norm" + end}});
+  }
+  for (WeightRule& rule : class_head_rules(spec, "classifier", base + "pooler")) rules.push_back(std::move(rule));
   return rules;
 }
 

@@ -31,10 +31,11 @@ struct Spec {
   int64_t decoder_start = -1;          // the token before a target's first
   bool starts_with_last = false;       // labels become decoder input with their last token in front (mBART's language)
   int64_t padding_id = -1;             // of targets; what stands for ignored labels when they become decoder input
+  std::vector<int64_t> end_ids;        // tokens that end a text, for heads that read its last one (BART)
   bool hides_padding = false;          // the decoder does not see padding_id among its input (FSMT)
-  // Which tokens are global where the input does not say (Longformer): none, the first, or those before the first
-  // separator, a question's.
-  enum class GlobalTokens : uint8_t { none, first, before_separator };
+  // Which tokens are global where the input does not say (Longformer): none, the first, those before the first
+  // separator, a question's, or those behind it and the one next to it, a choice's.
+  enum class GlobalTokens : uint8_t { none, first, before_separator, behind_separators };
   GlobalTokens global_tokens = GlobalTokens::none;
   int64_t separator_id = -1;
   bool twin = false;  // retrieval: documents go through a model of their own, built like the queries'

@@ -1,5 +1,7 @@
 #include "qkv/models/t5_encoder_decoder.h"
 
+#include "qkv/models/class_heads.h"
+
 #include <cmath>
 
 namespace qkv {
@@ -51,34 +53,52 @@ StackSpec stack_of(const Config& c, bool causal) {
 
 Spec t5_encoder_decoder(const Config& c) {
   const Task task = task_of(c);
-  if (task != Task::sequence_to_sequence)
+  if (task != Task::sequence_to_sequence && task != Task::features && task != Task::sequence_classification &&
+      task != Task::token_classification && task != Task::question_answering)
     c.fail("architectures", "names a head that this family does not have here",
-           "the head for conditional generation is supported");
+           "ForConditionalGeneration, ForSequenceClassification, ForTokenClassification, ForQuestionAnswering and "
+           "EncoderModel are supported");
   const int64_t vocab = c.size("vocab_size");
   const EmbeddingsSpec embeddings{.dropout = c.probability("dropout_rate", 0.1F)};
   const int64_t padding = c.integer("pad_token_id", 0, 0, vocab - 1);
-  return {.task = task,
-          .vocab = vocab,
-          .embeddings = embeddings,
-          .stack = stack_of(c, true),
-          .heads = {.language_model = true, .tied = c.flag("tie_word_embeddings", true)},
-          .encoder = EncoderSpec{.vocab = vocab, .embeddings = embeddings, .stack = stack_of(c, false)},
-          .decoder_start = c.integer("decoder_start_token_id", padding, 0, vocab - 1),
-          .padding_id = padding};
+  HeadsSpec heads = class_heads(c, 0);
+  heads.language_model = task == Task::sequence_to_sequence;
+  heads.tied = c.flag("tie_word_embeddings", true);
+  heads.row = HeadsSpec::Row::last_end;
+  Spec spec{.task = task,
+            .vocab = vocab,
+            .embeddings = embeddings,
+            .stack = stack_of(c, true),
+            .heads = heads,
+            .encoder = EncoderSpec{.vocab = vocab, .embeddings = embeddings, .stack = stack_of(c, false)},
+            .decoder_start = c.integer("decoder_start_token_id", padding, 0, vocab - 1),
+            .padding_id = padding,
+            .end_ids = c.has("eos_token_id") ? c.ids("eos_token_id") : std::vector<int64_t>{1}};
+  // These classes have no decoder.
+  if (task == Task::token_classification || architecture_of(c).ends_with("EncoderModel")) {
+    spec.stack = spec.encoder->stack;
+    spec.encoder.reset();
+  }
+  return spec;
 }
 
 std::vector<WeightRule> t5_encoder_decoder_weights(const Spec& spec, const std::string& feed_forward) {
-  std::vector<WeightRule> rules = {{"embeddings.token", {"shared.weight"}},
-                                   {"heads.language_model.weight", {"lm_head.weight"}}};
-  for (const std::string part : {"encoder.", "decoder."}) {
-    const bool encoder = part == "encoder.";
-    const std::string ours = encoder ? "encoder.stack." : "stack.";
+  // Classifiers hold the bare model under a name.
+  const bool classifies = spec.task == Task::sequence_classification || spec.task == Task::token_classification;
+  const std::string base = classifies ? "transformer." : "";
+  std::vector<WeightRule> rules = class_head_rules(spec, "classification_head", "");
+  rules.push_back({"embeddings.token", {base + "shared.weight"}});
+  rules.push_back({"heads.language_model.weight", {"lm_head.weight"}});
+  for (const bool encoder : {true, false}) {
+    if (!encoder && !spec.encoder) continue;
+    const std::string part = base + (encoder ? "encoder." : "decoder.");
+    const std::string ours = encoder && spec.encoder ? "encoder.stack." : "stack.";
     const std::string block = ours + "blocks.*.";
     const auto layer = [&](int i, const std::string& name) {
       return part + "block.*.layer." + std::to_string(i) + "." + name + ".weight";
     };
     const int last = encoder ? 1 : 2;
-    const StackSpec& stack = encoder ? spec.encoder->stack : spec.stack;
+    const StackSpec& stack = encoder && spec.encoder ? spec.encoder->stack : spec.stack;
     std::vector<std::string> up = {layer(last, feed_forward + ".wi")};
     if (stack.block.feed_forward.gated) up = {layer(last, feed_forward + ".wi_0"), layer(last, feed_forward + ".wi_1")};
     rules.insert(rules.end(),
@@ -100,8 +120,12 @@ std::vector<WeightRule> t5_encoder_decoder_weights(const Spec& spec, const std::
 }
 
 std::vector<std::string> t5_encoder_decoder_unused() {
-  return {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight",
-          "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"};
+  std::vector<std::string> names = {"lm_head.weight"};
+  for (const std::string base : {"", "transformer."})
+    for (const char* name : {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight",
+                             "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"})
+      names.push_back(base + name);
+  return names;
 }
 
 Json t5_encoder_decoder_config(const Sizes& s, const char* type, const char* architecture) {

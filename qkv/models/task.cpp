@@ -13,7 +13,7 @@ struct Ending {
 };
 
 // Longest first where one ends in another.
-constexpr std::array<Ending, 12> endings = {{
+constexpr std::array<Ending, 13> endings = {{
     {"ForCausalLM", Task::causal_lm},
     {"LMHeadModel", Task::causal_lm},
     {"ModelWithLMHead", Task::causal_lm},
@@ -24,6 +24,7 @@ constexpr std::array<Ending, 12> endings = {{
     {"ForSequenceClassification", Task::sequence_classification},
     {"ForTokenClassification", Task::token_classification},
     {"ForQuestionAnswering", Task::question_answering},
+    {"ForQuestionAnsweringSimple", Task::question_answering},
     {"ForMultipleChoice", Task::multiple_choice},
     {"Model", Task::features},
 }};

@@ -20,10 +20,12 @@ Heads::Heads(int64_t vocab, int64_t width, const HeadsSpec& heads_spec, const Em
     }
     if (spec.language_model_bias) language_model.bias = Tensor::empty({vocab});
   }
-  if (spec.pooler) pooler = Linear(width, width, true);
+  const int64_t pooled_width = spec.pooler && spec.pooler_width > 0 ? spec.pooler_width : width;
+  if (spec.pooler) pooler = Linear(width, pooled_width, true);
   if (spec.projection > 0) projection = Linear(width, spec.projection, false);
   if (spec.next_sentence) next_sentence = Linear(width, 2, true);
-  if (spec.labels > 0) classifier = Linear(width, spec.labels, true);
+  const int64_t classified_width = spec.pooler ? pooled_width : inner;
+  if (spec.labels > 0) classifier = Linear(classified_width, spec.labels, spec.classifier_bias);
 }
 
 Tensor Heads::transformed(const Tensor& h, const Context& context) const {
@@ -45,9 +47,8 @@ Tensor Heads::logits(const Tensor& h, const Context& context) const {
   return scale(activate(scale(x, 1 / spec.logit_softcap), Activation::tanh), spec.logit_softcap);
 }
 
-Tensor Heads::pooled(const Tensor& h, const Context& context) const {
-  const Tensor one = select(h, 1, spec.pools_last ? h.size(1) - 1 : 0);
-  return pooler(dropout(one, context.training ? spec.pooler_dropout : 0, context.dropout_key(-1, 3)),
+Tensor Heads::pooled(const Tensor& row, const Context& context) const {
+  return pooler(dropout(row, context.training ? spec.pooler_dropout : 0, context.dropout_key(-1, 3)),
                 spec.pooler_activation);
 }
 

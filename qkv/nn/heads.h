@@ -25,16 +25,21 @@ struct HeadsSpec {
   bool transform_bias = true;
   std::optional<NormSpec> transform_norm;  // and a norm
   float logit_softcap = 0;                 // > 0: logits x become softcap tanh(x / softcap) (Gemma 2)
-  // First position through a dense layer and an activation (BERT's pooler).
+  // Which position stands for a whole row: the first (BERT), the last (XLNet), the last that is not padding (GPT-2),
+  // the last end token (BART).
+  enum class Row : uint8_t { first, last, last_shown, last_end };
+  Row row = Row::first;
+  // It goes through a dense layer and an activation (BERT's pooler).
   bool pooler = false;
+  int64_t pooler_width = 0;  // of the result, where it differs from the model's
   Activation pooler_activation = Activation::tanh;
-  bool pools_last = false;                                  // the last position instead (XLNet)
   float pooler_dropout = 0;                                 // before it
   bool next_sentence = false;                               // two classes from the pooled vector
   std::string sentence_logits = "seq_relationship_logits";  // their name among the outputs
   int64_t projection = 0;  // > 0: the pooled vector is projected to so many numbers (RetriBERT)
-  // Classifier over the pooled vector, every position, or choices.
+  // Classifier over the row's vector, pooled or not, over every position, or over choices.
   int64_t labels = 0;
+  bool classifier_bias = true;
   enum class Problem : uint8_t { single_label, multi_label, regression };
   Problem problem = Problem::single_label;
   float dropout = 0;  // before the classifier
@@ -56,7 +61,7 @@ struct Heads {
   // [.., D] -> [.., E], what the language model's product takes, and [.., V].
   Tensor transformed(const Tensor& h, const Context& context) const;
   Tensor logits(const Tensor& h, const Context& context) const;
-  Tensor pooled(const Tensor& h, const Context& context) const;      // [B,T,D] -> [B,D]
+  Tensor pooled(const Tensor& row, const Context& context) const;    // [B,D] -> [B,P]
   Tensor classified(const Tensor& h, const Context& context) const;  // [.., D] -> [.., labels], with dropout
   void visit(const std::string& prefix, const ParameterVisitor& visitor);
 };

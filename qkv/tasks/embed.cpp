@@ -47,7 +47,10 @@ double dot(std::span<const float> a, std::span<const float> b) {
 std::vector<std::vector<float>> Embedder::embed(std::span<const Row> rows) const {
   std::vector<std::vector<float>> results(rows.size());
   base_.run(rows, [&](const RowBatch& batch) {
-    const std::vector<float> h = finite_values(base_.model().hidden(batch.inputs, base_.context()));
+    Model& model = base_.model();
+    const bool encodes = model.spec().encoder.has_value();
+    const std::vector<float> h = finite_values(encodes ? model.encode(batch.inputs, base_.context())
+                                                       : model.hidden(batch.inputs, base_.context()));
     const size_t of_row = h.size() / batch.rows.size();
     for (size_t i = 0; i < batch.rows.size(); ++i) {
       const size_t row = batch.rows[i];

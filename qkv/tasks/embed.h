@@ -12,8 +12,8 @@ namespace qkv {
 
 class Embedder {
  public:
-  // Any model; pooling and normalisation are what sentence-transformers' files in the directory say, or the mean, not
-  // normalised, without them. What `pooling` and `normalise` say wins.
+  // Any model; of an encoder-decoder its encoder. Pooling and normalisation are what sentence-transformers' files in
+  // the directory say, or the mean, not normalised, without them. What `pooling` and `normalise` say wins.
   explicit Embedder(const fs::path& directory, TaskOptions options = {}, std::optional<Pooling> pooling = {},
                     std::optional<bool> normalise = {});
 

@@ -21,7 +21,8 @@ class Golden : public testing::TestWithParam<std::string> {};
 
 TEST_P(Golden, OutputsAndGradients) {
   const std::vector<GoldenResult> results = compare_with_golden(golden / GetParam(), DType::f32);
-  EXPECT_GE(results.size(), 20U);
+  const bool headless = GetParam().ends_with("_bare") || GetParam().ends_with("_encoder");  // and so without gradients
+  EXPECT_GE(results.size(), headless ? 6U : 20U);
   for (const GoldenResult& result : results)
     EXPECT_TRUE(result.passed()) << result.name << " " << result.error << " " << result.note;
 }

@@ -76,6 +76,7 @@ extern const Family ctrl{
     .unused = {"transformer.pos_encoding", "lm_head.weight"},
     .base_prefix = "transformer.",
     .config = config,
+    .sequence_head = "classifier",
 };
 
 }  // namespace qkv::families

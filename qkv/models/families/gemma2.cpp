@@ -61,6 +61,7 @@ extern const Family gemma2{
     .unused = gated_decoder_unused(),
     .base_prefix = "model.",
     .config = config,
+    .token_head = "score",
 };
 
 }  // namespace qkv::families

@@ -39,6 +39,7 @@ extern const Family glm{
     .unused = gated_decoder_unused(),
     .base_prefix = "model.",
     .config = config,
+    .token_head = "score",
 };
 
 }  // namespace qkv::families

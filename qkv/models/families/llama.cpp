@@ -22,6 +22,7 @@ extern const Family llama{
     .unused = gated_decoder_unused(),
     .base_prefix = "model.",
     .config = config,
+    .token_head = "score",
 };
 
 }  // namespace qkv::families

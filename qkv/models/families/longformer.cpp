@@ -21,12 +21,13 @@ std::vector<int64_t> windows(const Config& c, int64_t layers) {
 
 Spec spec(const Config& c) {
   Spec spec = roberta_encoder(c);
-  if (spec.task == Task::pretraining || spec.task == Task::multiple_choice)
+  if (spec.task == Task::pretraining)
     c.fail("architectures", "names a head that this family does not have yet", "LongformerForMaskedLM");
   spec.stack.block.attention.global = true;
   if (spec.task == Task::sequence_classification) spec.global_tokens = Spec::GlobalTokens::first;
-  if (spec.task == Task::question_answering) {
-    spec.global_tokens = Spec::GlobalTokens::before_separator;
+  if (spec.task == Task::question_answering || spec.task == Task::multiple_choice) {
+    spec.global_tokens = spec.task == Task::question_answering ? Spec::GlobalTokens::before_separator
+                                                               : Spec::GlobalTokens::behind_separators;
     spec.separator_id = c.integer("sep_token_id", 2, 0, spec.vocab - 1);
   }
   const std::vector<int64_t> sizes = windows(c, spec.layers());

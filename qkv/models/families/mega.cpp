@@ -1,21 +1,22 @@
 // MEGA: a moving average before gated attention with one head. Ma et al., arXiv 2209.10655.
-#include "qkv/models/family.h"
+#include "qkv/models/class_heads.h"
 
 namespace qkv::families {
 namespace {
 
 Spec spec(const Config& c) {
   const Task task = task_of(c);
-  if (task != Task::causal_lm && task != Task::masked_lm && task != Task::features)
-    c.fail("architectures", "names a head that this family does not have yet", "MegaForMaskedLM or MegaForCausalLM");
+  if (task == Task::pretraining) c.fail("architectures", "names a head that this family does not have");
   const std::string norm = c.text("normalization_type", "scalenorm");
   if (norm != "scalenorm" && norm != "rmsnorm" && norm != "layernorm")
     c.fail("normalization_type", "is unknown", "layernorm, scalenorm or rmsnorm");
   const NormSpec::Kind kind = norm == "scalenorm" ? NormSpec::Kind::scale
                               : norm == "rmsnorm" ? NormSpec::Kind::weights
                                                   : NormSpec::Kind::layer;
-  const bool lm = task != Task::features;
-  HeadsSpec heads{.language_model = lm, .tied = true, .language_model_bias = lm, .pooler = !lm};
+  const bool lm = task == Task::causal_lm || task == Task::masked_lm;
+  HeadsSpec heads = class_heads(c, c.probability("hidden_dropout_prob", 0.1F));
+  heads.language_model = heads.tied = heads.language_model_bias = lm;
+  if (task == Task::features || task == Task::multiple_choice) heads.pooler = true;
   if (lm && c.flag("add_lm_hidden_dense_layer", true)) heads.transform = Activation::tanh;
   const bool causal = c.flag("is_decoder", false);
   const bool pre_norm = c.flag("normalize_before_mega", true);
@@ -83,17 +84,16 @@ std::vector<WeightRule> weights(const Spec& spec) {
                                {"stack.blocks.*.norm2" + end, {layer + "nffn.norm.norm" + (scalar ? ".scalar" : end)}},
                                {"stack.blocks.*.feed_forward.up" + end, {layer + "nffn.fc1" + end}},
                                {"stack.blocks.*.feed_forward.down" + end, {layer + "nffn.fc2" + end}},
-                               {"heads.pooler" + end, {"mega.pooler.dense" + end}},
                                {"heads.transform" + end, {"dense" + end}},
                                {"heads.language_model" + end, {(spec.causal() ? "lm_head" : "mlm_head") + end}}});
+  for (WeightRule& rule : class_head_rules(spec, "classifier", "mega.pooler")) rules.push_back(std::move(rule));
   return rules;
 }
 
 Json config(const Sizes& s) {
   const int64_t width = s.width > 0 ? s.width : 512;
   Json json = {{"model_type", "mega"}, {"architectures", {"MegaForCausalLM"}}, {"vocab_size", s.vocab}};
-  json["is_decoder"] = true;
-  json["bidirectional"] = false;
+  json.update({{"is_decoder", true}, {"bidirectional", false}});
   json["hidden_size"] = width;
   json["num_hidden_layers"] = s.layers > 0 ? s.layers : 6;
   json["intermediate_size"] = json["nffn_hidden_size"] = s.feed_forward > 0 ? s.feed_forward : 2 * width;

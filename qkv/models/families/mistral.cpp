@@ -27,6 +27,7 @@ extern const Family mistral{
     .unused = gated_decoder_unused(),
     .base_prefix = "model.",
     .config = config,
+    .token_head = "score",
 };
 
 }  // namespace qkv::families

@@ -46,6 +46,7 @@ extern const Family mixtral{
     .unused = gated_decoder_unused(),
     .base_prefix = "model.",
     .config = config,
+    .token_head = "score",
 };
 
 }  // namespace qkv::families

@@ -99,6 +99,7 @@ extern const Family phi{
     .unused = {"model.layers.*.self_attn.rotary_emb.inv_freq", "lm_head.weight"},
     .base_prefix = "model.",
     .config = config,
+    .token_head = "score",
 };
 
 }  // namespace qkv::families

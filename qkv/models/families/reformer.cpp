@@ -1,14 +1,15 @@
 // Reformer: local and hashed attention in chunks, reversible layers, axial positions. Kitaev et al., arXiv 2001.04451.
 #include "qkv/models/chunked_config.h"
-#include "qkv/models/family.h"
+#include "qkv/models/class_heads.h"
 
 namespace qkv::families {
 namespace {
 
 Spec spec(const Config& c) {
   const Task task = task_of(c);
-  if (task != Task::causal_lm && task != Task::masked_lm && task != Task::features)
-    c.fail("architectures", "names a head that this family does not have yet", "ReformerModelWithLMHead");
+  const bool lm = task == Task::causal_lm || task == Task::masked_lm;
+  if (!lm && task != Task::features && task != Task::sequence_classification && task != Task::question_answering)
+    c.fail("architectures", "names a head that this family does not have here", "ReformerModelWithLMHead");
   if (task == Task::causal_lm && !c.flag("is_decoder", false)) c.fail("is_decoder", "must be true for a causal model");
   const int64_t width = c.size("hidden_size", 256), positions = c.size("max_position_embeddings", 4096);
   const float dropout = c.probability("hidden_dropout_prob", 0.05F);
@@ -26,15 +27,17 @@ Spec spec(const Config& c) {
                                 .dropout = dropout},
                       .final_norm = norm,
                       .final_dropout = dropout},
-            .heads = {.language_model = task != Task::features, .language_model_bias = task != Task::features},
+            .heads = class_heads(c, dropout),
             .init_std = static_cast<float>(c.positive("initializer_range", 0.02))};
+  spec.heads.language_model = spec.heads.language_model_bias = lm;
+  spec.heads.pooler_width = width;  // of both streams
   set_chunked_attention(c, spec.stack);
   set_axial_positions(c, spec.embeddings, width);
   spec.stack.max_positions = std::min(positions, spec.embeddings.positions);
   return spec;
 }
 
-std::vector<WeightRule> weights(const Spec&) {
+std::vector<WeightRule> weights(const Spec& spec) {
   const std::string layer = "reformer.encoder.layers.*.", self = layer + "attention.self_attention.";
   std::vector<WeightRule> rules = {
       {"embeddings.token", {"reformer.embeddings.word_embeddings.weight"}},
@@ -52,6 +55,7 @@ std::vector<WeightRule> weights(const Spec&) {
                                {"stack.blocks.*.feed_forward.up" + end, {layer + "feed_forward.dense.dense" + end}},
                                {"stack.blocks.*.feed_forward.down" + end, {layer + "feed_forward.output.dense" + end}},
                                {"stack.final_norm" + end, {"reformer.encoder.layer_norm" + end}}});
+  for (WeightRule& rule : class_head_rules(spec, "classifier", "")) rules.push_back(std::move(rule));
   return rules;
 }
 

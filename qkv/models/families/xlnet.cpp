@@ -14,12 +14,13 @@ Spec spec(const Config& c) {
   const Task named = task_of(c);
   // Its language model predicts the labels' own positions.
   const Task task = named == Task::causal_lm ? Task::masked_lm : named;
-  if (task == Task::multiple_choice || task == Task::pretraining)
-    c.fail("architectures", "names a head that this family does not have yet", "XLNetLMHeadModel");
+  const bool beams = task == Task::question_answering && !architecture_of(c).ends_with("Simple");
+  if (task == Task::pretraining || beams)
+    c.fail("architectures", "names a head that this family does not have here", "of spans, ForQuestionAnsweringSimple");
   if (c.text("attn_type", "bi") != "bi") c.fail("attn_type", "'uni' is not supported", "only 'bi' is");
   if (c.flag("bi_data", false)) c.fail("bi_data", "is true, which is not supported");
   if (c.integer("reuse_len", 0, 0, 1 << 30) > 0) c.fail("reuse_len", "is not supported");
-  const bool pooled = task == Task::sequence_classification;
+  const bool pooled = task == Task::sequence_classification || task == Task::multiple_choice;
   if (pooled && (c.text("summary_type", "last") != "last" || !c.flag("summary_use_proj", true)))
     c.fail("summary_type", "must be 'last', with a projection");
   const NormSpec norm{NormSpec::Kind::layer, static_cast<float>(c.positive("layer_norm_eps", 1e-12)), true};
@@ -51,9 +52,9 @@ Spec spec(const Config& c) {
       .heads = {.language_model = task == Task::masked_lm,
                 .tied = c.flag("tie_word_embeddings", true),
                 .language_model_bias = true,
+                .row = HeadsSpec::Row::last,
                 .pooler = pooled,
                 .pooler_activation = activation_named(c.text("summary_activation", "tanh")),
-                .pools_last = true,
                 .labels = label_count(c, task),
                 .problem = label_problem(c),
                 .dropout = pooled ? c.probability("summary_last_dropout", 0.1F) : 0},
@@ -73,9 +74,9 @@ std::vector<WeightRule> weights(const Spec& spec) {
       {ours + "relative.position_bias", {theirs + "r_r_bias"}},
       {ours + "relative.segment_bias", {theirs + "r_s_bias"}},
       {ours + "relative.segment", {theirs + "seg_embed"}}};
-  const std::string classifier = spec.task == Task::sequence_classification ? "logits_proj"
-                                 : spec.task == Task::question_answering    ? "qa_outputs"
-                                                                            : "classifier";
+  const std::string classifier = spec.heads.pooler                       ? "logits_proj"
+                                 : spec.task == Task::question_answering ? "qa_outputs"
+                                                                         : "classifier";
   for (const std::string end : {".weight", ".bias"})
     rules.insert(rules.end(), {{"stack.blocks.*.norm1" + end, {theirs + "layer_norm" + end}},
                                {"stack.blocks.*.feed_forward.up" + end, {layer + "ff.layer_1" + end}},
