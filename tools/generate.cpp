@@ -222,10 +222,9 @@ void add_generate(CLI::App& app) {
          "stop at the first finished beams: no (likely better ones go on), yes, never")
       ->check(CLI::IsMember({"no", "yes", "never"}));
 
-  group = "Contrastive search";
+  group = "Contrastive search (among 4 tokens, or --top-k)";
   number("--penalty-alpha", g.penalty_alpha,
-         "above 0: of the --top-k likeliest tokens (here 4 unless given), take the one that is likely and unlike what "
-         "stands before; 0.6 is usual");
+         "above 0: take what is likely and unlike what stands before; 0.6 is usual");
 
   add_constraint_options(*command, o->constraints);
 

@@ -13,6 +13,8 @@ void add_translate(CLI::App& app) {
   command->footer(
       "Examples:\n  qkv translate models/opus-mt-en-de \"The house is small.\"\n"
       "  qkv translate models/t5-small \"The house is small.\" --from en --to de\n"
+      "  qkv translate models/opus-mt-en-de \"The house is small.\" --bad-word Haus --beams 6 --beam-groups 3 "
+      "--diversity-penalty 0.5 --return-sequences 3\n"
       "  qkv translate models/mbart-50 --from en --to de --input lines.txt --output lines.jsonl");
   command->callback([command, o] { run_rewriting(*command, *o, "", "translation_text"); });
 }

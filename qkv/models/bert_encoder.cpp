@@ -23,8 +23,8 @@ Spec bert_encoder(const Config& c) {
   const Task task = task_of(c);
   const bool masked_lm = task == Task::masked_lm || task == Task::pretraining;
   // GGUF files have no pooler.
-  const bool pooled = (task == Task::features && c.flag("add_pooling_layer", true)) || task == Task::pretraining || task == Task::sequence_classification ||
-                      task == Task::multiple_choice;
+  const bool pooled = (task == Task::features && c.flag("add_pooling_layer", true)) || task == Task::pretraining ||
+                      task == Task::sequence_classification || task == Task::multiple_choice;
   HeadsSpec head{.language_model = masked_lm,
                  .tied = c.flag("tie_word_embeddings", true),
                  .language_model_bias = masked_lm,

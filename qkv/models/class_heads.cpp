@@ -10,7 +10,7 @@ namespace {
 bool classifies(Task task) { return task == Task::sequence_classification || task == Task::token_classification; }
 
 // Whether the heads are those of add_decoder_heads().
-bool has_decoder_heads(const Spec& spec) { return spec.heads.row == HeadsSpec::Row::last_shown; }
+bool has_decoder_heads(const Spec& spec) { return spec.heads.row == HeadsSpec::Row::last_unpadded; }
 
 }  // namespace
 
@@ -46,7 +46,7 @@ void add_decoder_heads(const Config& c, Spec& spec) {
   const bool sequence = spec.task == Task::sequence_classification;
   spec.heads.labels = label_count(c, spec.task);
   spec.heads.problem = label_problem(c);
-  spec.heads.row = HeadsSpec::Row::last_shown;
+  spec.heads.row = HeadsSpec::Row::last_unpadded;
   spec.heads.classifier_bias = !sequence;
   spec.heads.dropout = sequence ? 0 : c.probability("classifier_dropout", c.probability("hidden_dropout", 0.1F));
   spec.padding_id = c.integer("pad_token_id", -1, -1, std::numeric_limits<int32_t>::max());

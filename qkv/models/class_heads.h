@@ -10,12 +10,13 @@ namespace qkv {
 // "classifier_dropout", or else `dropout`.
 HeadsSpec class_heads(const Config& config, float dropout);
 
-// Their rules. `two_layers`: the name of a sequence classifier; `pooler`: of the dense layer that other heads pool with.
+// Their rules. `two_layers`: the name of a sequence classifier; `pooler`: of the dense layer that other heads pool
+// with.
 std::vector<WeightRule> class_head_rules(const Spec& spec, const std::string& two_layers, const std::string& pooler);
 
-// Gives a decoder whose class ends in ForSequenceClassification or ForTokenClassification what such classes have in every
-// family: a classifier, without a bias for whole texts, over the last token that is not padding, or over every token.
-// Throws Error for other heads that the family has not set.
+// Gives a decoder whose class ends in ForSequenceClassification or ForTokenClassification what such classes have in
+// every family: a classifier, without a bias for whole texts, over the last token that is not padding, or over every
+// token. Throws Error for other heads that the family has not set.
 void add_decoder_heads(const Config& config, Spec& spec);
 std::vector<WeightRule> decoder_head_rules(const Family& family, const Spec& spec);
 

@@ -240,12 +240,16 @@ Tensor Model::row_of(const Inputs& inputs, const Tensor& h) const {
   using Row = HeadsSpec::Row;
   const int64_t T = h.size(1);
   const Row row = spec_.heads.row;
-  if (row == Row::first || row == Row::last) return select(h, 1, row == Row::first ? 0 : T - 1);
+  if (row == Row::first) return select(h, 1, 0);
   const Tensor ids = flat_rows(inputs.input_ids), mask = flat_rows(inputs.attention_mask);
+  if (ids.size(1) != T)
+    throw Error("input", fmt::format("the decoder reads {} tokens and the source has {}", T, ids.size(1)),
+                "leave the decoder's input out: this head reads it at the source's last token");
   const auto stands = [&](int64_t place) {
     const int32_t id = ids.data<int32_t>()[place];
     if (row == Row::last_end) return std::find(spec_.end_ids.begin(), spec_.end_ids.end(), id) != spec_.end_ids.end();
-    return id != spec_.padding_id && (!mask || mask.data<uint8_t>()[place] != 0);
+    const bool padding = row == Row::last_unpadded && id == spec_.padding_id;
+    return !padding && (!mask || mask.data<uint8_t>()[place] != 0);
   };
   std::vector<int32_t> places;
   for (int64_t b = 0; b < h.size(0); ++b) {

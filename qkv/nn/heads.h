@@ -25,9 +25,9 @@ struct HeadsSpec {
   bool transform_bias = true;
   std::optional<NormSpec> transform_norm;  // and a norm
   float logit_softcap = 0;                 // > 0: logits x become softcap tanh(x / softcap) (Gemma 2)
-  // Which position stands for a whole row: the first (BERT), the last (XLNet), the last that is not padding (GPT-2),
-  // the last end token (BART).
-  enum class Row : uint8_t { first, last, last_shown, last_end };
+  // Which position stands for a whole row: the first (BERT), the last that the mask shows (XLNet), of those the last
+  // that is no padding token (GPT-2), the last end token (BART).
+  enum class Row : uint8_t { first, last, last_unpadded, last_end };
   Row row = Row::first;
   // It goes through a dense layer and an activation (BERT's pooler).
   bool pooler = false;

@@ -1,6 +1,8 @@
-// Transformer-XL's vocabulary: words in order of frequency, in vocab.txt or in the pickles vocab.pkl and vocab.bin.
+// Transformer-XL's vocabulary: words as Moses cuts them, in order of frequency, in vocab.txt or in the pickles
+// vocab.pkl and vocab.bin.
 #include "qkv/core/byte_reader.h"
 #include "qkv/core/pickle.h"
+#include "qkv/text/moses.h"
 #include "qkv/text/token_files.h"
 #include "qkv/text/unicode.h"
 
@@ -71,13 +73,16 @@ Json read_transfo_xl_files(const fs::path& path, Json& config) {
   default_role(config, draft, "eos_token", "<eos>");
   if (!config.contains("tokenizer_class")) config["tokenizer_class"] = "TransfoXLTokenizer";
   add_tokens(draft, config, path.parent_path());
+  Json normalizers = moses_normalizers();
+  if (config.value("lower_case", Json()) == true)
+    normalizers.insert(normalizers.begin(), Json::object({{"type", "Lowercase"}}));
   Json tokenizer = {{"added_tokens", draft.added},
+                    {"normalizer", {{"type", "Sequence"}, {"normalizers", normalizers}}},
                     {"pre_tokenizer", {{"type", "WhitespaceSplit"}}},
                     {"model",
                      {{"type", "WordLevel"},
                       {"unk_token", content_of(config.value("unk_token", Json("<unk>")))},
                       {"vocab", draft.vocab}}}};
-  if (config.value("lower_case", Json()) == true) tokenizer["normalizer"] = {{"type", "Lowercase"}};
   return tokenizer;
 }
 

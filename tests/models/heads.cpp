@@ -41,7 +41,7 @@ TEST(Heads, ADecoderClassifiesAtTheLastTokenThatIsNotPadding) {
   const Tensor padded = Tensor::from<int32_t>({1, 5}, {5, 6, 7, 0, 0});
   for (const auto& inputs : {Inputs{.input_ids = padded},  // the id alone tells
                              Inputs{.input_ids = Tensor::from<int32_t>({1, 5}, {5, 6, 7, 8, 9}),
-                                    .attention_mask = Tensor::from<uint8_t>({1, 5}, {1, 1, 1, 0, 0})}}) {
+                             .attention_mask = Tensor::from<uint8_t>({1, 5}, {1, 1, 1, 0, 0})}}) {
     const std::vector<float> got = logits(model, inputs);
     for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(got[i], alone[i], 1e-6);
   }
@@ -54,6 +54,10 @@ TEST(Heads, AnEncoderDecoderClassifiesAtTheLastEndToken) {
     return logits(model, {.input_ids = Tensor::from<int32_t>({1, std::ssize(ids)}, ids)});
   };
   EXPECT_EQ(of({5, 2, 6, 7, 2}).size(), 3U);
+  EXPECT_THROW(logits(model, {.input_ids = Tensor::from<int32_t>({1, 3}, {5, 6, 2}),
+                              .decoder_input_ids = Tensor::from<int32_t>({1, 2}, {2, 5})}),
+               Error)
+      << "which position is the end's?";
   try {
     of({5, 6, 7});
     FAIL();
@@ -63,8 +67,8 @@ TEST(Heads, AnEncoderDecoderClassifiesAtTheLastEndToken) {
 }
 
 TEST(Heads, EveryDecoderFamilyHasClassHeads) {
-  for (const char* family : {"gpt2", "gpt_neo", "gpt_neox", "gptj", "openai-gpt", "opt", "bloom", "falcon", "ctrl", "llama",
-                             "mistral", "mixtral", "qwen2", "qwen3", "phi", "gemma2", "glm"})
+  for (const char* family : {"gpt2", "gpt_neo", "gpt_neox", "gptj", "openai-gpt", "opt", "bloom", "falcon", "ctrl",
+                             "llama", "mistral", "mixtral", "qwen2", "qwen3", "phi", "gemma2", "glm"})
     for (const char* architecture : {"ForSequenceClassification", "ForTokenClassification"}) {
       SCOPED_TRACE(std::string(family) + architecture);
       const Spec spec = spec_of(Config(config_of(family, architecture), "test"));

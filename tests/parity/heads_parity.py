@@ -86,10 +86,12 @@ CLASSES = {
 
 
 def inputs_for(config, head, rng):
-    """Rows of differing length, padded on the right; encoder-decoders' end in an end token."""
+    """Rows of differing length, padded on the right (XLNet: left); encoder-decoders' end in an end token."""
     length = rng.randint(7, 14)
     lengths = [length, rng.randint(3, length), rng.randint(3, length), rng.randint(3, length)]
     mask = torch.tensor([[int(i < n) for i in range(length)] for n in lengths])
+    if config.model_type == "xlnet":
+        mask = mask.flip(1)
     ids = torch.where(mask == 1, torch.randint(3, config.vocab_size, mask.shape), config.pad_token_id)
     if config.is_encoder_decoder:
         ids[torch.arange(4), torch.tensor(lengths) - 1] = config.eos_token_id

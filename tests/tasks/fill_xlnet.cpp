@@ -72,7 +72,8 @@ TEST(FillXlnet, TheMaskTokenItselfSaysNothing) {
 TEST(FillXlnet, ABatchIsEachAlone) {
   const TinyModel tiny("xlnet");
   const MaskFiller filler(tiny.path);
-  const std::vector<std::string> texts = {"[MASK] w5 w6 w7 w8 w9 [MASK] w10 [MASK]", "w20 [MASK]", "w11 w12 [MASK] [MASK]"};
+  const std::vector<std::string> texts = {"[MASK] w5 w6 w7 w8 w9 [MASK] w10 [MASK]", "w20 [MASK]",
+                                          "w11 w12 [MASK] [MASK]"};
   std::vector<Row> rows;
   for (const std::string& text : texts) rows.push_back(filler.row(text));
   const std::vector<MaskFillings> together = filler.fill(rows, 3);

@@ -33,7 +33,8 @@ TEST(Segments, MemoriesAreCarriedAsTheReferenceDoes) {
         ASSERT_EQ(scores[i].log_probabilities.size(), want.size());
         double total = 0;
         for (size_t t = 0; t < want.size(); ++t) {
-          ASSERT_NEAR(scores[i].log_probabilities[t], want[t], 1e-4 * std::abs(want[t])) << name << " " << i << " " << t;
+          ASSERT_NEAR(scores[i].log_probabilities[t], want[t], 1e-4 * std::abs(want[t]))
+              << name << " " << i << " " << t;
           total += want[t];
         }
         EXPECT_NEAR(scores[i].perplexity() / std::exp(-total / static_cast<double>(want.size())), 1, 1e-4);
@@ -51,7 +52,8 @@ TEST(Segments, OfAModelThatRemembersAllAreTheWholeText) {
     const std::vector<TextScore> cut = Scorer(tiny.path, {}, {.segment = segment}).score(texts);
     for (size_t i = 0; i < texts.size(); ++i)
       for (size_t t = 0; t < whole[i].log_probabilities.size(); ++t)
-        ASSERT_NEAR(cut[i].log_probabilities[t], whole[i].log_probabilities[t], 1e-4) << segment << " " << i << " " << t;
+        ASSERT_NEAR(cut[i].log_probabilities[t], whole[i].log_probabilities[t], 1e-4)
+            << segment << " " << i << " " << t;
   }
 }
 

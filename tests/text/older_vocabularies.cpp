@@ -6,6 +6,8 @@
 
 #include <unistd.h>
 
+#include <set>
+
 namespace qkv {
 namespace {
 
@@ -83,6 +85,35 @@ std::string vocabulary_pickle(const std::string& counter) {
 const std::string counts =
     "ccollections\nCounter\n}U\x03the"
     "K\x03s\x85R";
+
+// The words are those of sacremoses' normalizer and tokenizer, and numbers cut as transformers' TransfoXLTokenizer
+// does.
+TEST_F(OlderVocabularies, TransformerXlCutsWordsAsMosesDoes) {
+  const std::vector<std::pair<std::string, Tokens>> cases = {
+      {"The ship's 5,300 men don't co-operate (as of Jan. 7) .",
+       {"The", "ship", "'s", "5", "@,@", "300", "men", "don", "'t", "co", "@-@", "operate", "(", "as", "of", "Jan.",
+        "7", ")", "."}},
+      {"He said: “No.” Mr. Smith of the U.S. paid $1.73 -- 50 % ...",
+       {"He",   "said", ":", "\"", "No",  ".",  "\"", "Mr.", "Smith", "of", "the",
+        "U.S.", "paid", "$", "1",  "@.@", "73", "--", "50",  "%",     "..."}},
+      {"Rock'n'roll, e.g. 東京's [1990's]",
+       {"Rock", "'n'roll", ",", "e.g.", "東", "京", "'", "s", "[", "1990", "'s", "]"}},
+  };
+  std::string words = "<eos>\n<unk>\n";
+  std::set<std::string> known;
+  for (const auto& [text, tokens] : cases)
+    for (const std::string& token : tokens)
+      if (known.insert(token).second) words += token + "\n";
+  write("tokenizer_config.json", R"({"tokenizer_class": "TransfoXLTokenizer"})");
+  write("vocab.txt", words);
+  const Tokenizer tokenizer = Tokenizer::load(folder_);
+  for (const auto& [text, tokens] : cases) {
+    const Encoding encoding = tokenizer.encode(text);
+    EXPECT_EQ(encoding.tokens, tokens) << text;
+    EXPECT_EQ(tokenizer.encode_ids(text), encoding.ids);
+  }
+  EXPECT_EQ(tokenizer.encode(cases[0].first).offsets[4], (std::pair<int32_t, int32_t>(12, 13))) << "the comma of 5,300";
+}
 
 TEST_F(OlderVocabularies, TransformerXlAsPickle) {
   write("vocab.pkl", vocabulary_pickle(counts));
