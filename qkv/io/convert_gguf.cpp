@@ -36,9 +36,8 @@ ConvertReport convert_to_gguf(const fs::path& source, const fs::path& file, cons
   const GgufMix& mix = gguf_mix(options.mix);
   const LoadedModel loaded = load_model(source, {.in_place = !is_gguf(source)});
   SaveGguf how;
-  const bool tied = loaded.model->spec().heads.tied;
   how.type = [&](const std::string& name, const Shape& shape) {
-    return mix_type(mix, loaded.model->spec(), tied, name, shape);
+    return mix_type(mix, loaded.model->spec(), name, shape);
   };
   how.importance = options.importance;
   how.metadata = tokenizer_of(source, loaded.model->spec().vocab);

@@ -177,6 +177,7 @@ std::vector<GgufArchitecture> make() {
        .config = {{"bias", false}, {"parallel_attn", true}, {"activation", "gelu"}, {"alibi", false}},
        .metadata = {{"tensor_data_layout", GgufValue::of_string("jploski")}},
        .fused = true,
+       .falcon_mix = true,
        .finish = finish_falcon});
   all.push_back({.name = "bloom",
                  .family = "bloom",

@@ -51,7 +51,7 @@ struct GgufArchitecture {
   GgufMetadata metadata = {};        // and as the metadata does, behind "ARCHITECTURE."
   bool fused = false;                // queries, keys and values are one matrix
   bool rotary_pairs = false;         // rows of queries and keys lie so that neighbours turn together
-  bool falcon_mix = false;       // mixes of types treat it otherwise than the others (gguf_mixes.cpp)
+  bool falcon_mix = false;           // mixes of types treat it otherwise than the others (gguf_mixes.cpp)
   bool body_only = false;            // no heads
   void (*finish)(Json& config, const GgufContents& file) = nullptr;  // what follows from several keys, or from tensors
 };

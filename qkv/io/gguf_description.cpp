@@ -86,7 +86,8 @@ Json llama3_scaling(const GgufContents& file, const std::string& prefix, const J
   const std::vector<float> factors = file.rotary_factors.to_vector<float>();
   const auto number = [&](const char* key, double otherwise) {
     const GgufValue* found = file.find(prefix + key);
-    return found != nullptr && found->value.is_number() ? shortest(*found).get<double>() : otherwise;
+    const double value = found != nullptr && found->value.is_number() ? shortest(*found).get<double>() : otherwise;
+    return value > 0 && value < 1e9 ? value : otherwise;
   };
   RotarySpec spec;
   spec.dim = 2 * std::ssize(factors);

@@ -149,6 +149,9 @@ Tensor encoded(const Tensor& value, DType type, const Tensor& importance) {
   const Tensor from = contiguous(cast(value, DType::f32));
   Tensor to = Tensor::empty(value.shape(), type);
   const int64_t width = value.size(-1);
+  if (importance && importance.numel() != width)
+    throw Error("quantize", fmt::format("{} importances for {} columns", importance.numel(), width), "",
+                Error::Kind::internal);
   parallel_for(value.numel() / width, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
       kernels::quantize_row(type, from.data<float>() + i * width,

@@ -15,7 +15,9 @@ class Reader {
  public:
   explicit Reader(const Gguf& file) : file_(file) {
     const Json tokens = list("tokens", GgufType::string);
-    if (tokens.empty()) throw Error(file.where(), "has no tokenizer", "name one of its own: --tokenizer is not in it");
+    if (tokens.empty())
+      throw Error(file.where(), "has no tokenizer",
+                  "it holds a model alone: convert the model again, with its tokenizer");
     tokens_ = tokens.get<std::vector<std::string>>();
     types_ = list("token_type", GgufType::i32);
     if (types_.empty()) types_ = std::vector<int>(tokens_.size(), normal_token);

@@ -35,7 +35,9 @@ std::string merge_text(const Json& merge) {
 }
 
 void put_byte_level(GgufMetadata& metadata, const Json& json) {
-  const std::string pre = name_of_pre_tokenizer(json["pre_tokenizer"]);
+  // Where nothing is merged, tokens are bytes wherever text is cut.
+  const bool bytes = json["model"]["merges"].empty();
+  const std::string pre = bytes ? "gpt-2" : name_of_pre_tokenizer(json["pre_tokenizer"]);
   if (pre.empty())
     throw Error("gguf", "llama.cpp has no name for this tokenizer's way of cutting text into words",
                 "the model can be kept in its Hugging Face form");

@@ -5,6 +5,7 @@
 #include "qkv/tasks/windows.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace qkv {
 namespace {
@@ -57,7 +58,10 @@ std::map<std::string, Tensor> input_squares(const TextModel& model, std::string_
   std::map<std::string, Tensor> means;
   for (const auto& [name, sum] : sums) {
     std::vector<float> mean;
-    for (const double square : sum.squares) mean.push_back(static_cast<float>(square / sum.rows));
+    // What the text does not use at all still counts a little.
+    const double least =
+        1e-6 * std::accumulate(sum.squares.begin(), sum.squares.end(), 1e-30) / static_cast<double>(sum.squares.size());
+    for (const double square : sum.squares) mean.push_back(static_cast<float>(std::max(square, least) / sum.rows));
     means[name] = Tensor::from<float>({std::ssize(mean)}, mean);
   }
   return means;

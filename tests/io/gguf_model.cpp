@@ -88,9 +88,7 @@ TEST(GgufModel, BlocksStayInPlaceAndSayNearlyTheSame) {
       SCOPED_TRACE(std::string(type) + " " + std::string(mix.name));
       const fs::path file = folder.path / "mixed.gguf";
       SaveGguf how;
-      how.type = [&](const std::string& name, const Shape& shape) {
-        return mix_type(mix, model->spec(), model->spec().heads.tied, name, shape);
-      };
+      how.type = [&](const std::string& name, const Shape& shape) { return mix_type(mix, model->spec(), name, shape); };
       save_gguf_model(file, *model, how);
       const LoadedModel in_place = load_model(file, {.in_place = true});
       int blocks = 0;
@@ -110,20 +108,22 @@ TEST(GgufModel, BlocksStayInPlaceAndSayNearlyTheSame) {
 }
 
 TEST(GgufModel, Q4KMGivesTheTensorsTheTypesThatLlamaCppDoes) {
-  Spec spec;
+  Spec spec = wide_model("llama")->spec();
   spec.stack.layers = 16;
   const GgufMix& mix = gguf_mix("q4_k_m");
-  const auto type = [&](const char* name, Shape shape = {64, 512}) { return mix_type(mix, spec, false, name, shape); };
-  EXPECT_EQ(type("output.weight"), DType::q6_k);
+  const auto type = [&](const std::string& name, Shape shape = {64, 512}) { return mix_type(mix, spec, name, shape); };
+  spec.heads.tied = true;
+  EXPECT_EQ(type("token_embd.weight"), DType::q6_k);
+  spec.heads.tied = false;
   EXPECT_EQ(type("token_embd.weight"), DType::q4_k);
-  EXPECT_EQ(mix_type(mix, spec, true, "token_embd.weight", {64, 512}), DType::q6_k);
+  EXPECT_EQ(type("output.weight"), DType::q6_k);
   std::vector<int> more;
   for (int layer = 0; layer < 16; ++layer)
-    if (type(fmt::format("blk.{}.attn_v.weight", layer).c_str()) == DType::q6_k) more.push_back(layer);
+    if (type(fmt::format("blk.{}.attn_v.weight", layer)) == DType::q6_k) more.push_back(layer);
   EXPECT_EQ(more, (std::vector<int>{0, 1, 4, 7, 10, 13, 14, 15}));
   EXPECT_EQ(type("blk.1.ffn_down.weight"), DType::q6_k);
   EXPECT_EQ(type("blk.2.ffn_down.weight"), DType::q4_k);
-  EXPECT_EQ(type("blk.2.attn_qkv.weight"), DType::q5_k);
+  EXPECT_EQ(type("blk.4.attn_qkv.weight"), DType::q6_k);
   EXPECT_EQ(type("blk.2.attn_q.weight", {64, 96}), DType::q5_0);
   EXPECT_EQ(type("blk.2.attn_q.weight", {64, 40}), DType::f16);
   EXPECT_THROW(gguf_mix("q9"), Error);
@@ -182,6 +182,40 @@ TEST(GgufModel, HostileMetadata) {
   EXPECT_NE(refusal("llama.rope.scaling.type", GgufValue::of_string("longrope")), "");
   std::erase_if(tensors, [](const NamedTensor& one) { return one.name == "blk.0.ffn_down.weight"; });
   EXPECT_NE(refusal("general.name", {}).find("missing"), std::string::npos);
+}
+
+TEST(GgufModel, HostileTokenizers) {
+  const Folder folder;
+  const auto strings = [](Json list) { return GgufValue::of_array(GgufType::string, std::move(list)); };
+  const GgufMetadata good = gguf_tokenizer_metadata(Tokenizer::load(golden / "tokenizers/llama"), 1100);
+  const auto refusal = [&](const char* key, std::optional<GgufValue> value) {
+    GgufMetadata metadata = good;
+    metadata.erase(std::string("tokenizer.ggml.") + key);
+    if (value) metadata[std::string("tokenizer.ggml.") + key] = *value;
+    const fs::path bad = folder.path / "bad.gguf";
+    write_gguf(bad, metadata, {});
+    try {
+      load_tokenizer(bad);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(refusal("add_space_prefix", {}), "");
+  EXPECT_NE(refusal("tokens", {}).find("no tokenizer"), std::string::npos);
+  EXPECT_NE(refusal("tokens", GgufValue::of_array(GgufType::u8, {1, 2})).find("list"), std::string::npos);
+  EXPECT_NE(refusal("tokens", strings({"a", "a"})), "");
+  EXPECT_NE(refusal("tokens", strings({"a", ""})), "");
+  EXPECT_NE(refusal("token_type", GgufValue::of_array(GgufType::i32, {1})).find("entries"), std::string::npos);
+  EXPECT_NE(refusal("scores", {}).find("entries"), std::string::npos);
+  GgufValue scores = good.at("tokenizer.ggml.scores");
+  scores.value[5] = INFINITY;
+  EXPECT_NE(refusal("scores", scores).find("finite"), std::string::npos);
+  EXPECT_NE(refusal("model", GgufValue::of_string("rwkv")).find("rwkv"), std::string::npos);
+  EXPECT_NE(refusal("model", {}), "");
+  EXPECT_NE(refusal("pre", GgufValue::of_string("x")) + refusal("model", GgufValue::of_string("gpt3")), "");
+  // Roles that point outside the list are no roles.
+  EXPECT_EQ(refusal("bos_token_id", GgufValue::of_u32(4'000'000'000)), "");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@ llama-cpp-python compiles llama.cpp when it is installed, so it is not among the
     .venv/bin/pip install llama-cpp-python==0.3.36
 """
 import argparse
+import ctypes
 import json
 import shutil
 import subprocess
@@ -203,6 +204,35 @@ def models(comparison, folder, llama_cpp):
             comparison.check(f"{kind} {mix}: llama.cpp's logits", error < 0.06, f"{error:.1e}")
 
 
+MIXES = {"q4_0": 2, "q4_1": 3, "q8_0": 7, "q5_0": 8, "q5_1": 9, "q2_k": 10, "q3_k_m": 12, "q4_k_s": 14, "q4_k_m": 15,
+         "q5_k_s": 16, "q5_k_m": 17, "q6_k": 18, "iq4_nl": 25, "f16": 1, "bf16": 32}
+
+
+def mixes(comparison, folder, llama_cpp):
+    """Which tensor gets which type: as llama.cpp's own quantiser gives them."""
+    common = dict(vocab_size=300, num_hidden_layers=17, num_attention_heads=4, max_position_embeddings=64)
+    wide = dict(common, hidden_size=256, intermediate_size=512)
+    cases = {"llama": transformers.LlamaConfig(**wide, num_key_value_heads=2),
+             "llama tied": transformers.LlamaConfig(**wide, num_key_value_heads=1, tie_word_embeddings=True),
+             "llama of odd widths": transformers.LlamaConfig(**common, hidden_size=96, intermediate_size=160),
+             "gpt2": transformers.GPT2Config(vocab_size=300, n_embd=256, n_layer=17, n_head=4, n_positions=64),
+             "falcon": transformers.FalconConfig(vocab_size=300, hidden_size=256, num_hidden_layers=17,
+                                                 num_attention_heads=4)}
+    for name, config in cases.items():
+        source, plain = folder / name.replace(" ", "-"), folder / f"{name.replace(' ', '-')}.gguf"
+        transformers.AutoModelForCausalLM.from_config(config).save_pretrained(source)
+        comparison.run("convert", source, plain, "--quiet")
+        for mix, number in MIXES.items():
+            ours, theirs = folder / "ours.gguf", folder / "theirs.gguf"
+            comparison.run("quantize", source, "--type", mix, "--out", ours, "--force", "--quiet")
+            parameters = llama_cpp.llama_model_quantize_default_params()
+            parameters.ftype, parameters.nthread = number, 1
+            done = llama_cpp.llama_model_quantize(str(plain).encode(), str(theirs).encode(), ctypes.byref(parameters))
+            types = [{t.name: t.tensor_type.name for t in gguf.GGUFReader(path).tensors} for path in (ours, theirs)]
+            different = {k: (types[0][k], t) for k, t in types[1].items() if types[0].get(k) != t}
+            comparison.check(f"{name} {mix}: types", done == 0 and not different, different)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--qkv", required=True)
@@ -219,6 +249,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         blocks(comparison, Path(folder), np.random.default_rng(options.seed))
         models(comparison, Path(folder), llama_cpp)
+        if llama_cpp is not None:
+            mixes(comparison, Path(folder), llama_cpp)
     print(f"{comparison.passed} passed, {comparison.failed} failed")
 
 
