@@ -219,7 +219,7 @@ def mixes(comparison, folder, llama_cpp):
              "falcon": transformers.FalconConfig(vocab_size=300, hidden_size=256, num_hidden_layers=17,
                                                  num_attention_heads=4)}
     for name, config in cases.items():
-        source, plain = folder / name.replace(" ", "-"), folder / f"{name.replace(' ', '-')}.gguf"
+        source, plain = folder / f"mix-{name}", folder / f"mix-{name}.gguf"
         transformers.AutoModelForCausalLM.from_config(config).save_pretrained(source)
         comparison.run("convert", source, plain, "--quiet")
         for mix, number in MIXES.items():
