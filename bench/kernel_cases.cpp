@@ -489,6 +489,66 @@ void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DTy
        }});
 }
 
+// Sequences of different lengths whose keys and values lie in pages: decoding, a few rows, chunks of prompts.
+void paged_attention_case(std::vector<KernelCase>& cases, DType type, int64_t page_size, bool special, bool large) {
+  struct Row {
+    int64_t queries, keys;
+  };
+  const std::vector<Row> rows = large ? std::vector<Row>(16, {1, 1024})
+                                      : std::vector<Row>{{1, 1}, {1, 77}, {3, 130}, {70, 70}, {20, 150}, {1, 64}};
+  const int64_t heads = 4, kv_heads = 2, head_dim = large ? 64 : 20;
+  int64_t queries = 0, pages = 0;
+  for (const Row& row : rows) {
+    queries += row.queries;
+    pages += (row.keys + page_size - 1) / page_size;
+  }
+  const Tensor q = random({queries, heads, head_dim}, type, 1);
+  const Tensor keys = random({pages, kv_heads, page_size, head_dim}, type, 2);
+  const Tensor values = random({pages, kv_heads, page_size, head_dim}, type, 3);
+  const Tensor slopes = random({heads}, DType::f32, 4);
+  // From the last page to the first: no two follow each other.
+  std::vector<int32_t> order;
+  for (int64_t page = 0; page < pages; ++page) order.push_back(static_cast<int32_t>(pages - 1 - page));
+  const Tensor table = Tensor::from({pages}, order);
+  const auto call = [=](const KernelSet& set) {
+    const Tensor out = Tensor::empty(q.shape(), type);
+    const auto row_of = [&](const Tensor& x, int64_t row) {
+      return static_cast<char*>(x.raw()) + row * heads * head_dim * size_of(type);
+    };
+    const auto pool = [&](const Tensor& x) {
+      return ConstHeads{x.raw(), kv_heads * page_size * head_dim, head_dim, page_size * head_dim};
+    };
+    std::vector<Attention> all;
+    int64_t query = 0, page = 0;
+    for (const Row& row : rows) {
+      all.push_back({.batch = 1,
+                     .queries = row.queries,
+                     .keys = row.keys,
+                     .heads = heads,
+                     .kv_heads = kv_heads,
+                     .head_dim = head_dim,
+                     .type = type,
+                     .q = {row_of(q, query), 0, heads * head_dim, head_dim},
+                     .k = pool(keys),
+                     .v = pool(values),
+                     .out = {row_of(out, query), 0, heads * head_dim, head_dim},
+                     .scale = 0.3F,
+                     .causal = true,
+                     .window = special ? 50 : 0,
+                     .softcap = special ? 3.0F : 0.0F,
+                     .slopes = special ? slopes.data<float>() : nullptr,
+                     .pages = table.data<int32_t>() + page,
+                     .page_size = page_size});
+      query += row.queries;
+      page += (row.keys + page_size - 1) / page_size;
+    }
+    set.attention_each(all);
+    return std::vector<Tensor>{out};
+  };
+  cases.push_back({fmt::format("attention_each {} pages of {}{}", name_of(type), page_size, special ? " special" : ""),
+                   tolerance_of(type), 0, bytes_of({keys, values}), large, call});
+}
+
 void add_relative_bias(std::vector<KernelCase>& cases) {
   struct Sizes {
     int64_t batch, queries, keys, heads, positions;
@@ -570,6 +630,9 @@ void add_attention(std::vector<KernelCase>& cases) {
                       .always = always},
                      type);
     attention_case(cases, {0, 5, 5, 2, 2, 8, true}, type);
+    for (const int64_t page_size : {5, 64, 100})
+      for (const bool special : {false, true}) paged_attention_case(cases, type, page_size, special, false);
+    paged_attention_case(cases, type, 64, false, true);
     attention_case(cases, {12, 64, 64, 4, 4, 32, true, 0, false, false, 0, true}, type);
     attention_case(cases, {8, 256, 256, 6, 6, 64, true, 0, false, false, 0, true}, type);
     attention_case(cases, {1, 512, 512, 12, 12, 64, true, 0, false, false, 0, true}, type);

@@ -25,6 +25,7 @@ void check_options(const GenerationOptions& o) {
   require(std::isfinite(o.frequency_penalty), "frequency-penalty", "must be a finite number");
   require(std::isfinite(o.presence_penalty), "presence-penalty", "must be a finite number");
   require(std::isfinite(o.length_penalty), "length-penalty", "must be a finite number");
+  for (const auto& [id, bias] : o.logit_bias) require(std::isfinite(bias), "logit-bias", "must be finite numbers");
   require(o.no_repeat_ngram_size >= 0, "no-repeat-ngram", "must not be negative");
   require(o.num_beams >= 1 && o.num_beams <= 1024, "beams", "must be in [1, 1024]");
   require(o.num_beams == 1 || !o.sample, "beams", "beam search and sampling exclude each other");

@@ -7,6 +7,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace qkv {
@@ -51,10 +52,11 @@ struct GenerationOptions {
   // Where it ends.
   std::vector<int32_t> end_ids;
   // What must and must not be said.
-  int32_t decoder_start = -1;                   // encoder-decoders: the target's first token; -1: the model's own
-  int32_t forced_first = -1;                    // the first new token (mBART's language)
-  int32_t forced_last = -1;                     // the new token where the length ends
-  std::vector<std::vector<int32_t>> bad_words;  // sequences that are never completed
+  int32_t decoder_start = -1;                         // encoder-decoders: the target's first token; -1: the model's own
+  int32_t forced_first = -1;                          // the first new token (mBART's language)
+  int32_t forced_last = -1;                           // the new token where the length ends
+  std::vector<std::pair<int32_t, float>> logit_bias;  // added to tokens' scores
+  std::vector<std::vector<int32_t>> bad_words;        // sequences that are never completed
   // Tokens that may follow what has been said, the first `prompt` ids of it given and the others written; none = any.
   std::function<std::vector<int32_t>(std::span<const int32_t> said, size_t prompt)> allowed;
   std::vector<std::string> stop;  // strings; cut off the text, with what follows

@@ -65,6 +65,8 @@ void apply_penalties(std::span<float> scores, std::span<const int32_t> ids, size
     for (const auto& [id, count] : counts)
       scores[static_cast<size_t>(id)] -= o.frequency_penalty * static_cast<float>(count) + o.presence_penalty;
   }
+  for (const auto& [id, bias] : o.logit_bias)
+    if (id >= 0 && static_cast<size_t>(id) < scores.size()) scores[static_cast<size_t>(id)] += bias;
   ban_repeated_ngrams(scores, ids, static_cast<size_t>(o.no_repeat_ngram_size));
   ban_bad_words(scores, ids, o);
   const int64_t generated = static_cast<int64_t>(ids.size() - prompt);

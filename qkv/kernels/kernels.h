@@ -190,6 +190,10 @@ struct Attention {
   int64_t bias_batch_stride = 0, bias_head_stride = 0, bias_query_stride = 0, bias_key_stride = 0;
   float dropout = 0;
   uint32_t dropout_key = 0;
+  // Keys and values in pages: position s stands in row s % page_size of page pages[s / page_size], and the batch stride
+  // of k and v leads from page to page; batch is 1. null: positions stand in order. Not for backward passes.
+  const int32_t* pages = nullptr;
+  int64_t page_size = 0;
 };
 
 // The gradients of Attention. `forward` holds its arguments, `out` and `logsumexp` included. dq, dk, dv are
@@ -454,6 +458,9 @@ struct KernelSet {
   void (*gated)(const Gated&) = nullptr;
   void (*gated_backward)(const GatedBackward&) = nullptr;
   void (*attention)(const Attention&) = nullptr;
+  // Independent attentions with any numbers of queries and keys, in one call: of one type, heads and head_dim, with
+  // batch 1, without dropout.
+  void (*attention_each)(std::span<const Attention>) = nullptr;
   void (*attention_backward)(const AttentionBackward&) = nullptr;
   void (*attention_pattern)(const AttentionPattern&) = nullptr;
   void (*relative_bias)(const RelativeBias&) = nullptr;

@@ -61,12 +61,6 @@ Tensor SelfAttention::operator()(const Tensor& x, int64_t layer, const Context& 
     q = context.tap(layer, "attn.hook_rot_q", rotary(q, *shared.rotary, context.positions));
     k = context.tap(layer, "attn.hook_rot_k", rotary(k, *shared.rotary, context.positions));
   }
-  if (context.cache != nullptr) {
-    const KeyValueCache::View all = context.cache->append(layer, k, v);
-    const int64_t hidden = shared.keys > 0 ? all.keys.size(1) - shared.keys : 0;
-    k = all.keys.narrow(1, hidden, all.keys.size(1) - hidden);
-    v = all.values.narrow(1, hidden, k.size(1));
-  }
   AttentionOptions options{.scale = spec.scale,
                            .causal = spec.causal && !context.unmasked,
                            .window = spec.window,
@@ -80,11 +74,21 @@ Tensor SelfAttention::operator()(const Tensor& x, int64_t layer, const Context& 
     for (float& slope : slopes) slope *= spec.alibi;
     options.slopes = Tensor::from({spec.heads}, slopes);
   }
+  if (spec.scale_by_inverse_layer) options.scale /= static_cast<float>(layer + 1);
+  if (context.pages != nullptr) {
+    const Tensor z = context.tap(layer, "attn.hook_z", context.pages->attend(layer, q, k, v, options));
+    return out(reshape(z, {B, T, spec.heads * spec.head_dim}));
+  }
+  if (context.cache != nullptr) {
+    const KeyValueCache::View all = context.cache->append(layer, k, v);
+    const int64_t hidden = shared.keys > 0 ? all.keys.size(1) - shared.keys : 0;
+    k = all.keys.narrow(1, hidden, all.keys.size(1) - hidden);
+    v = all.values.narrow(1, hidden, k.size(1));
+  }
   if (spec.relative) {
     options.bias = relative.bias(q, k, spec.scale, qkv, shared.relative, layer, context);
     q = relative.content_query(q);
   }
-  if (spec.scale_by_inverse_layer) options.scale /= static_cast<float>(layer + 1);
   if (spec.global && shared.global) {
     const Tensor z = context.tap(layer, "attn.hook_z", global(x, q, k, v, options, shared.global, layer, context));
     return out(reshape(z, {B, T, spec.heads * spec.head_dim}));

@@ -3,6 +3,7 @@
 
 #include "qkv/core/random.h"
 #include "qkv/nn/cache.h"
+#include "qkv/nn/paged_cache.h"
 #include "qkv/nn/past.h"
 #include "qkv/nn/streams.h"
 #include "qkv/nn/taps.h"
@@ -28,7 +29,8 @@ struct Context {
   Tensor memory;               // for cross-attention: the encoder's output [M, S', D]
   Tensor memory_mask;          // u8 [M, S'], 0 = padding; undefined = none
   KeyValueCache* cache = nullptr;
-  bool rereads = false;   // the cache does not keep the last token, which is read again with the next
+  PagedCache* pages = nullptr;  // in its place: rows of many sequences side by side, [1, N], laid out there
+  bool rereads = false;         // the cache does not keep the last token, which is read again with the next
   bool unmasked = false;  // a decoder sees all its input, what follows and padding too: only to compare with others
   Past* past = nullptr;   // of a stack that remembers segments; renewed by its pass. null = nothing is remembered
   Tensor rotations;       // f32 [H, K, rounds, half the buckets]: of hashed attention; undefined: drawn from its seed

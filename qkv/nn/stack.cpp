@@ -101,7 +101,7 @@ Tensor Stack::operator()(const Tensor& x, const Context& given) const {
   const int64_t T = x.size(1) - context.streams.queries();
   const std::vector<Tensor> past = past_of(x, context);
   const int64_t M = past.empty() ? 0 : past[0].size(1);
-  int64_t length = before + M + T;
+  int64_t length = context.pages != nullptr ? context.pages->longest() : before + M + T;
   LayerInputs shared{.queries = context.streams.queries()};
   if (spec.past && spec.past->recalled >= 0 && before > spec.past->recalled)
     shared.keys = length = spec.past->recalled + T;

@@ -146,6 +146,55 @@ Tensor attention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, con
   return out;
 }
 
+Tensor paged_attention(const Tensor& q_in, const Tensor& keys, const Tensor& values, std::span<const PagedRun> runs,
+                       const AttentionOptions& options) {
+  constexpr std::string_view op = "paged_attention";
+  check_compute_type(q_in, op);
+  const Tensor q = dense_heads(q_in);
+  check(q.rank() == 4 && q.size(0) == 1 && keys.rank() == 4 && values.shape() == keys.shape() && keys.contiguous() &&
+            values.contiguous() && q.size(3) == keys.size(3) && q.size(2) % keys.size(1) == 0,
+        op, "expected q [1,N,H,K] and pages [n,G,P,K], got {}, {} and {}", to_string(q.shape()),
+        to_string(keys.shape()), to_string(values.shape()));
+  check(q.dtype() == keys.dtype() && keys.dtype() == values.dtype(), op, "q, keys and values differ in dtype");
+  check(!options.slopes || options.slopes.shape() == Shape{q.size(2)}, op, "expected f32 slopes [{}]", q.size(2));
+  check(!options.bias && !options.distances && !options.key_mask && options.dropout == 0 && options.always == 0, op,
+        "takes no bias, mask or dropout");
+  Tensor out = Tensor::empty(q.shape(), q.dtype(), q.device());
+  const auto pool = [](const Tensor& x) { return kernels::ConstHeads{x.raw(), x.stride(0), x.stride(2), x.stride(1)}; };
+  std::vector<kernels::Attention> all;
+  for (const PagedRun& run : runs) {
+    const int64_t pages = (run.keys + keys.size(2) - 1) / keys.size(2);
+    check(run.first >= 0 && run.queries >= 0 && run.first + run.queries <= q.size(1) && run.queries <= run.keys &&
+              pages <= std::ssize(run.pages),
+          op, "a run of {} queries at {} and {} keys does not fit {} rows", run.queries, run.first, run.keys,
+          q.size(1));
+    for (int64_t i = 0; i < pages; ++i) {
+      const int32_t page = run.pages[static_cast<size_t>(i)];
+      check(page >= 0 && page < keys.size(0), op, "there is no page {}", page);
+    }
+    all.push_back({.batch = 1,
+                   .queries = run.queries,
+                   .keys = run.keys,
+                   .heads = q.size(2),
+                   .kv_heads = keys.size(1),
+                   .head_dim = q.size(3),
+                   .type = q.dtype(),
+                   .q = read_heads(q.narrow(1, run.first, run.queries)),
+                   .k = pool(keys),
+                   .v = pool(values),
+                   .out = write_heads(out.narrow(1, run.first, run.queries)),
+                   .scale = options.scale,
+                   .causal = true,
+                   .window = options.window,
+                   .softcap = options.softcap,
+                   .slopes = options.slopes ? options.slopes.data<float>() : nullptr,
+                   .pages = run.pages.data(),
+                   .page_size = keys.size(2)});
+  }
+  kernels_of(q).attention_each(all);
+  return out;
+}
+
 Tensor attention_pattern(const Tensor& q_in, const Tensor& k_in, const AttentionOptions& options) {
   const Tensor q = dense_heads(q_in);
   const Tensor k = dense_heads(k_in);

@@ -25,6 +25,19 @@ struct AttentionOptions {
 // -> [B, T, H, K]. Query t stands at key position t + S - T.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options);
 
+// Consecutive queries of one sequence whose keys and values lie in pages.
+struct PagedRun {
+  int64_t first = 0;               // the row of its first query
+  int64_t queries = 0;             // which stand at the sequence's last positions
+  int64_t keys = 0;                // positions in the pages, those of the queries included
+  std::span<const int32_t> pages;  // position s stands in row s % P of pages[s / P]
+};
+
+// Causal attention of several sequences of different lengths: q [1, N, H, K], the rows of all runs; keys and values
+// [pages, G, P, K]. Of the options, scale, window, softcap and slopes count. -> [1, N, H, K]. Not differentiable.
+Tensor paged_attention(const Tensor& q, const Tensor& keys, const Tensor& values, std::span<const PagedRun> runs,
+                       const AttentionOptions& options);
+
 // The probabilities, f32 [B, H, T, S], for looking inside: costs what attention() avoids. Not differentiable.
 Tensor attention_pattern(const Tensor& q, const Tensor& k, const AttentionOptions& options);
 

@@ -12,6 +12,7 @@
 #include "qkv/kernels/cpu/scratch.h"
 
 #include <cmath>
+#include <vector>
 
 #ifndef QKV_KERNELS_CPU_ATTENTION_ONCE_
 #define QKV_KERNELS_CPU_ATTENTION_ONCE_
@@ -99,6 +100,35 @@ void attend_tile(const Attention& a, HeadPlace place, int64_t q0, const float* k
   }
 }
 
+// The rows of a head's keys or values from position s on: how many follow each other in memory, up to `count`.
+template <typename T>
+struct Stretch {
+  const T* rows;
+  int64_t count;
+};
+template <typename T>
+HWY_INLINE Stretch<T> stretch_of(const Attention& a, const ConstHeads& x, int64_t b, int64_t g, int64_t s,
+                                 int64_t count) {
+  const T* head = static_cast<const T*>(x.data) + g * x.head_stride;
+  if (a.pages == nullptr) return {head + b * x.batch_stride + s * x.time_stride, count};
+  const int64_t row = s % a.page_size;
+  return {head + a.pages[s / a.page_size] * x.batch_stride + row * x.time_stride, std::min(count, a.page_size - row)};
+}
+
+// One tile of a head's keys or values as packed rows.
+template <typename T>
+void pack_tile(const Attention& a, const ConstHeads& x, int64_t b, int64_t g, int64_t k0, int64_t width, float* rows) {
+  const int64_t count = std::min(tile, a.keys - k0);
+  int64_t done = 0;
+  while (done < count) {
+    const Stretch<T> part = stretch_of<T>(a, x, b, g, k0 + done, count - done);
+    const int64_t end = done + part.count;
+    pack_rows(part.rows, x.time_stride, part.count, end == count ? tile - done : part.count, a.head_dim, width, 1,
+              rows + done * width);
+    done = end;
+  }
+}
+
 template <typename T>
 void attention_of(const Attention& a) {
   const int64_t width = padded(a.head_dim);
@@ -124,16 +154,11 @@ void attention_of(const Attention& a) {
                    const int64_t g = pair % a.kv_heads;
                    if (share == 0 || task == begin)
                      for (int64_t k0 = 0; k0 < a.keys; k0 += tile) {
-                       const int64_t count = std::min(tile, a.keys - k0);
                        // The values' place serves for the keys' rows until these are turned over.
                        float* rows = values + k0 * width;
-                       pack_rows(static_cast<const T*>(a.k.data) + b * a.k.batch_stride + k0 * a.k.time_stride +
-                                     g * a.k.head_stride,
-                                 a.k.time_stride, count, tile, a.head_dim, width, 1, rows);
+                       pack_tile<T>(a, a.k, b, g, k0, width, rows);
                        transpose_tile(rows, width, a.head_dim, keys + k0 * a.head_dim);
-                       pack_rows(static_cast<const T*>(a.v.data) + b * a.v.batch_stride + k0 * a.v.time_stride +
-                                     g * a.v.head_stride,
-                                 a.v.time_stride, count, tile, a.head_dim, width, 1, rows);
+                       pack_tile<T>(a, a.v, b, g, k0, width, rows);
                      }
                    for (int64_t member = 0; member < group; ++member)
                      for (int64_t q = query_tiles * share / shares; q < query_tiles * (share + 1) / shares; ++q)
@@ -143,85 +168,121 @@ void attention_of(const Attention& a) {
 }
 
 // A few queries over a long cache: nothing is packed, keys and values stream by once for each group of heads.
+int64_t decode_scratch(const Attention& a) {
+  const int64_t padded_keys = (a.keys + tile - 1) / tile * tile;
+  return a.heads / a.kv_heads * a.queries * (padded(a.head_dim) + padded_keys) + padded(a.head_dim);
+}
+
 template <typename T>
-void decode_of(const Attention& a) {
+void decode_head(const Attention& a, int64_t b, int64_t g, float* q) {
   const int64_t width = padded(a.head_dim);
   const int64_t group = a.heads / a.kv_heads;
   const int64_t padded_keys = (a.keys + tile - 1) / tile * tile;
-  parallel_for(
-      a.batch * a.kv_heads, std::max<int64_t>(1, 16384 / std::max<int64_t>(1, a.keys * a.head_dim * group)),
-      [&](int64_t begin, int64_t end) HWY_ATTR {
-        float* q = thread_scratch<DecodeScratch>(group * a.queries * (width + padded_keys) + width);
-        float* scores = q + group * a.queries * width;
-        float* out = scores + group * a.queries * padded_keys;
-        for (int64_t pair = begin; pair < end; ++pair) {
-          const int64_t b = pair / a.kv_heads;
-          const int64_t g = pair % a.kv_heads;
-          const int64_t rows = group * a.queries;  // row = member * queries + query
-          for (int64_t member = 0; member < group; ++member)
-            pack_rows(static_cast<const T*>(a.q.data) + b * a.q.batch_stride + (g * group + member) * a.q.head_stride,
-                      a.q.time_stride, a.queries, a.queries, a.head_dim, width, a.scale,
-                      q + member * a.queries * width);
-          const T* keys = static_cast<const T*>(a.k.data) + b * a.k.batch_stride + g * a.k.head_stride;
-          for (int64_t s = 0; s < a.keys; ++s) {
-            const T* key = keys + s * a.k.time_stride;
-            for (int64_t r = 0; r < rows; ++r) {
-              V sum = hn::Zero(F());
-              int64_t d = 0;
-              for (; d + lanes() <= a.head_dim; d += lanes())
-                sum = hn::MulAdd(load(key + d), load(q + r * width + d), sum);
-              if (d < a.head_dim) sum = hn::MulAdd(load_part(key + d, a.head_dim - d), load(q + r * width + d), sum);
-              scores[r * padded_keys + s] = sum_of(sum);
-            }
-          }
-          const T* values = static_cast<const T*>(a.v.data) + b * a.v.batch_stride + g * a.v.head_stride;
-          for (int64_t r = 0; r < rows; ++r) {
-            const HeadPlace place{b, g * group + r / a.queries};
-            const int64_t query = r % a.queries;
-            float* row = scores + r * padded_keys;
-            for (int64_t k0 = 0; k0 < a.keys; k0 += tile) {
-              if (a.softcap > 0) cap_row(a.softcap, row + k0, nullptr);
-              mask_row(a, place, query, k0, row + k0);
-            }
-            V top = splat(nothing);
-            for (int64_t j = 0; j < padded_keys; j += lanes()) top = hn::Max(top, load(row + j));
-            const float highest = max_of(top);
-            V total = hn::Zero(F());
-            for (int64_t j = 0; j < padded_keys && highest != nothing; j += lanes()) {
-              const V p = exp(hn::Sub(load(row + j), splat(highest)));
-              store(p, row + j);
-              total = hn::Add(total, p);
-            }
-            const float sum = sum_of(total);
-            std::fill(out, out + width, 0.0F);
-            if (highest != nothing) {
-              if (a.dropout > 0)
-                for (int64_t k0 = 0; k0 < a.keys; k0 += tile) drop_row(a, place, query, k0, row + k0);
-              for (int64_t s = 0; s < a.keys; ++s) {
-                const V p = splat(row[s]);
-                map(values + s * a.v.time_stride, out, out, a.head_dim,
-                    [=](V v, V o) HWY_ATTR { return hn::MulAdd(p, v, o); });
-              }
-            }
-            const V factor = splat(sum > 0 ? 1 / sum : 0);
-            T* to = static_cast<T*>(a.out.data) + b * a.out.batch_stride + query * a.out.time_stride +
-                    place.h * a.out.head_stride;
-            map(out, to, a.head_dim, [=](V v) HWY_ATTR { return hn::Mul(v, factor); });
-            if (a.logsumexp != nullptr)
-              a.logsumexp[(b * a.heads + place.h) * a.queries + query] = sum > 0 ? highest + std::log(sum) : 0;
-          }
+  float* scores = q + group * a.queries * width;
+  float* out = scores + group * a.queries * padded_keys;
+  const int64_t rows = group * a.queries;  // row = member * queries + query
+  for (int64_t member = 0; member < group; ++member)
+    pack_rows(static_cast<const T*>(a.q.data) + b * a.q.batch_stride + (g * group + member) * a.q.head_stride,
+              a.q.time_stride, a.queries, a.queries, a.head_dim, width, a.scale, q + member * a.queries * width);
+  for (int64_t s = 0; s < a.keys;) {
+    const Stretch<T> keys = stretch_of<T>(a, a.k, b, g, s, a.keys - s);
+    for (const int64_t end = s + keys.count, first = s; s < end; ++s) {
+      const T* key = keys.rows + (s - first) * a.k.time_stride;
+      for (int64_t r = 0; r < rows; ++r) {
+        V sum = hn::Zero(F());
+        int64_t d = 0;
+        for (; d + lanes() <= a.head_dim; d += lanes()) sum = hn::MulAdd(load(key + d), load(q + r * width + d), sum);
+        if (d < a.head_dim) sum = hn::MulAdd(load_part(key + d, a.head_dim - d), load(q + r * width + d), sum);
+        scores[r * padded_keys + s] = sum_of(sum);
+      }
+    }
+  }
+  for (int64_t r = 0; r < rows; ++r) {
+    const HeadPlace place{b, g * group + r / a.queries};
+    const int64_t query = r % a.queries;
+    float* row = scores + r * padded_keys;
+    for (int64_t k0 = 0; k0 < a.keys; k0 += tile) {
+      if (a.softcap > 0) cap_row(a.softcap, row + k0, nullptr);
+      mask_row(a, place, query, k0, row + k0);
+    }
+    V top = splat(nothing);
+    for (int64_t j = 0; j < padded_keys; j += lanes()) top = hn::Max(top, load(row + j));
+    const float highest = max_of(top);
+    V total = hn::Zero(F());
+    for (int64_t j = 0; j < padded_keys && highest != nothing; j += lanes()) {
+      const V p = exp(hn::Sub(load(row + j), splat(highest)));
+      store(p, row + j);
+      total = hn::Add(total, p);
+    }
+    const float sum = sum_of(total);
+    std::fill(out, out + width, 0.0F);
+    if (highest != nothing) {
+      if (a.dropout > 0)
+        for (int64_t k0 = 0; k0 < a.keys; k0 += tile) drop_row(a, place, query, k0, row + k0);
+      for (int64_t s = 0; s < a.keys;) {
+        const Stretch<T> values = stretch_of<T>(a, a.v, b, g, s, a.keys - s);
+        for (const int64_t end = s + values.count, first = s; s < end; ++s) {
+          const V p = splat(row[s]);
+          map(values.rows + (s - first) * a.v.time_stride, out, out, a.head_dim,
+              [=](V v, V o) HWY_ATTR { return hn::MulAdd(p, v, o); });
         }
-      });
+      }
+    }
+    const V factor = splat(sum > 0 ? 1 / sum : 0);
+    T* to =
+        static_cast<T*>(a.out.data) + b * a.out.batch_stride + query * a.out.time_stride + place.h * a.out.head_stride;
+    map(out, to, a.head_dim, [=](V v) HWY_ATTR { return hn::Mul(v, factor); });
+    if (a.logsumexp != nullptr)
+      a.logsumexp[(b * a.heads + place.h) * a.queries + query] = sum > 0 ? highest + std::log(sum) : 0;
+  }
 }
 
+int64_t decode_grain(const Attention& a) {
+  return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, a.keys * a.head_dim * (a.heads / a.kv_heads)));
+}
+
+template <typename T>
+void decode_of(const Attention& a) {
+  parallel_for(a.batch * a.kv_heads, decode_grain(a), [&](int64_t begin, int64_t end) HWY_ATTR {
+    float* scratch = thread_scratch<DecodeScratch>(decode_scratch(a));
+    for (int64_t pair = begin; pair < end; ++pair) decode_head<T>(a, pair / a.kv_heads, pair % a.kv_heads, scratch);
+  });
+}
+
+constexpr int64_t few = 4;
+
 void attention_on_target(const Attention& a) {
-  constexpr int64_t few = 4;
   with_type(a.type, [&](auto t) {
     if (a.queries <= few) {
       decode_of<decltype(t)>(a);
     } else {
       attention_of<decltype(t)>(a);
     }
+  });
+}
+
+// The short ones together, so that all threads have work; the long ones keep the threads busy each alone.
+void attention_each_on_target(std::span<const Attention> all) {
+  std::vector<const Attention*> short_ones;
+  int64_t keys = 0;
+  for (const Attention& a : all)
+    if (a.queries > few) {
+      attention_on_target(a);
+    } else if (a.queries > 0) {
+      short_ones.push_back(&a);
+      keys = std::max(keys, a.keys);
+    }
+  if (short_ones.empty()) return;
+  const int64_t heads = short_ones[0]->kv_heads;
+  Attention longest = *short_ones[0];
+  longest.keys = keys;
+  longest.queries = few;
+  with_type(longest.type, [&](auto t) {
+    parallel_for(std::ssize(short_ones) * heads, decode_grain(longest), [&](int64_t begin, int64_t end) HWY_ATTR {
+      float* scratch = thread_scratch<DecodeScratch>(decode_scratch(longest));
+      for (int64_t task = begin; task < end; ++task)
+        decode_head<decltype(t)>(*short_ones[static_cast<size_t>(task / heads)], 0, task % heads, scratch);
+    });
   });
 }
 
@@ -276,8 +337,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
 HWY_EXPORT(attention_on_target);
+HWY_EXPORT(attention_each_on_target);
 HWY_EXPORT(rotary_on_target);
 void attention(const Attention& a) { HWY_DYNAMIC_DISPATCH(attention_on_target)(a); }
+void attention_each(std::span<const Attention> all) { HWY_DYNAMIC_DISPATCH(attention_each_on_target)(all); }
 void rotary(const Rotary& a) { HWY_DYNAMIC_DISPATCH(rotary_on_target)(a); }
 }  // namespace qkv::kernels::cpu_set
 #endif

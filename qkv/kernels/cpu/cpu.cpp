@@ -18,6 +18,7 @@ KernelSet make_cpu() {
   set.gated = c::gated;
   set.gated_backward = c::gated_backward;
   set.attention = c::attention;
+  set.attention_each = c::attention_each;
   set.attention_backward = c::attention_backward;
   set.relative_bias = c::relative_bias;
   set.relative_bias_backward = c::relative_bias_backward;

@@ -18,6 +18,12 @@ int64_t offset(const H& x, int64_t b, int64_t t, int64_t h) {
   return b * x.batch_stride + t * x.time_stride + h * x.head_stride;
 }
 
+// Where a head of key or value s stands.
+int64_t key_offset(const Attention& a, const ConstHeads& x, int64_t b, int64_t s, int64_t h) {
+  if (a.pages == nullptr) return offset(x, b, s, h);
+  return offset(x, a.pages[s / a.page_size], s % a.page_size, h);
+}
+
 int64_t kv_head(const Attention& a, int64_t h) { return h / (a.heads / a.kv_heads); }
 
 bool sees(const Attention& a, const Place& p, int64_t s) {
@@ -38,7 +44,7 @@ std::vector<double> scores_of(const Attention& a, const Place& p, std::vector<do
   const int64_t q = offset(a.q, p.b, p.t, p.h);
   for (int64_t s = 0; s < a.keys; ++s) {
     if (!sees(a, p, s)) continue;
-    const int64_t k = offset(a.k, p.b, s, kv_head(a, p.h));
+    const int64_t k = key_offset(a, a.k, p.b, s, kv_head(a, p.h));
     double dot = 0;
     for (int64_t d = 0; d < a.head_dim; ++d) dot += load(a.q.data, a.type, q + d) * load(a.k.data, a.type, k + d);
     double score = a.scale * dot;
@@ -97,10 +103,14 @@ void attention(const Attention& a) {
       for (int64_t s = 0; s < a.keys; ++s)
         if (weights[static_cast<size_t>(s)] != 0)
           sum += weights[static_cast<size_t>(s)] * kept(a, p, s) *
-                 load(a.v.data, a.type, offset(a.v, p.b, s, kv_head(a, p.h)) + d);
+                 load(a.v.data, a.type, key_offset(a, a.v, p.b, s, kv_head(a, p.h)) + d);
       store(a.out.data, a.type, offset(a.out, p.b, p.t, p.h) + d, sum);
     }
   });
+}
+
+void attention_each(std::span<const Attention> all) {
+  for (const Attention& a : all) attention(a);
 }
 
 void attention_backward(const AttentionBackward& g) {

@@ -16,6 +16,7 @@ const KernelSet& reference() {
                              .gated = r::gated,
                              .gated_backward = r::gated_backward,
                              .attention = r::attention,
+                             .attention_each = r::attention_each,
                              .attention_backward = r::attention_backward,
                              .attention_pattern = r::attention_pattern,
                              .relative_bias = r::relative_bias,

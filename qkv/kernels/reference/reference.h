@@ -16,6 +16,7 @@ void activate_backward(const ActivateBackward& a);
 void gated(const Gated& a);
 void gated_backward(const GatedBackward& a);
 void attention(const Attention& a);
+void attention_each(std::span<const Attention> all);
 void attention_backward(const AttentionBackward& a);
 void attention_pattern(const AttentionPattern& a);
 void relative_bias(const RelativeBias& a);

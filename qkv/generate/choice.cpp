@@ -1,0 +1,34 @@
+#include "qkv/generate/choice.h"
+
+#include "qkv/generate/penalties.h"
+#include "qkv/generate/sampling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace qkv {
+
+int32_t choose_token(std::span<const float> logits, std::span<const int32_t> ids, size_t prompt,
+                     const GenerationOptions& options, Random& random) {
+  std::vector<float> penalised(logits.begin(), logits.end());
+  apply_penalties(penalised, ids, prompt, options);
+  const float highest = *std::max_element(penalised.begin(), penalised.end());
+  const std::span<const float> scores = std::isfinite(highest) ? std::span<const float>(penalised) : logits;
+  return options.sample ? sample_token(scores, options, random.uniform()) : argmax(scores);
+}
+
+std::vector<std::pair<int32_t, float>> likeliest(std::span<const float> scores, int64_t count) {
+  std::vector<int32_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto end = order.begin() + std::min<ptrdiff_t>(count, std::ssize(order));
+  std::partial_sort(order.begin(), end, order.end(), [&](int32_t a, int32_t b) {
+    const float x = scores[static_cast<size_t>(a)], y = scores[static_cast<size_t>(b)];
+    return x != y ? x > y : a < b;
+  });
+  std::vector<std::pair<int32_t, float>> result;
+  for (auto it = order.begin(); it != end; ++it) result.emplace_back(*it, scores[static_cast<size_t>(*it)]);
+  return result;
+}
+
+}  // namespace qkv

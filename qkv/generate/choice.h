@@ -1,0 +1,28 @@
+// The next token of one sequence: penalties and bans, then the likeliest or a draw.
+#pragma once
+
+#include "qkv/core/random.h"
+#include "qkv/generate/options.h"
+
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace qkv {
+
+// A token with its log probability under the model before any penalty or cut, and the likeliest ones of its place.
+struct ScoredToken {
+  int32_t id = 0;
+  float log_probability = 0;
+  std::vector<std::pair<int32_t, float>> likeliest;
+};
+
+// Chooses from `logits` [V]. `ids` is the sequence so far, its first `prompt` ids given. Where the bans leave nothing,
+// they do not hold. Draws one number from `random` when sampling, none otherwise.
+int32_t choose_token(std::span<const float> logits, std::span<const int32_t> ids, size_t prompt,
+                     const GenerationOptions& options, Random& random);
+
+// The `count` likeliest of a place, likeliest first; of equals the smaller id.
+std::vector<std::pair<int32_t, float>> likeliest(std::span<const float> log_probabilities, int64_t count);
+
+}  // namespace qkv

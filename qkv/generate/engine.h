@@ -1,0 +1,48 @@
+// A decoding engine: many requests from any thread, one model, one thread that runs it.
+//
+//   Engine engine(model, {.max_batch = 16});
+//   engine.submit({.prompt = ids, .on_token = ..., .on_finish = ...});
+#pragma once
+
+#include "qkv/generate/scheduler.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace qkv {
+
+class Engine {
+ public:
+  // The models must outlive it, and nobody else run them meanwhile. `draft` may be null: see make_scheduler().
+  Engine(Model& model, const EngineOptions& options, Model* draft = nullptr);
+  // What runs and waits fails.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Takes a request, and calls its listeners from the engine's thread. Throws Error for a request that makes no sense
+  // (Scheduler::check); false: too many wait already, or the engine is closing.
+  bool submit(Request request);
+  // A request's `cancelled` was set: do not wait for the next event to see it.
+  void wake();
+  // Takes no more requests, and returns when those that it has are done.
+  void drain();
+
+  EngineStats stats() const;
+  int64_t context() const { return scheduler_->context(); }
+
+ private:
+  void loop();
+  std::unique_ptr<Scheduler> scheduler_;
+  int64_t max_waiting_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;  // the engine's thread waits for work,
+  std::condition_variable idle_;     // and drain() for it to have none
+  std::vector<Request> inbox_;
+  EngineStats stats_;
+  bool woken_ = false, closed_ = false, stopping_ = false, busy_ = false;
+  std::thread thread_;
+};
+
+}  // namespace qkv

@@ -1,0 +1,181 @@
+// One pass of the model over the rows of many sequences, and what is chosen from its scores.
+#include "qkv/core/threads.h"
+#include "qkv/generate/paged_scheduler.h"
+#include "qkv/ops/activation.h"
+#include "qkv/ops/autograd.h"
+#include "qkv/ops/embedding.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace qkv {
+
+// The stack's output [N, D] for the rows of all parts.
+Tensor PagedScheduler::hidden_of(Model& model, PagedCache& cache, const std::vector<Part>& parts, bool draft) {
+  std::vector<int32_t> ids;
+  std::vector<int32_t> positions;
+  std::vector<PagedRun> runs;
+  for (const Part& part : parts) {
+    Sequence& s = *part.sequence;
+    const int64_t before = draft ? s.draft_cached : s.cached;
+    take_pages(s, before + part.rows);
+    for (int64_t at = before; at < before + part.rows; ++at) {
+      const int64_t behind = at - std::ssize(s.window);
+      ids.push_back(behind < 0 ? s.window[static_cast<size_t>(at)] : s.guesses[static_cast<size_t>(behind)]);
+      positions.push_back(static_cast<int32_t>(at));
+    }
+    runs.push_back({std::ssize(ids) - part.rows, part.rows, before + part.rows, s.pages});
+  }
+  cache.lay_out(std::move(runs));
+  Context context;
+  context.compute = options_.compute;
+  context.pages = &cache;
+  const Shape shape{1, std::ssize(ids)};
+  const Tensor h =
+      model.hidden({.input_ids = Tensor::from(shape, ids), .position_ids = Tensor::from(shape, positions)}, context);
+  return h.view({shape[1], h.size(2)});
+}
+
+void PagedScheduler::run(std::vector<Part> parts) {
+  const NoGrad no_grad;
+  if (draft_ != nullptr) read_with_draft(parts);
+  const Tensor h = hidden_of(model_, cache_, parts, false);
+  std::vector<int32_t> rows;
+  int64_t end = 0;
+  for (Part& part : parts) {
+    const Sequence& s = *part.sequence;
+    end += part.rows;
+    const bool all = s.request->score_prompt && s.generated() == 0;
+    const bool last = part.rows >= s.left() && s.limit > 0;
+    part.scored = all ? part.rows : last ? 1 + std::ssize(s.guesses) : 0;
+    part.logits = std::ssize(rows);
+    for (int64_t i = end - part.scored; i < end; ++i) rows.push_back(static_cast<int32_t>(i));
+  }
+  Tensor logits, scores;
+  if (!rows.empty()) {
+    const int64_t count = std::ssize(rows);
+    Context context;
+    context.compute = options_.compute;
+    logits = model_.vocabulary_logits(count == h.size(0) ? h : embedding(Tensor::from({count}, rows), h, h.dtype()),
+                                      context);
+    scores = log_softmax(logits);
+  }
+  std::vector<Part> choosing;
+  for (Part& part : parts) {
+    Sequence& s = *part.sequence;
+    if (s.request->score_prompt && s.generated() == 0) score_prompt(part, scores);
+    const bool last = part.rows >= s.left();
+    s.cached += part.rows - std::ssize(s.guesses);
+    if (!last) continue;
+    choosing.push_back(part);
+    if (s.siblings.empty()) continue;
+    const size_t first = running_.size();
+    fork(s);
+    for (size_t i = first; i < running_.size(); ++i) {
+      choosing.push_back(part);
+      choosing.back().sequence = running_[i].get();
+    }
+  }
+  parallel_for(std::ssize(choosing), 1, [&](int64_t begin, int64_t stop) {
+    for (int64_t i = begin; i < stop; ++i)
+      if (choosing[static_cast<size_t>(i)].sequence->limit > 0)
+        choose(choosing[static_cast<size_t>(i)], logits, scores);
+  });
+}
+
+// The draft model reads prompts along with the model.
+void PagedScheduler::read_with_draft(const std::vector<Part>& parts) {
+  std::vector<Part> reading;
+  for (const Part& part : parts) {
+    const Sequence& s = *part.sequence;
+    if (s.left() > 1 && s.draft_cached < s.cached + part.rows)
+      reading.push_back({part.sequence, s.cached + part.rows - s.draft_cached});
+  }
+  if (reading.empty()) return;
+  hidden_of(*draft_, *draft_cache_, reading, true);
+  for (const Part& part : reading) part.sequence->draft_cached += part.rows;
+}
+
+// Each guess is checked by choosing at its place as without it: what comes out is the same, token for token.
+void PagedScheduler::choose(const Part& part, const Tensor& logits, const Tensor& scores) {
+  Sequence& s = *part.sequence;
+  const int64_t vocab = logits.size(1);
+  const int64_t first = part.logits + part.scored - 1 - std::ssize(s.guesses);
+  size_t accepted = 0;
+  for (size_t i = 0;; ++i) {
+    const int64_t row = first + static_cast<int64_t>(i);
+    const std::span<const float> plain(logits.data<float>() + row * vocab, static_cast<size_t>(vocab));
+    const std::span<const float> log_probabilities(scores.data<float>() + row * vocab, static_cast<size_t>(vocab));
+    if (std::isnan(log_probabilities[0])) {
+      s.failed = true;
+      break;
+    }
+    const GenerationOptions& options = s.request->options;
+    const int32_t token = choose_token(plain, s.ids, s.request->prompt.size(), options, s.random);
+    s.ids.push_back(token);
+    s.window.push_back(token);
+    s.chosen.push_back({token, log_probabilities[static_cast<size_t>(token)],
+                        s.request->likeliest > 0 ? likeliest(log_probabilities, s.request->likeliest)
+                                                 : std::vector<std::pair<int32_t, float>>()});
+    const bool ends = std::find(options.end_ids.begin(), options.end_ids.end(), token) != options.end_ids.end();
+    if (i >= s.guesses.size() || token != s.guesses[i] || ends || s.generated() >= s.limit) break;
+    ++accepted;
+  }
+  s.cached = std::ssize(s.window) - 1;
+  s.draft_cached = std::min(s.draft_cached, s.cached);
+  if (!s.guesses.empty())
+    s.guessing = accepted == s.guesses.size() ? std::min(options_.drafts, 2 * s.guessing)
+                                              : std::max<int64_t>(1, static_cast<int64_t>(accepted) + 1);
+  s.guesses.clear();
+}
+
+// Row i of the part scores the token behind position cached + i.
+void PagedScheduler::score_prompt(const Part& part, const Tensor& scores) {
+  Sequence& s = *part.sequence;
+  const int64_t vocab = scores.size(1);
+  for (int64_t i = 0; i < part.rows; ++i) {
+    const size_t next = static_cast<size_t>(s.cached + i + 1);
+    if (next >= s.request->prompt.size()) break;
+    const std::span<const float> row(scores.data<float>() + (part.logits + i) * vocab, static_cast<size_t>(vocab));
+    const int32_t id = s.request->prompt[next];
+    s.prompt_scores.push_back(
+        {id, row[static_cast<size_t>(id)],
+         s.request->likeliest > 0 ? likeliest(row, s.request->likeliest) : std::vector<std::pair<int32_t, float>>()});
+  }
+}
+
+bool PagedScheduler::tell(Sequence& s) {
+  const Request& request = *s.request;
+  const bool read = s.limit == 0 ? s.left() == 0 : s.generated() > 0;
+  if (read && !s.prompt_scores.empty() && request.on_prompt) {
+    request.on_prompt(s.prompt_scores);
+    s.prompt_scores.clear();
+  }
+  if (s.limit == 0 && read) {
+    finish(request, s.index, Finish::length);
+    return false;
+  }
+  if (s.failed) {
+    finish(request, s.index, Finish::failed,
+           "the model's scores are not finite numbers: the weights are damaged, or training had diverged");
+    return false;
+  }
+  const int64_t before = s.generated() - std::ssize(s.chosen);
+  for (size_t i = 0; i < s.chosen.size(); ++i) {
+    const int32_t id = s.chosen[i].id;
+    ++stats_.generated_tokens;
+    if (i + 1 < s.chosen.size()) ++stats_.accepted_tokens;
+    const auto& ends = request.options.end_ids;
+    const bool end = std::find(ends.begin(), ends.end(), id) != ends.end();
+    const bool stop = request.on_token && !request.on_token(s.index, s.chosen[i]);
+    const bool full = before + static_cast<int64_t>(i) + 1 >= s.limit;
+    if (end || stop || full) {
+      finish(request, s.index, end ? Finish::end : stop ? Finish::stopped : Finish::length);
+      return false;
+    }
+  }
+  s.chosen.clear();
+  return true;
+}
+
+}  // namespace qkv

@@ -1,0 +1,76 @@
+// Which requests run, and what each step does for them. One thread; engine.h puts it behind a lock.
+#pragma once
+
+#include "qkv/generate/fair_queue.h"
+#include "qkv/generate/request.h"
+#include "qkv/models/model.h"
+
+#include <memory>
+
+namespace qkv {
+
+struct EngineOptions {
+  DType compute = DType::f32;  // of activations and cache
+  int64_t context = 0;         // positions of a sequence, prompt included; 0 = the model's, at most 4096
+  int64_t max_batch = 8;       // sequences that run together
+  int64_t max_waiting = 256;   // requests beyond are refused
+  int64_t page_size = 64;      // positions
+  int64_t pages = 0;           // of the cache; 0 = enough for max_batch full contexts
+  int64_t prompt_chunk = 512;  // positions of prompts that a step reads at most,
+  int64_t busy_chunk = 64;     // and while other sequences are writing
+  bool share_prefixes = true;  // a prompt that begins like an earlier one is not read again so far
+  bool deterministic =
+      false;           // each sequence runs as if alone: the same bits whatever else runs, at the price of speed
+  int64_t drafts = 0;  // tokens guessed ahead at most, by prompt look-up or the draft model; 0 = none
+};
+
+// Running totals, for reports.
+struct EngineStats {
+  int64_t waiting = 0, running = 0;
+  int64_t pages = 0, pages_held = 0;
+  int64_t requests = 0, cancelled = 0, failed = 0;
+  int64_t prompt_tokens = 0, shared_tokens = 0;  // shared ones were not read again
+  int64_t generated_tokens = 0;
+  int64_t guessed_tokens = 0, accepted_tokens = 0;
+  int64_t steps = 0;
+};
+
+class Scheduler {
+ public:
+  virtual ~Scheduler() = default;
+
+  // Throws Error for options that make no sense, an empty or unknown prompt, and one that leaves no room. Any thread.
+  void check(const Request& request) const;
+  void submit(Request request);  // checked
+  // Does a little for those that run. false: there is nothing to do.
+  virtual bool step() = 0;
+  // Ends everything: running and waiting requests fail with the message.
+  virtual void fail_all(const std::string& message) = 0;
+
+  const EngineStats& stats() const { return stats_; }
+  int64_t context() const { return context_; }
+
+ protected:
+  Scheduler(const Spec& spec, const EngineOptions& options);
+  void drop_cancelled();  // of those that wait
+  void finish(const Request& request, size_t index, Finish finish, const std::string& message = "");
+  void fail_waiting(const std::string& message);
+  // New tokens that a request can get: what it asks, or what the context leaves.
+  int64_t limit_of(const Request& request) const;
+
+  const Spec& spec_;
+  EngineOptions options_;
+  int64_t context_;
+  EngineStats stats_;
+  FairQueue<std::shared_ptr<Request>> waiting_;
+};
+
+// Continuous batching where the model's state is keys and values alone; others (state spaces, moving averages, hashed
+// attention, recurrence by segments, encoder-decoders) run one request at a time. A draft model guesses tokens that the
+// model then checks together: it must have the same vocabulary.
+std::unique_ptr<Scheduler> make_scheduler(Model& model, const EngineOptions& options, Model* draft = nullptr);
+
+// Whether make_scheduler() runs several requests together.
+bool batches_continuously(const Spec& spec);
+
+}  // namespace qkv

@@ -1,0 +1,101 @@
+#include "qkv/generate/solo_scheduler.h"
+
+#include "qkv/core/error.h"
+#include "qkv/generate/sampling.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace qkv {
+
+SoloScheduler::SoloScheduler(Model& model, const EngineOptions& options)
+    : Scheduler(model.spec(), options), model_(model) {}
+
+void SoloScheduler::begin() {
+  request_ = waiting_.front();
+  waiting_.pop();
+  const Request& request = *request_;
+  if (request.score_prompt || request.overflow == Overflow::slide || request.options.max_new_tokens == 0)
+    return end(Finish::failed, "this family of models scores no prompts and slides no context");
+  limit_ = request_->options.max_new_tokens = limit_of(request);
+  std::vector<int32_t> prompt = request.prompt;
+  std::vector<std::vector<int32_t>> sources;
+  if (spec_.encoder) {
+    const int64_t start = request.options.decoder_start >= 0 ? request.options.decoder_start : spec_.decoder_start;
+    if (start < 0 || start >= spec_.vocab)
+      return end(Finish::failed, fmt::format("the target's first token {} is not in the vocabulary", start));
+    sources.push_back(prompt);
+    prompt = {static_cast<int32_t>(start)};
+  }
+  stats_.prompt_tokens += std::ssize(request.prompt);
+  prompt_ = prompt.size();
+  decoding_.emplace(model_, options_.compute, std::vector<std::vector<int32_t>>{prompt}, limit_, sources);
+  const int64_t rows = request.options.num_return_sequences;
+  const RandomKey key{request.options.seed};
+  for (int64_t i = 0; i < rows; ++i) rows_.push_back({prompt, Random(key.child(static_cast<uint64_t>(i))), false});
+  decoding_->select_rows(std::vector<int32_t>(static_cast<size_t>(rows), 0));
+}
+
+// A token for each row; then the model reads them.
+void SoloScheduler::write() {
+  const Request& request = *request_;
+  std::vector<int32_t> tokens(rows_.size(), 0);
+  bool goes_on = false;
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    Row& row = rows_[i];
+    if (row.done) continue;
+    const std::vector<float> logits = decoding_->logits(i);
+    std::vector<float> scores = logits;
+    to_log_probabilities(scores);
+    if (std::isnan(scores[0]))
+      return end(Finish::failed, "the model's scores are not finite numbers: the weights are damaged");
+    const int32_t token = tokens[i] = choose_token(logits, row.ids, prompt_, request.options, row.random);
+    row.ids.push_back(token);
+    ++stats_.generated_tokens;
+    const ScoredToken scored{
+        token, scores[static_cast<size_t>(token)],
+        request.likeliest > 0 ? likeliest(scores, request.likeliest) : std::vector<std::pair<int32_t, float>>()};
+    const auto& ends = request.options.end_ids;
+    const bool ended = std::find(ends.begin(), ends.end(), token) != ends.end();
+    const bool stopped = request.on_token && !request.on_token(i, scored);
+    const bool full = std::ssize(row.ids) - static_cast<int64_t>(prompt_) >= limit_;
+    row.done = ended || stopped || full;
+    if (row.done) finish(request, i, ended ? Finish::end : stopped ? Finish::stopped : Finish::length);
+    goes_on = goes_on || !row.done;
+  }
+  if (goes_on) {
+    decoding_->advance(tokens);
+  } else {
+    end(Finish::length);
+  }
+}
+
+// Ends what has not ended.
+void SoloScheduler::end(Finish kind, const std::string& message) {
+  for (int64_t i = 0; i < request_->options.num_return_sequences; ++i)
+    if (rows_.empty() || !rows_[static_cast<size_t>(i)].done) finish(*request_, static_cast<size_t>(i), kind, message);
+  request_.reset();
+  decoding_.reset();
+  rows_.clear();
+}
+
+bool SoloScheduler::step() {
+  drop_cancelled();
+  if (request_ && request_->cancelled->load()) end(Finish::cancelled);
+  if (request_) {
+    write();
+  } else if (!waiting_.empty()) {
+    begin();
+  }
+  ++stats_.steps;
+  stats_.waiting = waiting_.size();
+  stats_.running = std::ssize(rows_);
+  return request_ || !waiting_.empty();
+}
+
+void SoloScheduler::fail_all(const std::string& message) {
+  if (request_) end(Finish::failed, message);
+  fail_waiting(message);
+}
+
+}  // namespace qkv

@@ -1,0 +1,41 @@
+// Keys and values of many sequences of different lengths in pages of positions, which sequences may share: the memory
+// behind continuous batching (Kwon et al. 2023, arXiv 2309.06180). Which page belongs to whom is decided elsewhere.
+#pragma once
+
+#include "qkv/ops/attention.h"
+
+#include <vector>
+
+namespace qkv {
+
+class PagedCache {
+ public:
+  // Memory is taken when a layer first writes, and touched page by page.
+  PagedCache(int64_t layers, int64_t pages, int64_t page_size);
+
+  int64_t page_size() const { return page_size_; }
+
+  // The rows of the passes that follow: every layer writes these positions, and attends to all of their sequences'.
+  // The runs' page tables must stay where they are meanwhile.
+  void lay_out(std::vector<PagedRun> runs);
+  int64_t longest() const { return longest_; }  // keys of the longest run
+
+  // Writes k and v [1, N, G, K], the rows of all runs, into the layer's pages; then paged_attention() of q.
+  Tensor attend(int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options);
+
+  // Page `to` of every layer becomes a copy of page `from`.
+  void copy_page(int32_t from, int32_t to);
+
+ private:
+  struct Layer {
+    Tensor keys, values;  // [pages, G, P, K], undefined until something is written
+  };
+  void write(const Tensor& rows, const Tensor& pool) const;
+  std::vector<Layer> layers_;
+  int64_t pages_;
+  int64_t page_size_;
+  std::vector<PagedRun> runs_;
+  int64_t longest_ = 0;
+};
+
+}  // namespace qkv
