@@ -52,6 +52,10 @@ int threads() { return inside_parallel ? 1 : thread_count; }
 
 void set_threads(int count) {
   thread_count = std::max(1, count);
+  inherit_threads();
+}
+
+void inherit_threads() {
 #ifdef _OPENMP
   omp_set_num_threads(thread_count);
 #endif

@@ -10,6 +10,8 @@ namespace qkv {
 // or OMP_NUM_THREADS where that is set.
 int threads();
 void set_threads(int count);
+// For a thread that was started by hand: the libraries it calls use threads() too. OpenMP keeps their count by thread.
+void inherit_threads();
 
 namespace detail {
 using RangeFunction = void (*)(void* context, int64_t begin, int64_t end);

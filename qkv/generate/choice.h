@@ -11,7 +11,7 @@
 namespace qkv {
 
 // A token with its log probability under the model before any penalty or cut, and the likeliest ones of its place.
-struct ScoredToken {
+struct ChosenToken {
   int32_t id = 0;
   float log_probability = 0;
   std::vector<std::pair<int32_t, float>> likeliest;

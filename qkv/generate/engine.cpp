@@ -1,6 +1,6 @@
 #include "qkv/generate/engine.h"
 
-#include "qkv/core/error.h"
+#include "qkv/core/threads.h"
 
 #include <exception>
 
@@ -54,6 +54,7 @@ EngineStats Engine::stats() const {
 }
 
 void Engine::loop() {
+  inherit_threads();
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return stopping_ || busy_ || woken_ || !inbox_.empty(); });

@@ -3,6 +3,7 @@
 #include "qkv/core/error.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace qkv {
 namespace {
@@ -124,7 +125,13 @@ void PagedScheduler::admit() {
     int64_t sequences = 0;
     for (const auto& s : running_) sequences += 1 + std::ssize(s->siblings);
     const std::shared_ptr<Request> request = waiting_.front();
-    if (sequences + request->options.num_return_sequences > options_.max_batch || !start(request)) break;
+    if (sequences + request->options.num_return_sequences > options_.max_batch) break;
+    if (!start(request)) {
+      if (!running_.empty()) break;
+      // Nobody will ever free more.
+      for (int64_t i = 0; i < request->options.num_return_sequences; ++i)
+        finish(*request, static_cast<size_t>(i), Finish::failed, "the cache has too few pages for this request");
+    }
     waiting_.pop();
   }
   stats_.waiting = waiting_.size();
@@ -152,10 +159,12 @@ bool PagedScheduler::slide(Sequence& s) {
 // The siblings of a sequence whose prompt has been read: they share its full pages, and copy the last.
 void PagedScheduler::fork(Sequence& s) {
   const int64_t full = s.cached / pool_.page_size();
-  std::vector<std::unique_ptr<Sequence>> siblings = std::move(s.siblings);
+  // Among the running ones first: whatever fails here, nobody is lost.
+  const size_t first = running_.size();
+  running_.insert(running_.end(), std::move_iterator(s.siblings.begin()), std::move_iterator(s.siblings.end()));
   s.siblings.clear();
-  for (auto& sibling : siblings) {
-    Sequence& t = *sibling;
+  for (size_t i = first; i < running_.size(); ++i) {
+    Sequence& t = *running_[i];
     t.ids = s.ids;
     t.window = s.window;
     t.cached = s.cached;
@@ -168,7 +177,6 @@ void PagedScheduler::fork(Sequence& s) {
       cache_.copy_page(s.pages[static_cast<size_t>(full)], t.pages.back());
       if (draft_cache_) draft_cache_->copy_page(s.pages[static_cast<size_t>(full)], t.pages.back());
     }
-    running_.push_back(std::move(sibling));
   }
 }
 

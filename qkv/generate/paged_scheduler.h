@@ -28,9 +28,9 @@ class PagedScheduler : public Scheduler {
     Random random{RandomKey{}};
     std::vector<int32_t> guesses;
     int64_t guessing = 0;  // how many tokens are worth guessing, by how the last guesses went
-    std::vector<ScoredToken> prompt_scores;
+    std::vector<ChosenToken> prompt_scores;
     std::vector<std::unique_ptr<Sequence>> siblings;  // of the same request, waiting for the prompt
-    std::vector<ScoredToken> chosen;                  // in this step
+    std::vector<ChosenToken> chosen;                  // in this step
     bool failed = false;
 
     int64_t left() const { return static_cast<int64_t>(window.size()) - cached; }  // positions to be read

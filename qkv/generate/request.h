@@ -32,9 +32,9 @@ struct Request {
 
   // The listeners are called from the engine's thread, must not throw, and must not call the engine.
   // Each of the prompt's tokens but the first, scored by those before.
-  std::function<void(const std::vector<ScoredToken>&)> on_prompt;
+  std::function<void(const std::vector<ChosenToken>&)> on_prompt;
   // A token of continuation `index`; false ends that continuation.
-  std::function<bool(size_t index, const ScoredToken&)> on_token;
+  std::function<bool(size_t index, const ChosenToken&)> on_token;
   // Once for each continuation; `message` says why it failed.
   std::function<void(size_t index, Finish, const std::string& message)> on_finish;
 

@@ -43,6 +43,9 @@ void Scheduler::check(const Request& request) const {
   for (const int32_t id : request.prompt)
     if (id < 0 || id >= vocab) throw Error("prompt", fmt::format("token {} is not in the vocabulary of {}", id, vocab));
   if (request.kept < 0 || request.kept > context_ / 2) throw Error("kept", "must be in [0, half the context]");
+  if (!batches_continuously(spec_) &&
+      (request.score_prompt || request.overflow == Overflow::slide || request.options.max_new_tokens == 0))
+    throw Error("prompt", "this family of models scores no prompts and slides no context");
   const int64_t given = std::ssize(request.prompt);
   const bool fills = given + (request.options.max_new_tokens > 0 ? 1 : 0) > context_;
   if (fills && (spec_.encoder || request.score_prompt || request.overflow == Overflow::refuse))

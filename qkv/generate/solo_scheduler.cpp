@@ -15,8 +15,6 @@ void SoloScheduler::begin() {
   request_ = waiting_.front();
   waiting_.pop();
   const Request& request = *request_;
-  if (request.score_prompt || request.overflow == Overflow::slide || request.options.max_new_tokens == 0)
-    return end(Finish::failed, "this family of models scores no prompts and slides no context");
   limit_ = request_->options.max_new_tokens = limit_of(request);
   std::vector<int32_t> prompt = request.prompt;
   std::vector<std::vector<int32_t>> sources;
@@ -52,7 +50,7 @@ void SoloScheduler::write() {
     const int32_t token = tokens[i] = choose_token(logits, row.ids, prompt_, request.options, row.random);
     row.ids.push_back(token);
     ++stats_.generated_tokens;
-    const ScoredToken scored{
+    const ChosenToken scored{
         token, scores[static_cast<size_t>(token)],
         request.likeliest > 0 ? likeliest(scores, request.likeliest) : std::vector<std::pair<int32_t, float>>()};
     const auto& ends = request.options.end_ids;

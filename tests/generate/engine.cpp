@@ -15,10 +15,10 @@ namespace {
 // What came back of one request.
 struct Answer {
   std::vector<Ids> ids;
-  std::vector<std::vector<ScoredToken>> tokens;
+  std::vector<std::vector<ChosenToken>> tokens;
   std::vector<Finish> finish;
   std::vector<std::string> messages;
-  std::vector<ScoredToken> prompt;
+  std::vector<ChosenToken> prompt;
   size_t finished = 0;
 };
 
@@ -29,9 +29,9 @@ Request listening(Request request, Answer& answer) {
   answer.tokens.resize(count);
   answer.finish.resize(count);
   answer.messages.resize(count);
-  request.on_prompt = [&answer](const std::vector<ScoredToken>& scores) { answer.prompt = scores; };
+  request.on_prompt = [&answer](const std::vector<ChosenToken>& scores) { answer.prompt = scores; };
   if (!request.on_token)
-    request.on_token = [&answer](size_t index, const ScoredToken& token) {
+    request.on_token = [&answer](size_t index, const ChosenToken& token) {
       answer.ids[index].push_back(token.id);
       answer.tokens[index].push_back(token);
       return true;
@@ -275,7 +275,7 @@ TEST_F(OneEngine, ScoresOfPromptsAndAlternatives) {
     one.options.max_new_tokens = 1;
     one.options.logit_bias = {{request.prompt[i + 1], 1e4F}};  // so that this token is said
     one.likeliest = 4;
-    const ScoredToken next = answers(*scheduler, {one})[0].tokens[0][0];
+    const ChosenToken next = answers(*scheduler, {one})[0].tokens[0][0];
     EXPECT_EQ(scored.prompt[i].id, next.id);
     EXPECT_NEAR(scored.prompt[i].log_probability, next.log_probability, 1e-4);
     ASSERT_EQ(scored.prompt[i].likeliest.size(), 4U);
@@ -348,6 +348,14 @@ TEST_F(OneEngine, FewPagesOnlyMakeOthersWait) {
   const std::vector<Answer> got = answers(*scheduler, requests);
   for (size_t i = 0; i < requests.size(); ++i) expect_alone(*model_, requests[i], got[i]);
   EXPECT_EQ(scheduler->stats().pages_held, 0);
+  // What can never fit fails, and those behind it go on.
+  Request wide;
+  wide.prompt = {1, 2};
+  wide.options = {.max_new_tokens = 22, .sample = true, .num_return_sequences = 8};
+  const std::vector<Answer> last = answers(*scheduler, {wide, requests[0]});
+  for (const Finish finish : last[0].finish) EXPECT_EQ(finish, Finish::failed);
+  EXPECT_EQ(last[0].finished, 8U);
+  expect_alone(*model_, requests[0], last[1]);
 }
 
 TEST_F(OneEngine, ThreadsSubmitCancelAndLeave) {
