@@ -48,28 +48,29 @@ Steps words() {
   const std::string letter = R"((?:(?![\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}])[\p{L}\p{M}]))";
   const std::string other = R"((?:[^\p{L}\p{M}\p{Nd}\s.'`,\-]|[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]))";
   const std::string alnum = R"((?:(?![\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}])[\p{L}\p{M}\p{Nd}]))";
-  return {{R"(\s+)", " "},
-          {R"([\x{0}-\x{1F}])", ""},
-          {R"(^\s+|\s+$)", ""},
-          {"(?=" + other + ")", " "},
-          {"(?<=" + other + ")", " "},
-          {"(?<=" + alnum + ")-(?=" + alnum + ")", " @-@ "},
-          {R"((?<!\.)(?=\.\.)|(?<=\.\.)(?!\.))", " "},
-          {R"((?<=[^\p{N}]),|,(?!\p{N}))", " , "},
-          {R"((?<=[^\p{L}\p{M}])'(?=[^\p{L}\p{M}]))", " ' "},
-          {R"((?<=[^\p{L}\p{M}\p{N}])'(?=[\p{L}\p{M}]))", " ' "},
-          {R"((?<=[\p{L}\p{M}])'(?=[^\p{L}\p{M}]))", " ' "},
-          // Of two apostrophes around one letter, the first begins a word ("rock 'n'roll").
-          {R"((?<=[\p{L}\p{M}])(?<![\p{L}\p{M}]'[\p{L}\p{M}])'(?=[\p{L}\p{M}]))", " '"},
-          {R"((?<=\p{N})'(?=s))", " '"},
-          // A period at a word's end, unless the word has another ("U.S."), is an abbreviation or the next begins small.
-          {R"((?<!\S)(?!\.+(?:\s|$))(?!(?=\S*)" + letter + R"()\S*\.\S*\.(?:\s|$))(?!(?:)" + abbreviations +
-               R"()\.(?:\s|$))(?!(?:)" + before_numbers + R"()\.\s+[0-9])\S+\K\.(?=\s|$)(?!\s+\p{Ll}))",
-           " ."},
-          {R"(\s+)", " "},
-          {R"(\.' ?$)", " . ' "},
-          {R"((?<=\p{Nd}),(?=\p{Nd}))", " @,@ "},
-          {R"((?<=\p{Nd})\.(?=\p{Nd}))", " @.@ "}};
+  return {
+      {R"(\s+)", " "},
+      {R"([\x{0}-\x{1F}])", ""},
+      {R"(^\s+|\s+$)", ""},
+      {"(?=" + other + ")", " "},
+      {"(?<=" + other + ")", " "},
+      {"(?<=" + alnum + ")-(?=" + alnum + ")", " @-@ "},
+      {R"((?<!\.)(?=\.\.)|(?<=\.\.)(?!\.))", " "},
+      {R"((?<=[^\p{N}]),|,(?!\p{N}))", " , "},
+      {R"((?<=[^\p{L}\p{M}])'(?=[^\p{L}\p{M}]))", " ' "},
+      {R"((?<=[^\p{L}\p{M}\p{N}])'(?=[\p{L}\p{M}]))", " ' "},
+      {R"((?<=[\p{L}\p{M}])'(?=[^\p{L}\p{M}]))", " ' "},
+      // Of two apostrophes around one letter, the first begins a word ("rock 'n'roll").
+      {R"((?<=[\p{L}\p{M}])(?<![\p{L}\p{M}]'[\p{L}\p{M}])'(?=[\p{L}\p{M}]))", " '"},
+      {R"((?<=\p{N})'(?=s))", " '"},
+      // A period at a word's end, unless the word has another ("U.S."), is an abbreviation or the next begins small.
+      {R"((?<!\S)(?!\.+(?:\s|$))(?!(?=\S*)" + letter + R"()\S*\.\S*\.(?:\s|$))(?!(?:)" + abbreviations +
+           R"()\.(?:\s|$))(?!(?:)" + before_numbers + R"()\.\s+[0-9])\S+\K\.(?=\s|$)(?!\s+\p{Ll}))",
+       " ."},
+      {R"(\s+)", " "},
+      {R"(\.' ?$)", " . ' "},
+      {R"((?<=\p{Nd}),(?=\p{Nd}))", " @,@ "},
+      {R"((?<=\p{Nd})\.(?=\p{Nd}))", " @.@ "}};
 }
 
 }  // namespace
