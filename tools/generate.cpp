@@ -1,5 +1,6 @@
 // qkv generate MODEL: text from prompts.
 #include "qkv/core/error.h"
+#include "qkv/generate/checkpoint_options.h"
 #include "qkv/generate/generator.h"
 #include "qkv/generate/stop_strings.h"
 #include "qkv/io/model_source.h"
@@ -98,18 +99,12 @@ void generate(const Options& options) {
   const Tokenizer tokenizer = load_tokenizer(options.directory);
   GenerationOptions settings = options.generation;
   check_tokenizer_fits(tokenizer, loaded.model->spec().vocab, options.directory);
-  // Of what the files say, the tokens that begin and end a text and must or must not be in it count, not the style.
-  GenerationOptions from_files;
-  apply_generation_config(loaded.config, from_files);
-  const fs::path generation_config = fs::path(options.directory) / "generation_config.json";
-  if (fs::exists(generation_config))
-    apply_generation_config(Config(read_json(generation_config), generation_config.string()), from_files);
+  const GenerationOptions from_files = checkpoint_options(loaded.config, options.directory, tokenizer);
   settings.end_ids = from_files.end_ids;
   settings.decoder_start = from_files.decoder_start;
   settings.forced_first = from_files.forced_first;
   settings.forced_last = from_files.forced_last;
   settings.bad_words = from_files.bad_words;
-  if (tokenizer.special().eos) settings.end_ids.push_back(*tokenizer.special().eos);
   if (options.ignore_end) settings.end_ids.clear();
   settings.sample = settings.num_beams == 1 && !options.greedy && !searches_contrastively(settings);
   settings.early_stopping = options.early_stopping == "yes"     ? EarlyStopping::yes

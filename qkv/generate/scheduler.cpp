@@ -17,11 +17,7 @@ Scheduler::Scheduler(const Spec& spec, const EngineOptions& options) : spec_(spe
   if (!spec.generates())
     throw Error("model", fmt::format("is a {}, which writes no text", name_of(spec.task)),
                 "name a model such as GPT-2, Llama or T5 with its language-model head");
-  const int64_t own = spec.max_positions();
-  context_ = options.context > 0 ? options.context : own > 0 ? std::min(own, usual_context) : usual_context;
-  if (own > 0 && context_ > own)
-    throw Error("context", fmt::format("{} positions asked, and the model has {}", context_, own),
-                "ask for a shorter context");
+  context_ = engine_context(spec, options);
   if (context_ < 2 || options.max_batch < 1 || options.page_size < 1 || options.prompt_chunk < 1 ||
       options.busy_chunk < 1)
     throw Error("engine", "context must be at least 2, batch, page and chunk at least 1");
@@ -89,6 +85,15 @@ void Scheduler::fail_waiting(const std::string& message) {
                          finish(*request, static_cast<size_t>(i), Finish::failed, message);
                      });
   stats_.waiting = 0;
+}
+
+int64_t engine_context(const Spec& spec, const EngineOptions& options) {
+  const int64_t own = spec.max_positions();
+  if (options.context <= 0) return own > 0 ? std::min(own, usual_context) : usual_context;
+  if (own > 0 && options.context > own)
+    throw Error("context", fmt::format("{} positions asked, and the model has {}", options.context, own),
+                "ask for a shorter context");
+  return options.context;
 }
 
 bool batches_continuously(const Spec& spec) {

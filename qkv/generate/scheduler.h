@@ -70,6 +70,10 @@ class Scheduler {
 // model then checks together: it must have the same vocabulary.
 std::unique_ptr<Scheduler> make_scheduler(Model& model, const EngineOptions& options, Model* draft = nullptr);
 
+// Positions of a sequence: what the options ask for, or the model's, at most 4096. Throws Error for more than the model
+// has.
+int64_t engine_context(const Spec& spec, const EngineOptions& options);
+
 // Whether make_scheduler() runs several requests together.
 bool batches_continuously(const Spec& spec);
 

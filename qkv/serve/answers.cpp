@@ -1,0 +1,44 @@
+#include "qkv/serve/answers.h"
+
+#include "qkv/core/error.h"
+#include "qkv/serve/api_error.h"
+
+#include <new>
+
+namespace qkv {
+
+std::string dump_json(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+void send_json(HttpReply& reply, const Json& value, int status) {
+  reply.send(status, "application/json", dump_json(value));
+}
+
+ErrorAnswer answer_of(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const ApiError& error) {
+    return {error.status(), error.json()};
+  } catch (const Error& error) {
+    const bool theirs = error.kind() == Error::Kind::user;
+    return {theirs ? 400 : 500, ApiError(theirs ? 400 : 500, fmt::format("{} {}", error.where(), error.reason()),
+                                         theirs ? error.where() : "")
+                                    .json()};
+  } catch (const std::bad_alloc&) {
+    return {503, ApiError(503, "The server is out of memory; try a shorter request.").json()};
+  } catch (const std::exception& error) {
+    return {500, ApiError(500, fmt::format("Internal error: {}", error.what())).json()};
+  }
+}
+
+void answer_errors(HttpReply& reply, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (...) {
+    const ErrorAnswer answer = answer_of(std::current_exception());
+    HttpReply::Headers headers;
+    if (answer.status == 429) headers.emplace_back("Retry-After", "1");
+    reply.send(answer.status, "application/json", dump_json(answer.body), headers);
+  }
+}
+
+}  // namespace qkv

@@ -1,0 +1,145 @@
+#include "qkv/serve/served_model.h"
+
+#include "qkv/core/error.h"
+#include "qkv/generate/checkpoint_options.h"
+#include "qkv/io/model_source.h"
+#include "qkv/io/tokenizer_fits.h"
+#include "qkv/serve/api_error.h"
+#include "qkv/serve/model_size.h"
+
+namespace qkv {
+namespace {
+
+// The best answers that a client may ask for.
+constexpr int64_t most_answers = 20;
+
+}  // namespace
+
+ServedModel::ServedModel(std::string name, fs::path path, const ModelOptions& options,
+                         std::function<void(ServedModel&, uint64_t)> make_room)
+    : name_(std::move(name)),
+      path_(std::move(path)),
+      options_(options),
+      make_room_(std::move(make_room)),
+      config_(read_config(path_)),
+      spec_(spec_of(config_)),
+      tokenizer_(load_tokenizer(path_)),
+      defaults_(checkpoint_options(config_, path_, tokenizer_)),
+      worker_(options.max_waiting) {
+  check_tokenizer_fits(tokenizer_, spec_.vocab, path_.string());
+  const int64_t own = spec_.max_positions();
+  context_ = writes() ? engine_context(spec_, options_.engine) : own;
+}
+
+void ServedModel::take(uint64_t bytes) {
+  make_room_(*this, bytes);
+  bytes_ += bytes;
+}
+
+std::optional<EngineStats> ServedModel::engine_stats() const {
+  const std::lock_guard lock(mutex_);
+  if (!engine_) return {};
+  return engine_->stats();
+}
+
+void ServedModel::load_engine() {
+  const bool half = options_.engine.compute == DType::bf16;
+  uint64_t bytes = weight_bytes(path_, half) + cache_bytes(spec_, options_.engine);
+  if (!options_.draft.empty()) bytes += weight_bytes(options_.draft, half);
+  take(bytes);
+  try {
+    loaded_ = load_model(path_, {.in_place = true, .half = half});
+    if (!options_.draft.empty()) draft_ = load_model(options_.draft, {.in_place = true, .half = half});
+    auto engine = std::make_unique<Engine>(*loaded_->model, options_.engine, draft_ ? draft_->model.get() : nullptr);
+    const std::lock_guard lock(mutex_);
+    engine_ = std::move(engine);
+  } catch (...) {
+    bytes_ -= bytes;
+    throw;
+  }
+}
+
+void ServedModel::with_engine(std::function<void(Engine&)> work, std::function<void(std::exception_ptr)> failed) {
+  if (!writes())
+    throw ApiError(400, fmt::format("The model '{}' is a {}, which writes no text.", name_, name_of(spec_.task)),
+                   "model");
+  Engine* engine = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    engine = engine_.get();
+  }
+  if (engine != nullptr) return work(*engine);
+  const bool queued = run([this, work = std::move(work), failed = std::move(failed)] {
+    try {
+      if (!engine_) load_engine();
+    } catch (...) {
+      return failed(std::current_exception());
+    }
+    work(*engine_);
+  });
+  if (!queued) throw ApiError(429, "Too many requests wait already; try again later.");
+}
+
+TaskOptions ServedModel::task_options() const { return {.dtype = options_.engine.compute}; }
+
+template <typename Task, typename Make>
+const Task& ServedModel::task(std::unique_ptr<Task>& place, Make&& make) {
+  if (place) return *place;
+  const uint64_t bytes = weight_bytes(path_, options_.engine.compute == DType::bf16);
+  take(bytes);
+  try {
+    place = std::make_unique<Task>(make());
+  } catch (...) {
+    bytes_ -= bytes;
+    throw;
+  }
+  return *place;
+}
+
+const Embedder& ServedModel::embedder() {
+  return task(embedder_, [&] { return Embedder(path_, task_options()); });
+}
+
+const Classifier& ServedModel::classifier() {
+  return task(classifier_, [&] { return Classifier(path_, task_options()); });
+}
+
+const Tagger& ServedModel::tagger() {
+  return task(tagger_, [&] { return Tagger(path_, task_options()); });
+}
+
+const MaskFiller& ServedModel::filler() {
+  return task(filler_, [&] { return MaskFiller(path_, task_options()); });
+}
+
+const Answerer& ServedModel::answerer() {
+  return task(answerer_, [&] { return Answerer(path_, task_options(), {.top_k = most_answers}); });
+}
+
+const TextToText& ServedModel::rewriter(const std::string& from, const std::string& to) {
+  if (rewriter_ && (from != from_ || to != to_)) {
+    rewriter_.reset();
+    bytes_ -= weight_bytes(path_, options_.engine.compute == DType::bf16);
+  }
+  from_ = from;
+  to_ = to;
+  return task(rewriter_, [&] { return TextToText(path_, task_options(), {.from = from, .to = to}); });
+}
+
+void ServedModel::unload() {
+  {
+    const std::lock_guard lock(mutex_);
+    engine_.reset();
+  }
+  loaded_.reset();
+  draft_.reset();
+  embedder_.reset();
+  classifier_.reset();
+  tagger_.reset();
+  filler_.reset();
+  answerer_.reset();
+  rewriter_.reset();
+  bytes_ = 0;
+}
+
+}  // namespace qkv

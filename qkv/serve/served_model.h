@@ -1,0 +1,100 @@
+// A model that the server offers: what its files say of it, and the parts of it that are in memory.
+#pragma once
+
+#include "qkv/generate/engine.h"
+#include "qkv/io/hugging_face.h"
+#include "qkv/serve/worker.h"
+#include "qkv/tasks/answer.h"
+#include "qkv/tasks/classify.h"
+#include "qkv/tasks/embed.h"
+#include "qkv/tasks/fill.h"
+#include "qkv/tasks/tag.h"
+#include "qkv/tasks/text_to_text.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace qkv {
+
+struct ModelOptions {
+  EngineOptions engine;      // its `compute` is the dtype of weights and activations
+  fs::path draft;            // a model that guesses ahead for the engine; empty: none
+  size_t max_waiting = 256;  // tasks that wait
+};
+
+class ServedModel {
+ public:
+  // Reads what the files say; the weights are read when they are needed. Throws Error for what is no model. `make_room`
+  // is called before bytes are taken, and throws when there is no room.
+  ServedModel(std::string name, fs::path path, const ModelOptions& options,
+              std::function<void(ServedModel&, uint64_t bytes)> make_room);
+
+  const std::string& name() const { return name_; }
+  const Config& config() const { return config_; }
+  const Spec& spec() const { return spec_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  bool writes() const { return spec_.generates(); }
+  // The tokens that begin and end a text, and so on.
+  const GenerationOptions& defaults() const { return defaults_; }
+  // Positions of a text, prompt and answer together.
+  int64_t context() const { return context_; }
+
+  // Calls `work` with the engine: at once where it is loaded, else from the worker's thread; `failed` where it cannot
+  // be loaded.
+  void with_engine(std::function<void(Engine&)> work, std::function<void(std::exception_ptr)> failed);
+
+  // Where tasks run, one after the other. false: too many wait.
+  bool run(std::function<void()> work) { return worker_.run(std::move(work)); }
+
+  // Tasks, loaded by their first use; from the worker's thread only. They throw Error when the model's head is for
+  // something else.
+  const Embedder& embedder();
+  const Classifier& classifier();
+  const Tagger& tagger();
+  const MaskFiller& filler();
+  const Answerer& answerer();
+  const TextToText& rewriter(const std::string& from, const std::string& to);
+
+  // Gives all memory back. Nobody may be using the model.
+  void unload();
+  bool loaded() const { return bytes_ > 0; }
+  uint64_t bytes() const { return bytes_; }  // taken, by estimate
+  int64_t waiting_tasks() const { return static_cast<int64_t>(worker_.waiting()); }
+  std::optional<EngineStats> engine_stats() const;
+
+ private:
+  void load_engine();
+  void take(uint64_t bytes);
+  TaskOptions task_options() const;
+  template <typename Task, typename Make>
+  const Task& task(std::unique_ptr<Task>& place, Make&& make);
+
+  std::string name_;
+  fs::path path_;
+  ModelOptions options_;
+  std::function<void(ServedModel&, uint64_t)> make_room_;
+  Config config_;
+  Spec spec_;
+  Tokenizer tokenizer_;
+  GenerationOptions defaults_;
+  int64_t context_ = 0;
+  std::atomic<uint64_t> bytes_{0};
+
+  std::optional<LoadedModel> loaded_, draft_;
+  mutable std::mutex mutex_;  // of the engine's place
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Embedder> embedder_;
+  std::unique_ptr<Classifier> classifier_;
+  std::unique_ptr<Tagger> tagger_;
+  std::unique_ptr<MaskFiller> filler_;
+  std::unique_ptr<Answerer> answerer_;
+  std::unique_ptr<TextToText> rewriter_;
+  std::string from_, to_;  // the rewriter's languages
+  Worker worker_;
+};
+
+}  // namespace qkv

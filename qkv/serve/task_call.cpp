@@ -1,0 +1,50 @@
+#include "qkv/serve/task_call.h"
+
+#include "qkv/serve/answers.h"
+
+namespace qkv {
+namespace {
+
+constexpr size_t most_inputs = 2048;
+
+}  // namespace
+
+void run_task(const Call& call, ModelStore& models, std::function<Json(ServedModel&, Fields&)> work) {
+  auto body = std::make_shared<const OrderedJson>(parse_body(call.request->body));
+  std::shared_ptr<Lease> lease = models.lease(Fields(*body).text("model").value_or(""));
+  auto left = std::make_shared<std::atomic<bool>>(false);
+  ServedModel& model = lease->model();
+  const bool queued = model.run([reply = call.reply, body, lease, left, work = std::move(work)] {
+    if (*left) return;
+    answer_errors(*reply, [&] {
+      Fields fields(*body);
+      fields.ignore({"model", "user"});
+      send_json(*reply, work(lease->model(), fields));
+    });
+  });
+  if (!queued) throw ApiError(429, "Too many requests wait already. Try again later.", "", "engine_overloaded");
+  call.reply->on_abandoned([left] { *left = true; });
+}
+
+std::vector<std::string> input_texts(Fields& fields) {
+  fields.require("input");
+  std::vector<std::string> texts = *fields.texts("input", most_inputs);
+  if (texts.empty()) fields.fail("input", "must not be empty");
+  return texts;
+}
+
+Json list_answer(const ServedModel& model, Json data, int64_t prompt_tokens) {
+  for (size_t i = 0; i < data.size(); ++i) data[i]["index"] = i;
+  return {{"object", "list"},
+          {"model", model.name()},
+          {"data", std::move(data)},
+          {"usage", {{"prompt_tokens", prompt_tokens}, {"total_tokens", prompt_tokens}}}};
+}
+
+int64_t token_count(std::span<const Row> rows) {
+  int64_t count = 0;
+  for (const Row& row : rows) count += std::ssize(row.ids);
+  return count;
+}
+
+}  // namespace qkv

@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""OpenAI's own Python client against `qkv serve`, with transformers as the judge of what is answered.
+
+A golden Llama must write the tokens that transformers' greedy search writes, with log probabilities to 1e-4, whole and as
+a stream, for one client and for many at a time; a BERT must give the mean of transformers' hidden states as embeddings;
+mistakes must come as the client's own exceptions. Prints "N passed, N failed"; exits 1 on failure.
+"""
+import argparse
+import asyncio
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import openai  # noqa: E402
+import torch  # noqa: E402
+import transformers  # noqa: E402
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from models_parity import ROOT, Tally  # noqa: E402
+
+TOLERANCE = 1e-4
+KEY = "parity"
+
+
+def words(folder, family):
+    """A golden model with a vocabulary of words w1, w2, ..."""
+    golden = ROOT / "tests" / "golden" / "models" / family
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(golden / name, folder / name)
+    size = json.loads((folder / "config.json").read_text())["vocab_size"]
+    vocabulary = {"<unk>": 0} | {f"w{i}": i for i in range(1, size)}
+    (folder / "tokenizer.json").write_text(json.dumps({
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"},
+        "pre_tokenizer": {"type": "WhitespaceSplit"}, "normalizer": None, "post_processor": None, "decoder": None,
+        "added_tokens": []}))
+    return folder
+
+
+class Server:
+    def __init__(self, qkv, *arguments):
+        self.process = subprocess.Popen([qkv, "serve", *map(str, arguments), "--port", "0", "--quiet", "--api-key", KEY],
+                                        stdout=subprocess.PIPE, text=True)
+        self.url = re.search(r"http://\S+", self.process.stdout.readline())[0] + "/v1"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(30)
+
+
+def text_of(ids):
+    return " ".join(f"w{i}" for i in ids)
+
+
+def going_on(ids):
+    return "".join(f" w{i}" for i in ids)
+
+
+class Judge:
+    """transformers' model of the same directory."""
+
+    def __init__(self, folder):
+        self.model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+    def scores(self, ids):
+        with torch.no_grad():
+            return torch.log_softmax(self.model(torch.tensor([ids])).logits[0].double(), -1)
+
+    def greedy(self, ids, count):
+        said, probabilities = [], []
+        for _ in range(count):
+            scores = self.scores(ids + said)[-1]
+            said.append(int(scores.argmax()))
+            probabilities.append(float(scores[said[-1]]))
+        return said, probabilities
+
+
+def completions(tally, client, judge):
+    for ids in ([5, 6, 7], [9], list(range(20, 40))):
+        expected, probabilities = judge.greedy(ids, 12)
+        settings = dict(model="tiny", max_tokens=12, temperature=0, logprobs=2, extra_body={"ignore_eos": True})
+        answer = client.completions.create(prompt=text_of(ids), **settings).choices[0]
+        tally.add(f"completion of {len(ids)}", answer.text == going_on(expected) and answer.finish_reason == "length")
+        tally.add("log probabilities", all(abs(a - b) < TOLERANCE for a, b in
+                                            zip(answer.logprobs.token_logprobs, probabilities)))
+        same = client.completions.create(prompt=ids, **settings).choices[0]
+        tally.add("ids as a prompt", same.text == answer.text)
+        streamed, tokens, usage = "", [], None
+        for event in client.completions.create(prompt=text_of(ids), stream=True, stream_options={"include_usage": True},
+                                               **settings):
+            for choice in event.choices:
+                streamed += choice.text
+                tokens += choice.logprobs.tokens if choice.logprobs else []
+            usage = event.usage or usage
+        tally.add("stream", streamed == answer.text and len(tokens) == 12 and usage.completion_tokens == 12)
+        echo = client.completions.create(model="tiny", prompt=ids, max_tokens=0, echo=True, logprobs=0).choices[0]
+        scores = judge.scores(ids)
+        wanted = [None] + [float(scores[i, ids[i + 1]]) for i in range(len(ids) - 1)]
+        tally.add("scored prompt", len(echo.logprobs.token_logprobs) == len(ids) and all(
+            a is None if b is None else abs(a - b) < TOLERANCE for a, b in zip(echo.logprobs.token_logprobs, wanted)))
+    several = client.completions.create(model="tiny", prompt=["w5", "w6"], n=3, seed=1, max_tokens=4)
+    tally.add("several", [c.index for c in several.choices] == list(range(6)))
+
+
+async def many(tally, url, judge):
+    client = openai.AsyncOpenAI(base_url=url, api_key=KEY, max_retries=0)
+    prompts = [[5 + i % 7, 6 + i % 11, 8] for i in range(48)]
+
+    async def one(ids):
+        said = ""
+        async for event in await client.completions.create(model="tiny", prompt=ids, max_tokens=10, temperature=0,
+                                                            stream=True, extra_body={"ignore_eos": True}):
+            said += "".join(choice.text for choice in event.choices)
+        return said
+
+    for ids, said in zip(prompts, await asyncio.gather(*map(one, prompts))):
+        tally.add("many at a time", said == going_on(judge.greedy(ids, 10)[0]))
+    await client.close()
+
+
+def embeddings(tally, client, folder):
+    model = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32)
+    for ids in ([5, 6, 7], [9, 10], list(range(20, 40))):
+        with torch.no_grad():
+            expected = model(torch.tensor([ids])).last_hidden_state[0].mean(0)
+        # The client asks for base64 unless told otherwise.
+        for format in ({}, {"encoding_format": "float"}):
+            answer = client.embeddings.create(model="bert", input=text_of(ids), **format)
+            tally.add("embedding", torch.allclose(torch.tensor(answer.data[0].embedding), expected, atol=1e-5))
+
+
+def mistakes(tally, client, url):
+    def raises(name, error, call, code=None):
+        try:
+            call()
+        except error as caught:
+            tally.add(name, code is None or caught.code == code)
+        else:
+            tally.add(name, False)
+
+    raises("no such model", openai.NotFoundError, lambda: client.completions.create(model="x", prompt="w5"), "model_not_found")
+    raises("no such field", openai.BadRequestError,
+           lambda: client.completions.create(model="tiny", prompt="w5", extra_body={"surprise": 1}), "unknown_parameter")
+    raises("too long", openai.BadRequestError, lambda: client.completions.create(model="tiny", prompt=[5] * 500),
+           "context_length_exceeded")
+    raises("wrong key", openai.AuthenticationError,
+           lambda: openai.OpenAI(base_url=url, api_key="no", max_retries=0).models.list(), "invalid_api_key")
+    stream = client.completions.create(model="tiny", prompt="w5", max_tokens=50, stream=True)
+    next(iter(stream))
+    stream.close()
+    tally.add("after a stream left alone", client.completions.create(model="tiny", prompt="w5", max_tokens=1).usage.completion_tokens == 1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--qkv", default=str(ROOT / "build" / "qkv"))
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as folder:
+        tiny = words(pathlib.Path(folder) / "tiny", "llama")
+        bert = words(pathlib.Path(folder) / "bert", "bert_masked_lm_untied")
+        with Server(options.qkv, tiny, bert) as server:
+            client = openai.OpenAI(base_url=server.url, api_key=KEY, max_retries=0, timeout=60)
+            judge = Judge(tiny)
+            tally.add("models", [m.id for m in client.models.list()] == ["tiny", "bert"])
+            tally.add("a model", client.models.retrieve("tiny").owned_by == "qkv")
+            completions(tally, client, judge)
+            asyncio.run(many(tally, server.url, judge))
+            embeddings(tally, client, bert)
+            mistakes(tally, client, server.url)
+    print(f"{tally.passed} passed, {tally.failed} failed")
+    sys.exit(1 if tally.failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+// Everything of the API but completions: tasks, models, keys, routes.
+#include "qkv/serve/access.h"
+#include "qkv/serve/base64.h"
+#include "qkv/serve/static_files.h"
+#include "tests/serve/asked.h"
+
+#include <cstring>
+#include <set>
+
+namespace qkv {
+namespace {
+
+struct Offered {
+  explicit Offered(const std::string& name, const Json& changes = Json::object())
+      : model(name, changes), models({"tiny=" + model.path.string()}, {}) {}
+  TinyModel model;
+  ModelStore models;
+  Service service{{}, models};
+};
+
+TEST(Service, EmbeddingsAreTheEmbedders) {
+  Offered offered("bert_masked_lm_untied");
+  const Embedder embedder(offered.model.path);
+  const std::vector<float> expected = embedder.embed("w5 w6 w7");
+  const OrderedJson floats =
+      ask(offered.service, "/v1/embeddings", {{"model", "tiny"}, {"input", {"w8", "w5 w6 w7"}}}).json();
+  ASSERT_EQ(floats["data"].size(), 2U);
+  EXPECT_EQ(floats["data"][1]["index"], 1);
+  const auto got = floats["data"][1]["embedding"].get<std::vector<float>>();
+  ASSERT_EQ(got.size(), expected.size());
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], expected[i], 1e-5);
+  const OrderedJson packed =
+      ask(offered.service, "/v1/embeddings", {{"input", "w5 w6 w7"}, {"encoding_format", "base64"}, {"dimensions", 4}})
+          .json();
+  double norm = 0;
+  for (size_t i = 0; i < 4; ++i) norm += static_cast<double>(expected[i]) * expected[i];
+  std::string bytes(16, '\0');
+  for (size_t i = 0; i < 4; ++i) {
+    const auto x = static_cast<float>(expected[i] / std::sqrt(norm));
+    std::memcpy(bytes.data() + 4 * i, &x, 4);
+  }
+  EXPECT_EQ(packed["data"][0]["embedding"].get<std::string>().substr(0, 6), base64(bytes).substr(0, 6));
+  for (const OrderedJson& bad :
+       {OrderedJson{{"input", OrderedJson::array()}}, OrderedJson{{"input", ""}}, OrderedJson{{"input", 5}},
+        OrderedJson{{"input", {-1}}}, OrderedJson{{"input", "w5"}, {"dimensions", 0}}, OrderedJson::object()})
+    EXPECT_EQ(ask(offered.service, "/v1/embeddings", bad).status, 400) << bad;
+}
+
+TEST(Service, Base64) {
+  EXPECT_EQ(base64(""), "");
+  EXPECT_EQ(base64("f"), "Zg==");
+  EXPECT_EQ(base64("fo"), "Zm8=");
+  EXPECT_EQ(base64("foo"), "Zm9v");
+  EXPECT_EQ(base64("foobar"), "Zm9vYmFy");
+}
+
+TEST(Service, TasksAreTheTasks) {
+  {
+    Offered offered("bert_sequence_classification");
+    const std::vector<Label> expected = Classifier(offered.model.path).classify("w5 w6");
+    const OrderedJson got = ask(offered.service, "/v1/classify", {{"input", "w5 w6"}}).json();
+    ASSERT_EQ(got["data"][0]["labels"].size(), expected.size());
+    EXPECT_EQ(got["data"][0]["labels"][0]["label"], expected[0].name);
+    EXPECT_NEAR(got["data"][0]["labels"][0]["score"].get<double>(), expected[0].score, 1e-6);
+    // A head for one thing does not do another.
+    EXPECT_EQ(ask(offered.service, "/v1/fill", {{"input", "w5 [MASK]"}}).status, 400);
+    EXPECT_EQ(ask(offered.service, "/v1/completions", {{"prompt", "w5"}}).status, 400);
+  }
+  {
+    Offered offered("bert_masked_lm_untied");
+    const MaskFillings expected = MaskFiller(offered.model.path).fill("w5 [MASK] w6", 3);
+    const OrderedJson got = ask(offered.service, "/v1/fill", {{"input", "w5 [MASK] w6"}, {"top_k", 3}}).json();
+    EXPECT_EQ(got["data"][0]["fillings"][0][0]["token_str"], expected[0][0].text);
+    EXPECT_EQ(got["data"][0]["fillings"][0].size(), 3U);
+    EXPECT_EQ(ask(offered.service, "/v1/fill", {{"input", "no mask"}}).status, 400);
+  }
+  {
+    Offered offered("bert_question_answering");
+    const Answers expected = Answerer(offered.model.path, {}, {.top_k = 20}).answer("w5", "w6 w7 w8");
+    const OrderedJson got =
+        ask(offered.service, "/v1/answer", {{"question", "w5"}, {"context", "w6 w7 w8"}, {"top_k", 2}}).json();
+    EXPECT_EQ(got["answers"].size(), 2U);
+    EXPECT_EQ(got["answers"][0]["answer"], expected.spans[0].text);
+  }
+  {
+    Offered offered("bert_token_classification");
+    const std::vector<Entity> expected = Tagger(offered.model.path).tag("w5 w6");
+    const OrderedJson got = ask(offered.service, "/v1/tag", {{"input", {"w7", "w5 w6"}}}).json();
+    ASSERT_EQ(got["data"][1]["entities"].size(), expected.size());
+    if (!expected.empty()) {
+      EXPECT_EQ(got["data"][1]["entities"][0]["label"], expected[0].label);
+    }
+  }
+}
+
+TEST(Service, TokensAndModels) {
+  Offered offered("gpt2");
+  const OrderedJson tokens = ask(offered.service, "/tokenize", {{"content", "w5 w6"}, {"with_pieces", true}}).json();
+  EXPECT_EQ(tokens["tokens"], OrderedJson({5, 6}));
+  EXPECT_EQ(tokens["pieces"], OrderedJson({"w5", "w6"}));
+  EXPECT_EQ(ask(offered.service, "/detokenize", {{"tokens", {5, 6}}}).json()["content"], "w5 w6");
+  EXPECT_EQ(ask(offered.service, "/detokenize", {{"tokens", {1e9}}}).status, 400);
+  EXPECT_EQ(get(offered.service, "/v1/models").json()["data"][0]["id"], "tiny");
+  EXPECT_EQ(get(offered.service, "/v1/models/tiny").json()["object"], "model");
+  EXPECT_EQ(get(offered.service, "/v1/models/other").json()["error"]["code"], "model_not_found");
+  EXPECT_EQ(get(offered.service, "/health").json()["status"], "ok");
+  ask(offered.service, "/v1/completions", {{"prompt", "w5"}, {"max_tokens", 3}});
+  // The answer is out before the step that made it has ended.
+  std::string metrics;
+  for (int patience = 0;
+       patience < 1000 && metrics.find("qkv_requests_running{model=\"tiny\"} 0\n") == std::string::npos; ++patience) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    metrics = get(offered.service, "/metrics").body;
+  }
+  EXPECT_NE(metrics.find("qkv_generated_tokens_total{model=\"tiny\"} 3\n"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("qkv_http_requests_total{path=\"/v1/completions\",status=\"200\"} 1\n"), std::string::npos);
+}
+
+TEST(Service, PathsAndMethods) {
+  Offered offered("gpt2");
+  EXPECT_EQ(get(offered.service, "/nothing").json()["error"]["code"], "unknown_url");
+  const Got wrong = get(offered.service, "/v1/completions");
+  EXPECT_EQ(wrong.status, 405);
+  EXPECT_NE(wrong.body.find("POST"), std::string::npos);
+}
+
+TEST(Service, TheOpenApiDocumentNamesEveryRoute) {
+  Offered offered("gpt2");
+  const OrderedJson document = get(offered.service, "/openapi.json").json();
+  std::set<std::string> told, there;
+  for (const auto& [path, methods] : document["paths"].items())
+    for (const auto& [method, description] : methods.items()) told.insert(method + " " + path);
+  for (const Routes::Route& route : offered.service.routes().all()) {
+    std::string method = route.method;
+    std::transform(method.begin(), method.end(), method.begin(), ::tolower);
+    if (route.path.starts_with("/v1") || route.path == "/tokenize" || route.path == "/detokenize" ||
+        route.path == "/health" || route.path == "/metrics")
+      there.insert(method + " " + route.path);
+  }
+  EXPECT_EQ(told, there);
+}
+
+TEST(Service, KeysAreAskedFor) {
+  const TinyModel tiny("gpt2");
+  ModelStore models({"tiny=" + tiny.path.string()}, {});
+  Service service({.api_keys = {"first", "second"}}, models);
+  const auto status = [&](const std::string& key) {
+    return get(service, "/v1/models", {{"authorization", key}}).status;
+  };
+  EXPECT_EQ(get(service, "/v1/models").status, 401);
+  EXPECT_EQ(get(service, "/v1/models").json()["error"]["code"], "invalid_api_key");
+  EXPECT_EQ(status("Bearer firs"), 401);
+  EXPECT_EQ(status("Bearer firstt"), 401);
+  EXPECT_EQ(status("Bearer "), 401);
+  EXPECT_EQ(status("first"), 401);
+  EXPECT_EQ(status("Bearer first"), 200);
+  EXPECT_EQ(status("Bearer second"), 200);
+  EXPECT_EQ(get(service, "/nothing").status, 401);
+  EXPECT_EQ(get(service, "/health").status, 200);
+}
+
+TEST(Service, PagesFromElsewhereAreKeptOut) {
+  const TinyModel tiny("gpt2");
+  ModelStore models({"tiny=" + tiny.path.string()}, {});
+  Service closed({.hosts = {"localhost", "[::1]"}}, models), open({.origins = {"http://page.example"}}, models);
+  const auto status = [](Service& service, const std::string& host, const std::string& origin = "") {
+    HttpReply::Headers headers = {{"host", host}};
+    if (!origin.empty()) headers.emplace_back("origin", origin);
+    return get(service, "/health", headers).status;
+  };
+  EXPECT_EQ(status(closed, "localhost:8080"), 200);
+  EXPECT_EQ(status(closed, "[::1]:8080"), 200);
+  EXPECT_EQ(status(closed, "evil.example"), 403);
+  EXPECT_EQ(status(closed, "localhost:8080", "http://localhost:8080"), 200);
+  EXPECT_EQ(status(closed, "localhost:8080", "http://page.example"), 403);
+  EXPECT_EQ(status(closed, "localhost:8080", "null"), 403);
+  EXPECT_EQ(status(open, "anything"), 200);
+  EXPECT_EQ(status(open, "anything", "http://other.example"), 403);
+  const Got allowed = get(open, "/health", {{"host", "x"}, {"origin", "http://page.example"}});
+  EXPECT_EQ(allowed.status, 200);
+  EXPECT_NE(std::find(allowed.headers.begin(), allowed.headers.end(),
+                      std::pair<std::string, std::string>("Access-Control-Allow-Origin", "http://page.example")),
+            allowed.headers.end());
+  EXPECT_EQ(
+      ask_later(open, {.method = "OPTIONS", .path = "/v1/completions", .headers = {{"origin", "http://page.example"}}})
+          .get()
+          .status,
+      204);
+}
+
+TEST(Service, TheLogTellsNoTexts) {
+  const TinyModel tiny("gpt2");
+  ModelStore models({"tiny=" + tiny.path.string()}, {});
+  std::mutex mutex;
+  std::vector<std::string> lines;
+  Service service({.log =
+                       [&](const std::string& line) {
+                         const std::lock_guard lock(mutex);
+                         lines.push_back(line);
+                       }},
+                  models);
+  ask(service, "/tokenize", {{"content", "w5 secret"}});
+  const std::lock_guard lock(mutex);
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_EQ(lines[0].find("secret"), std::string::npos);
+  const OrderedJson line = OrderedJson::parse(lines[0]);
+  EXPECT_EQ(line["path"], "/tokenize");
+  EXPECT_EQ(line["status"], 200);
+}
+
+TEST(ModelStore, TheLongestUnusedMakesRoom) {
+  const TinyModel a("gpt2"), b("llama"), c("bert_masked_lm_untied");
+  const std::vector<std::string> paths = {"a=" + a.path.string(), "b=" + b.path.string(), "c=" + c.path.string()};
+  const ModelOptions options{.engine = {.context = 16, .max_batch = 1}};
+  ModelStore roomy(paths, options);
+  Service service({}, roomy);
+  uint64_t most = 0;
+  for (const char* name : {"a", "b"}) {
+    EXPECT_EQ(ask(service, "/v1/completions", {{"model", name}, {"prompt", "w5"}, {"max_tokens", 2}}).status, 200);
+    most = std::max(most, roomy.lease(name)->model().bytes());
+  }
+  // Room for one at a time.
+  ModelStore tight(paths, options, most);
+  Service one({}, tight);
+  const auto loaded = [&](const char* name) { return tight.lease(name)->model().loaded(); };
+  for (int round = 0; round < 3; ++round)
+    for (const char* name : {"a", "b"}) {
+      Got got;
+      // Who has just answered may still be letting go of its model.
+      do got = ask(one, "/v1/completions", {{"model", name}, {"prompt", "w5"}, {"max_tokens", 2}});
+      while (got.status == 503);
+      EXPECT_EQ(got.status, 200) << got.body;
+      EXPECT_TRUE(loaded(name));
+      EXPECT_FALSE(loaded(name[0] == 'a' ? "b" : "a"));
+    }
+  ModelStore none(paths, options, 1000);
+  Service refuses({}, none);
+  const Got got = ask(refuses, "/v1/completions", {{"model", "a"}, {"prompt", "w5"}});
+  EXPECT_EQ(got.status, 400);
+  EXPECT_NE(got.body.find("more than there are"), std::string::npos);
+}
+
+TEST(ModelStore, NamesAreUnique) {
+  const TinyModel tiny("gpt2");
+  const std::string path = tiny.path.string();
+  EXPECT_THROW(ModelStore({path, path}, {}), Error);
+  EXPECT_NO_THROW(ModelStore({path, "other=" + path}, {}));
+  EXPECT_THROW(ModelStore({"/nowhere"}, {}), Error);
+}
+
+}  // namespace
+}  // namespace qkv

@@ -1,0 +1,188 @@
+"""qkv serve as its users run it: start, clients of every kind, signals."""
+import http.client
+import random
+import re
+import socket
+import threading
+import time
+
+from command import *
+from command import QKV
+
+
+def tiny_model(folder, family="llama"):
+    """A golden model with a vocabulary of words w1, w2, ..."""
+    folder.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(GOLDEN / "models" / family / name, folder / name)
+    size = json.loads((folder / "config.json").read_text())["vocab_size"]
+    vocabulary = {"<unk>": 0} | {f"w{i}": i for i in range(1, size)}
+    (folder / "tokenizer.json").write_text(json.dumps({
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"},
+        "pre_tokenizer": {"type": "WhitespaceSplit"}, "normalizer": None, "post_processor": None, "decoder": None,
+        "added_tokens": []}))
+    return folder
+
+
+class Server:
+    def __init__(self, test, *arguments):
+        self.process = subprocess.Popen([QKV, "serve", *map(str, arguments), "--port", "0", "--threads", "1"],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        test.addCleanup(self.end)
+        first = self.process.stdout.readline()
+        found = re.search(r":(\d+)$", first.strip())
+        if found is None:
+            test.fail(first + self.process.stderr.read())
+        self.port = int(found[1])
+        # Nobody may wait for the log to be read.
+        self.log = []
+        self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)
+        self.reader.start()
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.reader.join()
+        self.process.stderr.close()
+
+    def connection(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
+    def post(self, path, body, headers=()):
+        connection = self.connection()
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        connection.request("POST", path, data, dict(headers))
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, json.loads(content)
+
+    def metric(self, name):
+        connection = self.connection()
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return float(re.search(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.M)[1])
+
+    def memory(self):
+        """Resident kilobytes."""
+        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())[1])
+
+
+class Serve(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.model = tiny_model(self.folder / "tiny")
+
+    def test_mistakes(self):
+        self.refuse("serve", self.folder / "nowhere", says="nowhere")
+        self.refuse("serve", says="model")
+        self.refuse("serve", self.model, self.model, says="NAME=PATH")
+        self.refuse("serve", self.model, "--context", "100000", says="context")
+        self.refuse("serve", self.model, "--memory", "0.0000001", says="more than there are")
+        self.refuse("serve", self.model, "--host", "no.such.host.invalid", says="cannot listen")
+        self.refuse("serve", self.model, "--api-key-file", self.folder / "nokeys", says="nokeys")
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            self.refuse("serve", self.model, "--port", taken.getsockname()[1], says=["in use", "--port"])
+        (self.model / "model.safetensors").write_bytes(b"damaged")
+        self.refuse("serve", self.model, says="model.safetensors")
+
+    def test_answers_and_stops(self):
+        server = Server(self, self.model, "--api-key", "k1")
+        status, answer = server.post("/v1/completions", {"prompt": "w5", "max_tokens": 3}, {"Authorization": "Bearer k1"})
+        self.assertEqual((status, answer["usage"]["completion_tokens"]), (200, 3))
+        self.assertEqual(server.post("/v1/completions", {"prompt": "w5"})[0], 401)
+        server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(server.process.wait(10), 0)
+
+    def test_a_stream_under_way_ends_before_the_server_does(self):
+        server = Server(self, self.model)
+        connection = server.connection()
+        self.addCleanup(connection.close)
+        connection.request("POST", "/v1/completions", json.dumps(
+            {"prompt": "w5", "max_tokens": 60, "stream": True, "ignore_eos": True, "n": 8}))
+        answer = connection.getresponse()
+        first = answer.read(10)
+        server.process.send_signal(signal.SIGTERM)
+        content = first + answer.read()
+        self.assertTrue(content.endswith(b"data: [DONE]\n\n"))
+        self.assertEqual(content.count(b'"finish_reason":"length"'), 8)
+        self.assertEqual(server.process.wait(10), 0)
+
+    def test_clients_that_leave_cost_nothing(self):
+        server = Server(self, self.model, "--max-batch", "4")
+        body = json.dumps({"prompt": "w5 w6 w7", "max_tokens": 50, "stream": True, "ignore_eos": True}).encode()
+        head = f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+
+        def leave_at_random(count, seed):
+            dice = random.Random(seed)
+            for _ in range(count):
+                with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+                    whole = head + body
+                    kind = dice.randrange(4)
+                    client.sendall(whole[:dice.randrange(len(whole))] if kind == 0 else whole)
+                    if kind >= 2:
+                        client.recv(dice.randrange(1, 4000))
+                    if kind == 3:
+                        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        def round_of(count, seed):
+            clients = [threading.Thread(target=leave_at_random, args=(count, seed * 100 + i)) for i in range(8)]
+            for client in clients:
+                client.start()
+            for client in clients:
+                client.join()
+            for _ in range(200):
+                if server.metric("qkv_requests_running") + server.metric("qkv_requests_waiting") == 0:
+                    break
+                time.sleep(0.05)
+            self.assertEqual(server.metric("qkv_cache_pages_held"), 0)
+            self.assertEqual(server.post("/v1/completions", {"prompt": "w5", "max_tokens": 3})[0], 200)
+
+        round_of(25, 1)
+        before = server.memory()
+        round_of(50, 2)
+        after = server.memory()
+        if not os.environ.get("QKV_SANITIZE"):
+            self.assertLess(after, before * 1.05 + 1024, "kilobytes")
+        self.assertGreater(server.metric("qkv_requests_cancelled_total"), 0)
+
+    def test_idle_connections_are_cheap(self):
+        server = Server(self, self.model)
+        server.post("/v1/completions", {"prompt": "w5", "max_tokens": 3})
+        before = server.memory()
+        idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(1000)]
+        for client in idle:
+            self.addCleanup(client.close)
+        for client in idle:
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for client in idle:
+            self.assertTrue(client.recv(4096).startswith(b"HTTP/1.1 200"))
+        if not os.environ.get("QKV_SANITIZE"):
+            self.assertLess(server.memory() - before, 50 * 1024, "kilobytes")
+
+    def test_random_bodies_are_never_our_mistake(self):
+        server = Server(self, self.model)
+        dice = random.Random(1)
+        values = [None, True, -1, 0, 1, 3.5, 1e300, "", "w5", "\u0000", [], ["w5"], [5, 6], [[5]], {}, {"a": 1}, [None], "x" * 5000]
+        fields = ["prompt", "max_tokens", "n", "stop", "logprobs", "echo", "seed", "logit_bias", "top_p", "temperature",
+                  "stream_options", "model", "input", "content", "tokens", "question", "context", "top_k", "best_of", "other"]
+        paths = ["/v1/completions", "/v1/embeddings", "/v1/classify", "/v1/fill", "/v1/answer", "/v1/translate", "/tokenize",
+                 "/detokenize"]
+        for _ in range(400):
+            body = {dice.choice(fields): dice.choice(values) for _ in range(dice.randrange(5))}
+            path = dice.choice(paths)
+            status, answer = server.post(path, body)
+            self.assertIn(status // 100, (2, 4), f"{path} {body}: {answer}")
+            if status >= 400:
+                self.assertIsInstance(answer["error"]["message"], str)
+        for body in (b"", b"{", b"\xff\xfe", b"[" * 100000, b'{"a":' * 10000, b"null"):
+            self.assertEqual(server.post("/v1/completions", body)[0], 400)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,161 @@
+// qkv serve MODEL...: models behind an HTTP API.
+#include "qkv/core/error.h"
+#include "qkv/core/files.h"
+#include "qkv/serve/http_server.h"
+#include "qkv/serve/service.h"
+#include "tools/commands.h"
+#include "tools/support/checks.h"
+#include "tools/support/signals.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <future>
+#include <sstream>
+#include <thread>
+
+namespace qkv {
+namespace {
+
+struct Options {
+  std::vector<std::string> models;
+  HttpOptions http;
+  ServiceOptions service;
+  ModelOptions model;
+  std::string key_file;
+  std::string dtype = "f32";
+  std::string draft;
+  double memory = 0;  // GB
+  int64_t drain = 30;
+  bool quiet = false;
+};
+
+// Of the option, the file and the environment.
+std::vector<std::string> keys_of(const Options& options) {
+  std::vector<std::string> keys = options.service.api_keys;
+  std::istringstream lines(options.key_file.empty() ? "" : read_file(options.key_file));
+  for (std::string line; std::getline(lines, line);)
+    if (!line.empty()) keys.push_back(line);
+  if (const char* key = std::getenv("QKV_API_KEY"); key != nullptr && *key != '\0') keys.emplace_back(key);
+  for (const std::string& key : keys)
+    if (key.empty()) throw Error("--api-key", "must not be empty");
+  return keys;
+}
+
+// The first model is loaded before anybody asks: what is wrong with it is said at once.
+void load_first(ModelStore& models) {
+  const std::shared_ptr<Lease> lease = models.lease("");
+  if (!lease->model().writes()) return;
+  std::promise<void> loaded;
+  lease->model().with_engine([&](Engine&) { loaded.set_value(); },
+                             [&](const std::exception_ptr& error) { loaded.set_exception(error); });
+  loaded.get_future().get();
+}
+
+bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
+
+void serve(Options& options) {
+  const std::atomic<bool>& stop = stop_requested();
+  ModelOptions& model = options.model;
+  model.engine.compute = dtype_named(options.dtype);
+  model.draft = options.draft;
+  if (!options.draft.empty() && model.engine.drafts == 0) model.engine.drafts = 4;
+  ModelStore models(options.models, model, static_cast<uint64_t>(options.memory * 1e9));
+
+  ServiceOptions& service_options = options.service;
+  service_options.api_keys = keys_of(options);
+  const bool open = service_options.api_keys.empty();
+  if (open && !is_loopback(options.http.host))
+    fmt::print(stderr, "note: [--host] everybody who can reach {} may use this server; --api-key asks for a key\n",
+               options.http.host);
+  if (open && is_loopback(options.http.host))
+    service_options.hosts = {"localhost", "127.0.0.1", "[::1]", options.http.host};
+  if (!options.quiet) service_options.log = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+  load_first(models);
+  Service service(service_options, models);
+  HttpServer server(options.http, service.handler());
+
+  const std::string host =
+      options.http.host.find(':') != std::string::npos ? "[" + options.http.host + "]" : options.http.host;
+  std::string names;
+  for (const auto& each : models.all()) names += (names.empty() ? "" : ", ") + each->name();
+  fmt::print("serving {} at http://{}:{}\n", names, host, server.port());
+  std::fflush(stdout);
+  while (!stop) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  fmt::print(stderr, "stopping: no new requests; those under way have {} s\n", options.drain);
+  server.drain(std::chrono::seconds(options.drain));
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("serve", "offer models over HTTP, as OpenAI's API does");
+  command->group("Models");
+  auto o = std::make_shared<Options>();
+  command
+      ->add_option("model", o->models,
+                   "model directories or GGUF files, as PATH or NAME=PATH; the first is loaded at once, others when they are asked for")
+      ->required()
+      ->type_name("MODEL");
+  std::string group = "Options";
+  const auto add = [&](const char* name, auto& value, const char* help) {
+    return command->add_option(name, value, help)->capture_default_str()->group(group);
+  };
+  const auto several = [&](const char* name, std::vector<std::string>& values, const char* kind, const char* help) {
+    command->add_option(name, values, help)
+        ->type_name(kind)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->group(group);
+  };
+  EngineOptions& e = o->model.engine;
+  e.context = 0;
+  add("--host", o->http.host, "the address to listen at; 0.0.0.0: all of this machine's");
+  add("--port", o->http.port, "0: any free one");
+  add("--context", e.context, "tokens of a text, prompt and answer together (0: as the model has it, at most 4096)")
+      ->check(at_least(0));
+  add("--max-batch", e.max_batch, "so many texts are written together")->check(at_least(1));
+  add("--dtype", o->dtype, "type of weights (where they are not quantised), activations and cache")
+      ->check(CLI::IsMember({"f32", "bf16"}));
+  add("--memory", o->memory,
+      "GB that all models together may take: the longest unused are unloaded (0: four fifths of the machine's)")
+      ->check(not_negative());
+  add_threads_option(*command);
+
+  group = "Who may ask";
+  several("--api-key", o->service.api_keys, "KEY",
+          "a key that clients must show; may be given several times; also from QKV_API_KEY");
+  add("--api-key-file", o->key_file, "keys, one a line")->type_name("FILE");
+  several("--cors", o->service.origins, "ORIGIN",
+          "let pages from there use this server in browsers (*: all); may be given several times");
+
+  group = "Speed";
+  add("--drafts", e.drafts,
+      "guess so many tokens ahead, by what stands in the prompt or with --draft; answers stay the same")
+      ->check(at_least(0));
+  add("--draft", o->draft, "a small model of the same vocabulary that guesses")->type_name("MODEL");
+  add("--prompt-chunk", e.prompt_chunk, "tokens of prompts that are read at once")->check(at_least(1));
+  command
+      ->add_flag("--deterministic", e.deterministic, "an answer's bits do not depend on what else is written; slower")
+      ->group(group);
+
+  group = "Limits";
+  add("--max-waiting", e.max_waiting, "requests that wait; more are refused with status 429")->check(at_least(1));
+  add("--max-connections", o->http.max_connections, "connections at a time")->check(at_least(1));
+  add("--max-body", o->http.max_body, "bytes of a request")->check(at_least(1));
+  add("--drain", o->drain, "seconds that requests under way have when the server is told to stop")->check(at_least(0));
+  command->add_flag("-q,--quiet", o->quiet, "no line on standard error for each request")->group(group);
+  command->footer(
+      "Examples:\n  qkv serve runs/notes\n"
+      "  qkv serve models/qwen2.5-0.5b-q8_0.gguf bert=models/bert-base-uncased --port 8080\n"
+      "  curl http://127.0.0.1:8080/v1/completions -d '{\"prompt\": \"Once\", \"max_tokens\": 20}'\n"
+      "What is written where: docs/serving.md");
+  allow_config(*command);
+  command->callback([command, o] {
+    apply_config(*command);
+    serve(*o);
+  });
+}
+
+}  // namespace qkv
