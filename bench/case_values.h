@@ -47,6 +47,7 @@ inline double bytes_of(std::initializer_list<Tensor> tensors) {
 }
 
 // Cases that stand in files of their own.
+void add_packed(std::vector<KernelCase>& cases);
 void add_recurrences(std::vector<KernelCase>& cases);
 
 }  // namespace qkv

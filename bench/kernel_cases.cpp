@@ -717,6 +717,7 @@ std::vector<KernelCase> kernel_cases() {
   add_relative_bias(cases);
   add_attention(cases);
   add_optimizers(cases);
+  add_packed(cases);
   add_recurrences(cases);
   return cases;
 }

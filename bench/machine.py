@@ -25,7 +25,7 @@ def memory_gib():
 
 def versions():
     found = {}
-    for package in ("torch", "transformers", "tokenizers", "tiktoken", "sentence-transformers"):
+    for package in ("torch", "transformers", "tokenizers", "tiktoken", "sentence-transformers", "onnxruntime"):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -4,12 +4,14 @@
 #include "qkv/core/error.h"
 #include "qkv/core/progress.h"
 #include "qkv/generate/generator.h"
+#include "qkv/io/hugging_face.h"
 #include "qkv/models/family.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/cross_entropy.h"
 #include "qkv/train/cost.h"
 #include "qkv/train/optimizer.h"
 #include "tools/commands.h"
+#include "tools/support/int8_options.h"
 
 #include <fmt/format.h>
 
@@ -33,6 +35,7 @@ double median(std::vector<double> values) {
 
 struct Options {
   std::string filter;
+  std::string model;
   std::string family = "gpt2";
   Sizes sizes{.vocab = 50257, .context = 1024, .layers = 12, .heads = 12, .width = 768};
   int64_t batch = 1;
@@ -43,6 +46,7 @@ struct Options {
   std::string dtype = "f32";
   bool json = false;
   bool reference = false;
+  PackOptions pack;
 };
 
 void bench_ops(const Options& options) {
@@ -86,15 +90,25 @@ Inputs random_inputs(const Spec& spec, int64_t rows, int64_t length) {
           .labels = Tensor::from<int32_t>({rows, length}, labels)};
 }
 
-Model random_model(const Options& options) {
-  Model model(spec_of(Config(family_named(options.family, "--family").config(options.sizes), "bench")));
-  model.initialise(RandomKey{1});
+// The checkpoint that was named, or random weights.
+std::unique_ptr<Model> make_model(const Options& options, const LoadOptions& how = {}) {
+  if (!options.model.empty()) return load_model(options.model, how).model;
+  auto model =
+      std::make_unique<Model>(spec_of(Config(family_named(options.family, "--family").config(options.sizes), "bench")));
+  model->initialise(RandomKey{1});
+  if (how.half) model->to_half();
+  if (how.pack) model->pack(*how.pack);
   return model;
+}
+
+std::unique_ptr<Model> model_for_inference(const Options& options) {
+  return make_model(options, {.in_place = true, .half = options.dtype == "bf16", .pack = options.pack});
 }
 
 void bench_train(const Options& options) {
   const DType dtype = dtype_named(options.dtype);
-  Model model = random_model(options);
+  const std::unique_ptr<Model> made = make_model(options);
+  Model& model = *made;
   model.require_grad();
   Optimizer optimizer(model, {.beta2 = 0.99F});
   const Inputs inputs = random_inputs(model.spec(), options.batch, options.length);
@@ -122,10 +136,23 @@ void bench_train(const Options& options) {
                          .dump());
 }
 
+void bench_encode(const Options& options) {
+  const std::unique_ptr<Model> made = model_for_inference(options);
+  Model& model = *made;
+  const NoGrad no_grad;
+  const Inputs inputs = random_inputs(model.spec(), options.batch, options.length);
+  std::vector<double> times;
+  for (int64_t i = 0; i < options.repeat + 2; ++i) {
+    const double time = seconds([&] { model.hidden(inputs, {.compute = dtype_named(options.dtype)}); });
+    if (i >= 2) times.push_back(time);
+  }
+  fmt::print("{}\n", Json{{"seconds", median(times)}, {"samples", times}}.dump());
+}
+
 void bench_generate(const Options& options) {
   const DType dtype = dtype_named(options.dtype);
-  Model model = random_model(options);
-  if (dtype == DType::bf16) model.to_half();
+  const std::unique_ptr<Model> made = model_for_inference(options);
+  Model& model = *made;
   Generator generator(model, dtype);
   const auto prompt = [&](int64_t length) {
     return std::vector<std::vector<int32_t>>(static_cast<size_t>(options.batch),
@@ -161,6 +188,7 @@ void add_bench(CLI::App& app) {
   command->require_subcommand(1);
   auto o = std::make_shared<Options>();
   const auto sizes = [&](CLI::App& sub) {
+    sub.add_option("--model", o->model, "a checkpoint's directory or GGUF file, in place of random weights");
     sub.add_option("--family", o->family, "family of the model")->capture_default_str();
     sub.add_option("--vocab", o->sizes.vocab, "vocabulary")->capture_default_str();
     sub.add_option("--layers", o->sizes.layers, "blocks")->capture_default_str();
@@ -182,8 +210,14 @@ void add_bench(CLI::App& app) {
   sizes(*train);
   train->add_option("--length", o->length, "tokens a row")->capture_default_str()->check(CLI::PositiveNumber);
   train->callback([o] { bench_train(*o); });
+  CLI::App* encode = command->add_subcommand("encode", "the blocks of a model on random tokens; prints JSON");
+  sizes(*encode);
+  add_int8_options(*encode, o->pack);
+  encode->add_option("--length", o->length, "tokens a row")->capture_default_str()->check(CLI::PositiveNumber);
+  encode->callback([o] { bench_encode(*o); });
   CLI::App* generate = command->add_subcommand("generate", "reading a prompt and writing tokens; prints JSON");
   sizes(*generate);
+  add_int8_options(*generate, o->pack);
   generate->add_option("--prompt", o->prompt, "tokens of the prompt")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
@@ -191,7 +225,8 @@ void add_bench(CLI::App& app) {
   generate->callback([o] { bench_generate(*o); });
   command->footer(
       "Examples:\n  qkv bench ops --filter attention\n  qkv bench train --layers 6 --heads 6 --width 384 --vocab 65 "
-      "--batch 8 --length 256 --dtype bf16");
+      "--batch 8 --length 256 --dtype bf16\n  qkv bench encode --family bert --vocab 30522 --batch 8 --length 128 "
+      "--int8");
 }
 
 }  // namespace qkv

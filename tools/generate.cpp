@@ -10,6 +10,7 @@
 #include "tools/commands.h"
 #include "tools/support/checks.h"
 #include "tools/support/constraint_options.h"
+#include "tools/support/int8_options.h"
 #include "tools/support/signals.h"
 
 #include <fmt/format.h>
@@ -25,6 +26,7 @@ struct Options {
   std::vector<std::string> prompts;
   std::string prompt_file;
   std::string dtype = "f32";
+  PackOptions pack;
   GenerationOptions generation;
   std::string early_stopping = "no";
   ConstraintOptions constraints;
@@ -95,7 +97,8 @@ void print_times(const GenerationTimes& times) {
 }
 
 void generate(const Options& options) {
-  LoadedModel loaded = load_model(options.directory, {.in_place = true, .half = options.dtype == "bf16"});
+  LoadedModel loaded =
+      load_model(options.directory, {.in_place = true, .half = options.dtype == "bf16", .pack = options.pack});
   const Tokenizer tokenizer = load_tokenizer(options.directory);
   GenerationOptions settings = options.generation;
   check_tokenizer_fits(tokenizer, loaded.model->spec().vocab, options.directory);
@@ -190,6 +193,7 @@ void add_generate(CLI::App& app) {
   command->add_flag("--ignore-end", o->ignore_end, "go on after end-of-text tokens");
   number("--return-sequences", g.num_return_sequences, "so many continuations of each prompt");
   number("--dtype", o->dtype, "type of weights and activations")->check(CLI::IsMember({"f32", "bf16"}));
+  add_int8_options(*command, o->pack);
   add_threads_option(*command);
 
   group = "Choice of the next token";

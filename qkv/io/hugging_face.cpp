@@ -142,8 +142,9 @@ bool is_matrix(Role role) { return role == Role::matrix || role == Role::residua
 
 }  // namespace
 
-LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
-  if (is_gguf(directory)) return load_gguf_model(directory, options);
+namespace {
+
+LoadedModel load_directory(const fs::path& directory, const LoadOptions& options) {
   const NoGrad no_grad;
   Config config = Config::read(directory);
   Json for_spec = config.json();
@@ -221,6 +222,14 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
       problems.left.push_back(fmt::format("{} {}", name, to_string(checkpoint.shape(name))));
   }
   problems.raise(directory.string(), family.name, "config.json");
+  return loaded;
+}
+
+}  // namespace
+
+LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
+  LoadedModel loaded = is_gguf(directory) ? load_gguf_model(directory, options) : load_directory(directory, options);
+  if (options.pack) loaded.model->pack(*options.pack);
   return loaded;
 }
 

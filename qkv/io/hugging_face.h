@@ -8,6 +8,7 @@
 #include "qkv/models/model.h"
 
 #include <memory>
+#include <optional>
 
 namespace qkv {
 
@@ -19,10 +20,11 @@ struct LoadedModel {
 };
 
 struct LoadOptions {
-  bool in_place = false;  // parameters may stay on the file's pages: for inference, they must not be written
-  bool half = false;      // matrices and embeddings to bf16
-  bool new_head = false;  // a missing head is initialised, tensors left over are ignored: for fine-tuning
-  RandomKey key;          // for a new head
+  bool in_place = false;            // parameters may stay on the file's pages: for inference, they must not be written
+  bool half = false;                // matrices and embeddings to bf16
+  std::optional<PackOptions> pack;  // for inference: Model::pack()
+  bool new_head = false;            // a missing head is initialised, tensors left over are ignored: for fine-tuning
+  RandomKey key;                    // for a new head
   // As transformers' "eager" attention computes where it differs from its default form, and routers without jitter: to
   // compare with what it recorded.
   bool eager = false;

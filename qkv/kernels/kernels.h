@@ -43,6 +43,37 @@ struct Gemm {
   Activation activation = Activation::none;
 };
 
+// A weight W[n,k] rearranged once for products in inference, in a layout that is the kernel set's own. `type` says what
+// is kept: a block type (W comes in its blocks, and its values stay as they are), or i8: integers in [-127,127] with a
+// scale a row, q = round(W / scale), scale = max |W| / 127, from rows of f32 or bf16. k is a multiple of the type's
+// block.
+struct Pack {
+  DType type = DType::i8;
+  int64_t n = 0, k = 0;
+  const void* rows = nullptr;
+  DType rows_type = DType::f32;
+  float outlier = 0;       // i8: see PackedGemm
+  void* packed = nullptr;  // of packed_bytes(type, n, k), 64-byte aligned
+};
+
+// C[m,n] = activation(Q(A)[m,k] W^T + bias[n]), W packed. Q rounds A to integers times a scale, max |A| / 127 of a row
+// for i8, of 32 columns of a row for a block type; half-way cases go to the even integer. A, C: f32 or bf16.
+// Where W was packed with outlier > 0 (i8 only), columns of A that hold a value beyond it are multiplied as they are,
+// beside the integers of the others (LLM.int8(), Dettmers et al. 2022).
+struct PackedGemm {
+  int64_t m = 0, n = 0, k = 0;
+  const void* a = nullptr;
+  DType a_type = DType::f32;
+  int64_t lda = 0;
+  const void* packed = nullptr;
+  DType type = DType::i8;
+  void* c = nullptr;
+  DType c_type = DType::f32;
+  int64_t ldc = 0;
+  const float* bias = nullptr;  // may be null
+  Activation activation = Activation::none;
+};
+
 // out[j] = sum_i x[i,j] (+ out[j] when accumulate): the gradient of a bias. x has the compute type; its rows begin `ld`
 // elements apart (0: width).
 struct SumRows {
@@ -448,6 +479,9 @@ struct Sgd {
 struct KernelSet {
   std::string_view name;
   void (*gemm)(const Gemm&) = nullptr;
+  int64_t (*packed_bytes)(DType type, int64_t n, int64_t k) = nullptr;
+  void (*pack)(const Pack&) = nullptr;
+  void (*packed_gemm)(const PackedGemm&) = nullptr;
   void (*sum_rows)(const SumRows&) = nullptr;
   void (*gather)(const Gather&) = nullptr;
   void (*scatter_add)(const ScatterAdd&) = nullptr;

@@ -6,6 +6,7 @@
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/cross_entropy.h"
 #include "qkv/ops/embedding.h"
+#include "qkv/ops/packed.h"
 #include "qkv/ops/shape.h"
 
 #include <algorithm>
@@ -89,7 +90,8 @@ void Model::visit(const ParameterVisitor& visitor) {
   }
   // A visitor may have replaced the embedding's tensor; a tied head follows it.
   if (heads_.spec.adaptive) heads_.adaptive.shared = embeddings_.adaptive;
-  if (heads_.spec.language_model && heads_.spec.tied) heads_.language_model.weight = embeddings_.token;
+  if (heads_.spec.language_model && heads_.spec.tied && !heads_.language_model.weight.packed())
+    heads_.language_model.weight = embeddings_.token;
 }
 
 int64_t Model::parameter_count() {
@@ -119,6 +121,21 @@ void Model::to_half() {
     if (role == Role::matrix || role == Role::residual_matrix || role == Role::embedding)
       value = cast(value.detach(), DType::bf16);
   });
+}
+
+void Model::pack(const PackOptions& options) {
+  const auto wanted = [&](const Tensor& weight) {
+    return weight.rank() == 2 && !weight.packed() && (is_block(weight.dtype()) || options.int8);
+  };
+  visit([&](const std::string& name, Tensor& value, Role role) {
+    const bool matrix = role == Role::matrix || role == Role::residual_matrix;
+    const bool sensitive = name.find("router") != std::string::npos || name.find(".step.") != std::string::npos ||
+                           name.starts_with("heads.adaptive");
+    if (matrix && !sensitive && wanted(value)) value = packed(value.detach(), options.outlier);
+  });
+  Tensor& head = heads_.language_model.weight;
+  if (heads_.spec.language_model && heads_.spec.tied && !heads_.spec.adaptive && wanted(head))
+    head = packed(head.detach(), options.outlier);
 }
 
 Tensor Model::run(const Embeddings& embeddings, const Stack& stack, const Inputs& inputs, Context& context) const {

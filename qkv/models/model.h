@@ -40,6 +40,12 @@ struct LossCounts {
   int64_t sentences = 0;  // rows, for sentence-level losses
 };
 
+struct PackOptions {
+  bool int8 = false;  // not only matrices in blocks, which keep their values: those of f32 and bf16 become 8-bit
+                      // integers with a scale a row, and so do their inputs on the way (dynamic quantisation)
+  float outlier = 0;  // with int8, columns of inputs beyond this stay f32 (LLM.int8()); 0: none
+};
+
 class Model {
  public:
   explicit Model(const Spec& spec);  // parameters allocated, values arbitrary: call initialise() or load
@@ -56,6 +62,9 @@ class Model {
   void require_grad();
   // Turns matrices and embeddings to bf16 for inference: half the memory and bandwidth.
   void to_half();
+  // Arranges matrices for the fastest inference (ops/packed.h). The model can then be neither trained nor saved. What
+  // routes, and what makes the steps of a state space, stays as it is.
+  void pack(const PackOptions& options = {});
 
   // The stack's output, [B, T, D]; of an encoder-decoder its decoder's, which without input or labels of its own reads
   // the source moved right by one. When the context holds a memory, or a cache that knows it, the encoder does not run

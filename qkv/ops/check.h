@@ -15,6 +15,7 @@ void check(bool condition, std::string_view op, fmt::format_string<Args...> form
 
 // The compute types are f32 and bf16.
 inline void check_compute_type(const Tensor& tensor, std::string_view op) {
+  check(!tensor || !tensor.packed(), op, "a packed weight stands only in a linear layer");
   check(tensor && (tensor.dtype() == DType::f32 || tensor.dtype() == DType::bf16), op, "expected f32 or bf16, got {}",
         tensor ? name_of(tensor.dtype()) : "no tensor");
 }

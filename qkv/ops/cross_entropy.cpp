@@ -1,7 +1,9 @@
 #include "qkv/ops/cross_entropy.h"
 
+#include "qkv/ops/arithmetic.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/check.h"
+#include "qkv/ops/packed.h"
 #include "qkv/ops/shape.h"
 
 namespace qkv {
@@ -47,6 +49,19 @@ Tensor times(const Tensor& x, const Tensor& factor) {
   return x;
 }
 
+// With a head for inference there is no gradient, and each chunk of rows stands alone.
+Tensor packed_cross_entropy(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& targets,
+                            float scale, float label_smoothing) {
+  Tensor total = Tensor::from<float>({}, {0});
+  const int64_t chunk = chunk_rows(x.size(0), weight.size(0) * size_of(x.dtype()));
+  for (int64_t begin = 0; begin < x.size(0); begin += chunk) {
+    const int64_t count = std::min(chunk, x.size(0) - begin);
+    const Tensor logits = packed_linear(x.narrow(0, begin, count), weight, bias, Activation::none);
+    total = add(total, cross_entropy(logits, targets.narrow(0, begin, count), scale, label_smoothing));
+  }
+  return total;
+}
+
 }  // namespace
 
 int64_t count_targets(const Tensor& targets) {
@@ -85,6 +100,7 @@ Tensor cross_entropy(const Tensor& logits_in, const Tensor& targets, float scale
 Tensor linear_cross_entropy(const Tensor& x_in, const Tensor& weight, const Tensor& bias, const Tensor& targets,
                             float scale, float label_smoothing) {
   constexpr std::string_view op = "linear_cross_entropy";
+  if (weight.packed()) return packed_cross_entropy(x_in, weight, bias, targets, scale, label_smoothing);
   check_compute_type(x_in, op);
   check_weight_type(weight, op);
   check(x_in.rank() == 2 && weight.rank() == 2 && x_in.size(1) == weight.size(1), op,

@@ -3,6 +3,7 @@
 #include "qkv/ops/activation.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/check.h"
+#include "qkv/ops/packed.h"
 #include "qkv/ops/shape.h"
 
 namespace qkv {
@@ -62,6 +63,7 @@ void linear_backward(const Tensor& x, const Tensor& used_weight, const Tensor& w
 }  // namespace
 
 Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias, Activation activation) {
+  if (weight.packed()) return packed_linear(input, weight, bias, activation);
   check_compute_type(input, "linear");
   check_weight_type(weight, "linear");
   check(weight.rank() == 2 && input.rank() >= 1 && input.size(-1) == weight.size(1), "linear",

@@ -6,9 +6,9 @@
 
 namespace qkv {
 
-// y[..., N] = activation(x[..., K] W[N, K]^T + b[N]). W: f32, bf16 or blocks, which have no gradient; b: f32, may be
-// undefined. The result has x's dtype; where x is bf16 and W is f32, W's bf16 copy is used (half_of) and W's gradient
-// is f32.
+// y[..., N] = activation(x[..., K] W[N, K]^T + b[N]). W: f32, bf16, blocks or packed (ops/packed.h), the last two
+// without a gradient; b: f32, may be undefined. The result has x's dtype; where x is bf16 and W is f32, W's bf16 copy
+// is used (half_of) and W's gradient is f32.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation = Activation::none);
 
 }  // namespace qkv

@@ -16,7 +16,8 @@
 namespace qkv {
 
 struct TaskOptions {
-  DType dtype = DType::f32;     // of weights and activations
+  DType dtype = DType::f32;  // of weights and activations
+  PackOptions pack;
   int64_t batch_tokens = 2048;  // most tokens of a batch, padding included; a longer row is a batch of its own
   bool truncate = false;        // a text that is too long is cut; without, it is an Error
   int64_t max_length = 0;       // most tokens of a row, where less than the model takes; 0 = what the model takes

@@ -15,24 +15,13 @@ struct Row {
   std::string_view safetensors_name;
 };
 
-constexpr std::array<Row, 18> rows = {{
-    {DType::f32, 4, 1, "f32", "F32"},
-    {DType::bf16, 2, 1, "bf16", "BF16"},
-    {DType::f16, 2, 1, "f16", "F16"},
-    {DType::i64, 8, 1, "i64", "I64"},
-    {DType::i32, 4, 1, "i32", "I32"},
-    {DType::u8, 1, 1, "u8", "U8"},
-    {DType::boolean, 1, 1, "bool", "BOOL"},
-    {DType::q4_0, 18, 32, "q4_0", ""},
-    {DType::q4_1, 20, 32, "q4_1", ""},
-    {DType::q5_0, 22, 32, "q5_0", ""},
-    {DType::q5_1, 24, 32, "q5_1", ""},
-    {DType::q8_0, 34, 32, "q8_0", ""},
-    {DType::q2_k, 84, 256, "q2_k", ""},
-    {DType::q3_k, 110, 256, "q3_k", ""},
-    {DType::q4_k, 144, 256, "q4_k", ""},
-    {DType::q5_k, 176, 256, "q5_k", ""},
-    {DType::q6_k, 210, 256, "q6_k", ""},
+constexpr std::array<Row, 19> rows = {{
+    {DType::f32, 4, 1, "f32", "F32"},       {DType::bf16, 2, 1, "bf16", "BF16"}, {DType::f16, 2, 1, "f16", "F16"},
+    {DType::i64, 8, 1, "i64", "I64"},       {DType::i32, 4, 1, "i32", "I32"},    {DType::u8, 1, 1, "u8", "U8"},
+    {DType::boolean, 1, 1, "bool", "BOOL"}, {DType::i8, 1, 1, "i8", ""},         {DType::q4_0, 18, 32, "q4_0", ""},
+    {DType::q4_1, 20, 32, "q4_1", ""},      {DType::q5_0, 22, 32, "q5_0", ""},   {DType::q5_1, 24, 32, "q5_1", ""},
+    {DType::q8_0, 34, 32, "q8_0", ""},      {DType::q2_k, 84, 256, "q2_k", ""},  {DType::q3_k, 110, 256, "q3_k", ""},
+    {DType::q4_k, 144, 256, "q4_k", ""},    {DType::q5_k, 176, 256, "q5_k", ""}, {DType::q6_k, 210, 256, "q6_k", ""},
     {DType::iq4_nl, 18, 32, "iq4_nl", ""},
 }};
 

@@ -17,6 +17,7 @@ enum class DType : uint8_t {
   i32,
   u8,
   boolean,
+  i8,
   q4_0,
   q4_1,
   q5_0,

@@ -53,6 +53,10 @@ void check_blocks(const Shape& shape, DType dtype) {
                                       block_length(dtype)));
 }
 
+void refuse_packed(std::string_view what, const Tensor& tensor) {
+  if (tensor.packed()) throw Error(what, "a packed weight has no elements to look at", "", Error::Kind::internal);
+}
+
 }  // namespace
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
@@ -83,6 +87,12 @@ Tensor Tensor::wrap(std::shared_ptr<Storage> storage, size_t byte_offset, const 
   return tensor;
 }
 
+Tensor Tensor::wrap_packed(std::shared_ptr<Storage> storage, const Shape& shape, DType dtype) {
+  Tensor tensor = wrap(std::move(storage), 0, shape, dtype);
+  tensor.packed_ = true;
+  return tensor;
+}
+
 template <typename T>
 Tensor Tensor::from(const Shape& shape, const std::vector<T>& values) {
   if (shape.numel() != static_cast<int64_t>(values.size()))
@@ -106,6 +116,7 @@ bool Tensor::contiguous() const {
 }
 
 Tensor Tensor::view(const Shape& shape) const {
+  refuse_packed("view", *this);
   if (!contiguous()) throw Error("view", "the tensor is not contiguous", "", Error::Kind::internal);
   if (shape.numel() != numel())
     throw Error("view", fmt::format("cannot view {} as {}", to_string(shape_), to_string(shape)), "",
@@ -119,6 +130,7 @@ Tensor Tensor::view(const Shape& shape) const {
 }
 
 Tensor Tensor::narrow(int dim, int64_t begin, int64_t length) const {
+  refuse_packed("narrow", *this);
   if (dim < 0) dim += rank();
   if (dim < 0 || dim >= rank() || begin < 0 || length < 0 || begin + length > shape_[dim])
     throw Error("narrow",
@@ -133,6 +145,7 @@ Tensor Tensor::narrow(int dim, int64_t begin, int64_t length) const {
 }
 
 Tensor Tensor::transpose(int a, int b) const {
+  refuse_packed("transpose", *this);
   if (is_block(dtype_))
     throw Error("transpose", fmt::format("the rows of {} are blocks", name_of(dtype_)), "", Error::Kind::internal);
   Tensor result = *this;
@@ -152,6 +165,7 @@ Tensor Tensor::detach() const {
 
 template <typename T>
 std::vector<T> Tensor::to_vector() const {
+  refuse_packed("to_vector", *this);
   std::vector<T> values;
   const int64_t count = numel();
   values.reserve(static_cast<size_t>(count));

@@ -23,6 +23,9 @@ class Tensor {
   // With strides, in elements; the caller has checked that they stay within the storage.
   static Tensor wrap(std::shared_ptr<Storage> storage, size_t byte_offset, const Shape& shape, const Shape& strides,
                      DType dtype);
+  // A weight in a layout of the device's kernels: it has a shape, but its memory is not rows of elements. Only
+  // linear() takes it; views of it throw Error.
+  static Tensor wrap_packed(std::shared_ptr<Storage> storage, const Shape& shape, DType dtype);
   template <typename T>
   static Tensor from(const Shape& shape, const std::vector<T>& values);  // T: float, int64_t, int32_t, uint8_t
 
@@ -36,6 +39,7 @@ class Tensor {
   DType dtype() const { return dtype_; }
   Device device() const { return storage_->device(); }
   bool contiguous() const;
+  bool packed() const { return packed_; }
 
   // Views on the same memory; they know nothing of gradients (ops:: has differentiable forms).
   Tensor view(const Shape& shape) const;  // contiguous tensors only
@@ -67,6 +71,7 @@ class Tensor {
   Shape shape_;
   Shape strides_;
   DType dtype_ = DType::f32;
+  bool packed_ = false;
   std::shared_ptr<GradMeta> grad_meta_;
 };
 

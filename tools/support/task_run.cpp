@@ -1,6 +1,7 @@
 #include "tools/support/task_run.h"
 
 #include "tools/support/checks.h"
+#include "tools/support/int8_options.h"
 #include "tools/support/signals.h"
 
 #include <fmt/format.h>
@@ -44,6 +45,7 @@ CLI::App* add_task_command(CLI::App& app, const char* name, const char* about, T
   command->add_option("--dtype", o.dtype, "type of weights and activations")
       ->capture_default_str()
       ->check(CLI::IsMember({"f32", "bf16"}));
+  add_int8_options(*command, o.options.pack);
   command->add_option("--batch-tokens", o.options.batch_tokens, "at most so many tokens go through the model at once")
       ->capture_default_str()
       ->check(at_least(1));

@@ -8,6 +8,9 @@ KernelSet make_cpu() {
   KernelSet set = reference();
   set.name = "cpu";
   set.gemm = c::gemm;
+  set.packed_bytes = c::packed_bytes;
+  set.pack = c::pack;
+  set.packed_gemm = c::packed_gemm;
   set.sum_rows = c::sum_rows;
   set.gather = c::gather;
   set.scatter_add = c::scatter_add;

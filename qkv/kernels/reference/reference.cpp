@@ -6,6 +6,9 @@ const KernelSet& reference() {
   namespace r = reference_set;
   static const KernelSet set{.name = "reference",
                              .gemm = r::gemm,
+                             .packed_bytes = r::packed_bytes,
+                             .pack = r::pack,
+                             .packed_gemm = r::packed_gemm,
                              .sum_rows = r::sum_rows,
                              .gather = r::gather,
                              .scatter_add = r::scatter_add,

@@ -1,0 +1,118 @@
+// Products with packed weights: every block type and rows of integers.
+#include "bench/case_values.h"
+
+#include "qkv/kernels/blocks.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+namespace qkv {
+namespace {
+
+using namespace kernels;
+
+constexpr DType block_types[] = {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::iq4_nl,
+                                 DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k};
+
+// Random blocks: all bits are random but those of the halves, which would else be infinite or not numbers.
+Tensor random_blocks(DType type, int64_t n, int64_t k, uint64_t seed) {
+  const Tensor w = Tensor::empty({n, k}, type);
+  Random draw(RandomKey{seed, 79});
+  uint8_t* bytes = static_cast<uint8_t*>(w.raw());
+  const int64_t size = block_bytes(type);
+  const int64_t count = n * (k / block_length(type));
+  const auto put = [&](int64_t block, int64_t at) {
+    const f16 half(0.01F * static_cast<float>(2 * draw.uniform() - 1));
+    std::memcpy(bytes + block * size + at, &half, sizeof half);
+  };
+  for (int64_t i = 0; i < count * size; ++i) bytes[i] = static_cast<uint8_t>(draw.below(256));
+  for (int64_t b = 0; b < count; ++b) {
+    const bool at_end = type == DType::q2_k || type == DType::q3_k || type == DType::q6_k;
+    const bool two = type == DType::q4_1 || type == DType::q5_1 || type == DType::q4_k || type == DType::q5_k;
+    if (!at_end) put(b, 0);
+    if (two) put(b, 2);
+    if (at_end) put(b, size - 2);
+    if (type == DType::q2_k) put(b, size - 4);
+  }
+  return w;
+}
+
+struct Case {
+  int64_t m, n, k;
+  DType x_type = DType::f32;
+  bool bias = false;
+  Activation activation = Activation::none;
+  float outlier = 0;
+  bool large = false;
+};
+
+void add(std::vector<KernelCase>& cases, DType type, const Case& c) {
+  // Of i8, f32 rows are packed.
+  const Tensor w = type == DType::i8 ? random({c.n, c.k}, DType::f32, 1) : random_blocks(type, c.n, c.k, 1);
+  const Tensor x = random({c.m, c.k + 3}, c.x_type, 2), bias = random({c.n}, DType::f32, 3);
+  const auto pack_for = [=](const KernelSet& set) {
+    const Tensor packed = Tensor::empty({set.packed_bytes(type, c.n, c.k)}, DType::u8);
+    set.pack({.type = type,
+              .n = c.n,
+              .k = c.k,
+              .rows = w.raw(),
+              .rows_type = w.dtype(),
+              .outlier = c.outlier,
+              .packed = packed.raw()});
+    return packed;
+  };
+  // Packing is no part of what is timed.
+  const Tensor ready = c.large ? pack_for(cpu()) : Tensor();
+  cases.push_back({fmt::format("packed_gemm {} {}x{}x{} {}{}{}{}", name_of(type), c.m, c.n, c.k, name_of(c.x_type),
+                               c.bias ? " bias" : "", c.activation == Activation::none ? "" : " act",
+                               c.outlier > 0 ? " outliers" : ""),
+                   tolerance_of(c.x_type), 2.0 * static_cast<double>(c.m * c.n) * static_cast<double>(c.k),
+                   static_cast<double>(cpu().packed_bytes(type, c.n, c.k)), c.large, [=](const KernelSet& set) {
+                     const Tensor packed = c.large && set.name == "cpu" ? ready : pack_for(set);
+                     const Tensor y = Tensor::empty({c.m, c.n}, c.x_type);
+                     set.packed_gemm({.m = c.m,
+                                      .n = c.n,
+                                      .k = c.k,
+                                      .a = x.raw(),
+                                      .a_type = c.x_type,
+                                      .lda = c.k + 3,
+                                      .packed = packed.raw(),
+                                      .type = type,
+                                      .c = y.raw(),
+                                      .c_type = c.x_type,
+                                      .ldc = c.n,
+                                      .bias = c.bias ? bias.data<float>() : nullptr,
+                                      .activation = c.activation});
+                     return std::vector<Tensor>{y};
+                   }});
+}
+
+}  // namespace
+
+void add_packed(std::vector<KernelCase>& cases) {
+  for (const DType type : block_types) {
+    const int64_t k = block_length(type);
+    for (const Case& c : {Case{1, 1, k},
+                          {2, 16, 2 * k},
+                          {3, 33, k, DType::bf16, true},
+                          {30, 50, 2 * k, DType::f32, true},
+                          {5, 17, k, DType::f32, true, Activation::gelu},
+                          {0, 4, k}})
+      add(cases, type, c);
+    add(cases, type, {.m = 1, .n = 4096, .k = 4096, .large = true});
+    add(cases, type, {.m = 256, .n = 2048, .k = 2048, .large = true});
+  }
+  for (const Case& c : {Case{1, 1, 1},
+                        {2, 16, 65},
+                        {3, 33, 40, DType::bf16, true},
+                        {30, 50, 96, DType::f32, true},
+                        {5, 17, 64, DType::f32, true, Activation::gelu},
+                        {7, 20, 70, DType::f32, true, Activation::none, 0.9F}})
+    add(cases, DType::i8, c);
+  add(cases, DType::i8, {.m = 1, .n = 4096, .k = 4096, .large = true});
+  add(cases, DType::i8, {.m = 128, .n = 3072, .k = 768, .large = true});
+  add(cases, DType::i8, {.m = 1024, .n = 768, .k = 3072, .large = true});
+}
+
+}  // namespace qkv

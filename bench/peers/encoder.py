@@ -1,0 +1,88 @@
+"""A random BERT's blocks on random tokens, without padding: ONNX Runtime (f32, or its dynamic int8) or PyTorch.
+Answers each line "N" with the seconds of N passes.
+
+    python bench/peers/encoder.py {onnx|torch} {f32|bf16|int8} --batch 8 --length 128 --threads 2
+"""
+import argparse
+import json
+import pathlib
+import resource
+import sys
+import tempfile
+import time
+
+import torch
+import transformers
+
+
+class Hidden(torch.nn.Module):
+    """Inputs by place and one tensor out, as the exporter wants it."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids, attention_mask):
+        return self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+
+
+def onnx_session(model, inputs, int8, threads):
+    import onnxruntime
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "model.onnx")
+        torch.onnx.export(Hidden(model), (inputs["input_ids"], inputs["attention_mask"]), path, dynamo=False,
+                          input_names=["input_ids", "attention_mask"], output_names=["hidden"])
+        if int8:
+            quantize_dynamic(path, path.with_name("int8.onnx"), weight_type=QuantType.QInt8)
+            path = path.with_name("int8.onnx")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    feed = {name: value.numpy() for name, value in inputs.items()}
+    return lambda: session.run(None, feed)
+
+
+def torch_session(model, inputs, dtype):
+    model = model.to(dtype)
+
+    def run():
+        with torch.inference_mode():
+            model(**inputs)
+
+    return run
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("engine", choices=["onnx", "torch"])
+    parser.add_argument("dtype", choices=["f32", "bf16", "int8"])
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(1)
+    model = transformers.BertModel(transformers.BertConfig(), add_pooling_layer=False).eval()
+    ids = torch.randint(0, model.config.vocab_size, (options.batch, options.length))
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if options.engine == "onnx":
+        run = onnx_session(model, inputs, options.dtype == "int8", options.threads)
+    else:
+        run = torch_session(model, inputs, torch.bfloat16 if options.dtype == "bf16" else torch.float32)
+    for _ in range(2):
+        run()
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        samples = []
+        for _ in range(int(line)):
+            start = time.perf_counter()
+            run()
+            samples.append(time.perf_counter() - start)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(json.dumps({"samples": samples, "peak_bytes": peak}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

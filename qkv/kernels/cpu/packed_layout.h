@@ -1,0 +1,113 @@
+// How the fast kernels keep a quantised weight W[n,k]: sixteen rows side by side, so that one vector holds the same
+// four columns of all of them, which is what integer dot products (VNNI) take.
+//
+// A group is 16 rows. Its codes come first, for each block of 32 columns: a plane of the codes' low bits, then one of
+// their high bits. A plane of 8 bits is eight vectors of 64 bytes, "quads": quad j holds columns 4j to 4j+3 of row r in
+// bytes 4r to 4r+3. In a plane of b < 8 bits, 8/b quads share a vector, at rising bit positions: quad j is in vector
+// j mod (b vectors) for 4 bits, and in vector j / (8/b) for 1 and 2.
+// Behind the codes stand the scales of the group: for each super-block a row of 16 f16 scales (and one of minima),
+// then, where blocks have their own integer scales, 16 bytes for each (and 16 of minima). Rows beyond n are zero. A
+// weight is scale * (code - offset), or scale * code - minimum; IQ4_NL's code goes through a table.
+#pragma once
+
+#include "qkv/tensor/dtype.h"
+
+#include <cstdint>
+
+namespace qkv::kernels::cpu_set {
+
+constexpr int64_t group_rows = 16;
+constexpr int64_t block_columns = 32;
+
+// Columns that i8 rows lack to whole blocks are zero.
+constexpr int64_t packed_columns(int64_t k) { return (k + block_columns - 1) / block_columns * block_columns; }
+
+struct PackedLayout {
+  int low_bits = 8;         // 2, 4 or 8
+  int high_bits = 0;        // 0, 1 or 2
+  int scales = 1;           // of a block: 1, or 2 where each 16 columns have one; 0: a row has one
+  int blocks = 1;           // of a super-block
+  bool own_scales = false;  // blocks have integer scales beside the super-block's f16
+  bool minimum = false;
+  int offset = 0;
+  bool table = false;  // codes are places in a table of 16 values
+
+  constexpr int64_t low_bytes() const { return low_bits * 64; }
+  constexpr int64_t plane_bytes() const { return (low_bits + high_bits) * 64; }  // of a block of a group
+  constexpr int64_t header_bytes() const { return scales == 0 ? 64 : (minimum ? 64 : 32); }
+  constexpr int64_t own_bytes() const { return own_scales ? scales * (minimum ? 32 : 16) : 0; }  // of a block
+  constexpr int64_t code_bytes(int64_t k) const { return k / block_columns * plane_bytes(); }
+  constexpr int64_t group_bytes(int64_t k) const {
+    const int64_t all = k / block_columns;
+    const int64_t scale_bytes = scales == 0 ? header_bytes() : all / blocks * header_bytes() + all * own_bytes();
+    return (code_bytes(k) + scale_bytes + 63) / 64 * 64;
+  }
+};
+
+// A row's scale alone: LLM.int8's and dynamic quantisation's rows of integers.
+inline constexpr PackedLayout i8_layout{.scales = 0, .offset = 128};
+inline constexpr PackedLayout q8_0_layout{.offset = 128};
+inline constexpr PackedLayout q4_0_layout{.low_bits = 4, .offset = 8};
+inline constexpr PackedLayout q4_1_layout{.low_bits = 4, .minimum = true};
+inline constexpr PackedLayout q5_0_layout{.low_bits = 4, .high_bits = 1, .offset = 16};
+inline constexpr PackedLayout q5_1_layout{.low_bits = 4, .high_bits = 1, .minimum = true};
+inline constexpr PackedLayout iq4_nl_layout{.low_bits = 4, .offset = 128, .table = true};
+inline constexpr PackedLayout q2_k_layout{.low_bits = 2, .scales = 2, .blocks = 8, .own_scales = true, .minimum = true};
+inline constexpr PackedLayout q3_k_layout{
+    .low_bits = 2, .high_bits = 1, .scales = 2, .blocks = 8, .own_scales = true, .offset = 4};
+inline constexpr PackedLayout q4_k_layout{.low_bits = 4, .blocks = 8, .own_scales = true, .minimum = true};
+inline constexpr PackedLayout q5_k_layout{
+    .low_bits = 4, .high_bits = 1, .blocks = 8, .own_scales = true, .minimum = true};
+inline constexpr PackedLayout q6_k_layout{
+    .low_bits = 4, .high_bits = 2, .scales = 2, .blocks = 8, .own_scales = true, .offset = 32};
+
+template <const PackedLayout& layout_of_type>
+struct LayoutTag {
+  static constexpr const PackedLayout& layout = layout_of_type;
+};
+
+// Calls body(tag), tag::layout being the type's layout as a constant.
+template <typename Body>
+void with_layout(DType type, Body&& body) {
+  switch (type) {
+    case DType::q8_0:
+      return body(LayoutTag<q8_0_layout>());
+    case DType::q4_0:
+      return body(LayoutTag<q4_0_layout>());
+    case DType::q4_1:
+      return body(LayoutTag<q4_1_layout>());
+    case DType::q5_0:
+      return body(LayoutTag<q5_0_layout>());
+    case DType::q5_1:
+      return body(LayoutTag<q5_1_layout>());
+    case DType::iq4_nl:
+      return body(LayoutTag<iq4_nl_layout>());
+    case DType::q2_k:
+      return body(LayoutTag<q2_k_layout>());
+    case DType::q3_k:
+      return body(LayoutTag<q3_k_layout>());
+    case DType::q4_k:
+      return body(LayoutTag<q4_k_layout>());
+    case DType::q5_k:
+      return body(LayoutTag<q5_k_layout>());
+    case DType::q6_k:
+      return body(LayoutTag<q6_k_layout>());
+    default:
+      return body(LayoutTag<i8_layout>());
+  }
+}
+
+inline PackedLayout layout_of(DType type) {
+  PackedLayout found;
+  with_layout(type, [&](auto tag) { found = decltype(tag)::layout; });
+  return found;
+}
+
+// Behind the groups of i8 rows stands the value beyond which columns of x are outliers; 0: none are.
+constexpr int64_t outlier_bytes = 64;
+inline float* outlier_bound(void* packed, int64_t n, int64_t k) {
+  const int64_t groups = (n + group_rows - 1) / group_rows;
+  return reinterpret_cast<float*>(static_cast<uint8_t*>(packed) + groups * i8_layout.group_bytes(packed_columns(k)));
+}
+
+}  // namespace qkv::kernels::cpu_set

@@ -1,0 +1,82 @@
+// y = x W^T + b with a packed weight and quantised rows of x. Included once for each instruction set.
+#if defined(QKV_KERNELS_CPU_PACKED_PRODUCT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef QKV_KERNELS_CPU_PACKED_PRODUCT_INL_H_
+#undef QKV_KERNELS_CPU_PACKED_PRODUCT_INL_H_
+#else
+#define QKV_KERNELS_CPU_PACKED_PRODUCT_INL_H_
+#endif
+
+#include "hwy/highway.h"
+#include "qkv/kernels/cpu/dispatch.h"
+#include "qkv/kernels/cpu/packed_tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+#if defined(QKV_VNNI)
+HWY_PUSH_ATTRIBUTES("avx512vnni")
+#endif
+namespace qkv::kernels::cpu_set {
+namespace HWY_NAMESPACE {
+namespace {
+
+// Rows of x that a tile takes: two registers each, beside those of the codes.
+constexpr int most_rows = HWY_TARGET == HWY_AVX3 ? 12 : 4;
+
+template <typename C>
+HWY_INLINE void write_rows(const PackedGemm& g, const float* out, int64_t row, int64_t rows, int64_t first) {
+  const int64_t count = std::min(group_rows, g.n - first);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t lane = 0; lane < count; lane += lanes()) {
+      const int64_t part = std::min(lanes(), count - lane);
+      V v = load(out + r * group_rows + lane);
+      if (g.bias != nullptr) v = hn::Add(v, load_at(g.bias + first + lane, 0, part));
+      store_at(v, static_cast<C*>(g.c) + (row + r) * g.ldc + first + lane, 0, part);
+    }
+}
+
+template <const PackedLayout& layout>
+HWY_INLINE int64_t tile_of_some(const uint8_t* group, int64_t k, const QuantisedRows& x, int64_t row, int64_t left,
+                                float* out) {
+  if (left >= most_rows) return tile<layout, most_rows>(group, k, x, row, out), most_rows;
+  if (left >= 4) return tile<layout, 4>(group, k, x, row, out), 4;
+  if (left >= 2) return tile<layout, 2>(group, k, x, row, out), 2;
+  return tile<layout, 1>(group, k, x, row, out), 1;
+}
+
+// Threads share out the groups of the weight. Rows of x go in chunks that stay in the second-level cache while the
+// weight passes by.
+void packed_product(const PackedGemm& g, const QuantisedRows& x) {
+  constexpr int64_t chunk_bytes = 512 * 1024;
+  constexpr int64_t work_of_a_thread = 200000;  // multiplications: a few microseconds
+  const int64_t chunk = std::max<int64_t>(most_rows, chunk_bytes / std::max<int64_t>(1, g.k) / most_rows * most_rows);
+  const int64_t grain = std::max<int64_t>(1, work_of_a_thread / std::max<int64_t>(1, group_rows * g.k * g.m));
+  with_layout(g.type, [&](auto tag) HWY_ATTR {
+    constexpr const PackedLayout& layout = decltype(tag)::layout;
+    parallel_for((g.n + group_rows - 1) / group_rows, grain, [&](int64_t begin, int64_t end) HWY_ATTR {
+      alignas(64) float out[most_rows * group_rows];
+      for (int64_t top = 0; top < g.m; top += chunk)
+        for (int64_t i = begin; i < end; ++i) {
+          const uint8_t* group = static_cast<const uint8_t*>(g.packed) + i * layout.group_bytes(g.k);
+          const int64_t bottom = std::min(g.m, top + chunk);
+          for (int64_t row = top; row < bottom;) {
+            const int64_t rows = tile_of_some<layout>(group, g.k, x, row, bottom - row, out);
+            if (g.c_type == DType::bf16) {
+              write_rows<bf16>(g, out, row, rows, i * group_rows);
+            } else {
+              write_rows<float>(g, out, row, rows, i * group_rows);
+            }
+            row += rows;
+          }
+        }
+    });
+  });
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace qkv::kernels::cpu_set
+#if defined(QKV_VNNI)
+HWY_POP_ATTRIBUTES
+#endif
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,230 @@
+// Products of a few quantised rows of x with a group of sixteen rows of a packed weight (packed_layout.h). Included
+// once for each instruction set.
+#if defined(QKV_KERNELS_CPU_PACKED_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef QKV_KERNELS_CPU_PACKED_TILE_INL_H_
+#undef QKV_KERNELS_CPU_PACKED_TILE_INL_H_
+#else
+#define QKV_KERNELS_CPU_PACKED_TILE_INL_H_
+#endif
+
+#include "hwy/cache_control.h"
+#include "hwy/highway.h"
+#include "qkv/kernels/cpu/packed.h"
+#include "qkv/kernels/cpu/packed_layout.h"
+#include "qkv/kernels/cpu/vector-inl.h"
+
+#include <cstring>
+#include <utility>
+
+HWY_BEFORE_NAMESPACE();
+#if defined(QKV_VNNI)
+HWY_PUSH_ATTRIBUTES("avx512vnni")
+#endif
+namespace qkv::kernels::cpu_set {
+namespace HWY_NAMESPACE {
+namespace {
+
+using VI = hn::Vec<I>;
+
+// Codes of four columns in each lane's four bytes.
+#if HWY_TARGET == HWY_SCALAR
+using VB = uint32_t;
+HWY_INLINE VB load_codes(const uint8_t* p) {
+  VB codes;
+  std::memcpy(&codes, p, sizeof codes);
+  return codes;
+}
+HWY_INLINE VB masked(VB codes, uint8_t mask) { return codes & (mask * 0x01010101U); }
+HWY_INLINE VB both_of(VB a, VB b) { return a | b; }
+HWY_INLINE VB looked_up(const uint8_t* table, VB codes) {
+  VB values = 0;
+  for (int i = 0; i < 32; i += 8) values |= static_cast<VB>(table[(codes >> i) & 15]) << i;
+  return values;
+}
+#else
+using Bytes = hn::Repartition<uint8_t, I>;
+using Halves = hn::Repartition<uint16_t, I>;
+using VB = hn::Vec<Bytes>;
+HWY_INLINE VB load_codes(const uint8_t* p) { return hn::LoadU(Bytes(), p); }
+HWY_INLINE VB masked(VB codes, uint8_t mask) { return hn::And(codes, hn::Set(Bytes(), mask)); }
+HWY_INLINE VB both_of(VB a, VB b) { return hn::Or(a, b); }
+HWY_INLINE VB looked_up(const uint8_t* table, VB codes) {
+  return hn::TableLookupBytes(hn::LoadDup128(Bytes(), table), codes);
+}
+#endif
+
+// Shifts bytes left (right when negative); bits that cross into a neighbour are for the caller to mask away.
+template <int by>
+HWY_INLINE VB shifted(VB v) {
+#if HWY_TARGET == HWY_SCALAR
+  return by >= 0 ? v << (by > 0 ? by : 0) : v >> (by < 0 ? -by : 0);
+#else
+  if constexpr (by == 0) {
+    return v;
+  } else if constexpr (by > 0) {
+    return hn::BitCast(Bytes(), hn::ShiftLeft<by>(hn::BitCast(Halves(), v)));
+  } else {
+    return hn::BitCast(Bytes(), hn::ShiftRight<-by>(hn::BitCast(Halves(), v)));
+  }
+#endif
+}
+
+// The codes of quad j, of the rows whose bytes begin at `planes`.
+template <const PackedLayout& layout, int j>
+HWY_INLINE VB codes_of(const uint8_t* planes) {
+  VB codes;
+  if constexpr (layout.low_bits == 8) {
+    codes = load_codes(planes + 64 * j);
+  } else if constexpr (layout.low_bits == 4) {
+    codes = masked(shifted < j < 4 ? 0 : -4 > (load_codes(planes + 64 * (j % 4))), 0x0f);
+  } else {
+    codes = masked(shifted<-2 * (j % 4)>(load_codes(planes + 64 * (j / 4))), 0x03);
+  }
+  if constexpr (layout.high_bits > 0) {
+    constexpr int a_vector = 8 / layout.high_bits;
+    constexpr int place = layout.high_bits * (j % a_vector);
+    constexpr uint8_t mask = ((1 << layout.high_bits) - 1) << layout.low_bits;
+    const VB high = load_codes(planes + layout.low_bytes() + 64 * (j / a_vector));
+    codes = both_of(codes, masked(shifted<layout.low_bits - place>(high), mask));
+  }
+  if constexpr (layout.table) {
+    // IQ4_NL's values plus 128.
+    alignas(16) static constexpr uint8_t values[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                                                       129, 141, 153, 166, 181, 197, 217, 241};
+    codes = looked_up(values, codes);
+  }
+  return codes;
+}
+
+// sums[i] += sum over the four bytes of lane i of code (unsigned) times the byte of x4 (signed).
+HWY_INLINE VI dot_quads(VI sums, VB codes, const int8_t* x4) {
+#if defined(QKV_VNNI)
+  int32_t word;
+  std::memcpy(&word, x4, sizeof word);
+  return VI{_mm512_dpbusd_epi32(sums.raw, codes.raw, _mm512_set1_epi32(word))};
+#elif HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+  int32_t word;
+  std::memcpy(&word, x4, sizeof word);
+  using Signed = hn::Repartition<int16_t, I>;
+  const auto x = hn::BitCast(Signed(), hn::Set(I(), word));
+  const auto w = hn::BitCast(Halves(), codes);
+  const auto even = hn::BitCast(Signed(), hn::And(w, hn::Set(Halves(), 0x00ff)));
+  const auto odd = hn::BitCast(Signed(), hn::ShiftRight<8>(w));
+  VI unused = hn::Zero(I());
+  sums = hn::ReorderWidenMulAccumulate(I(), even, hn::ShiftRight<8>(hn::ShiftLeft<8>(x)), sums, unused);
+  return hn::ReorderWidenMulAccumulate(I(), odd, hn::ShiftRight<8>(x), sums, unused);
+#else
+#if HWY_TARGET == HWY_SCALAR
+  const VI w = hn::Set(I(), static_cast<int32_t>(codes));
+#else
+  const VI w = hn::BitCast(I(), codes);
+#endif
+  const VI byte = hn::Set(I(), 0xff);
+  sums = hn::Add(sums, hn::Mul(hn::And(w, byte), hn::Set(I(), x4[0])));
+  sums = hn::Add(sums, hn::Mul(hn::And(hn::ShiftRight<8>(w), byte), hn::Set(I(), x4[1])));
+  sums = hn::Add(sums, hn::Mul(hn::And(hn::ShiftRight<16>(w), byte), hn::Set(I(), x4[2])));
+  return hn::Add(sums, hn::Mul(hn::And(hn::ShiftRight<24>(w), byte), hn::Set(I(), x4[3])));
+#endif
+}
+
+HWY_INLINE V load_f16(const uint8_t* p) {
+  const hn::Rebind<hwy::float16_t, F> half;
+  return hn::PromoteTo(F(), hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(p)));
+}
+HWY_INLINE V load_i8(const uint8_t* p) {
+  const hn::Rebind<int8_t, F> byte;
+  return hn::ConvertTo(F(), hn::PromoteTo(I(), hn::LoadU(byte, reinterpret_cast<const int8_t*>(p))));
+}
+
+template <const PackedLayout& layout, int rows, int first, int... j>
+HWY_INLINE void add_quads(VI (&sums)[rows], const uint8_t* planes, const int8_t* x, int64_t k,
+                          std::integer_sequence<int, j...>) {
+  const auto one = [&](auto quad) HWY_ATTR {
+    constexpr int q = first + decltype(quad)::value;
+    const VB codes = codes_of<layout, q>(planes);
+    for (int r = 0; r < rows; ++r) sums[r] = dot_quads(sums[r], codes, x + r * k + 4 * q);
+  };
+  (one(std::integral_constant<int, j>()), ...);
+}
+
+// out[r * group_rows + i] = the products of `rows` rows of x with the rows of the group that one vector holds, the
+// first of which is row `lane`.
+template <const PackedLayout& layout, int rows>
+HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRows& x, int64_t row, int64_t lane,
+                              float* out) {
+  const int64_t count = k / block_columns;
+  const uint8_t* planes = group + 4 * lane;
+  const uint8_t* header = group + layout.code_bytes(k);
+  const int8_t* q = x.values + row * k;
+  if constexpr (layout.scales == 0) {
+    VI sums[rows];
+    for (int r = 0; r < rows; ++r) sums[r] = hn::Set(I(), x.starts[row + r]);
+    for (int64_t b = 0; b < count; ++b)
+      add_quads<layout, rows, 0>(sums, planes + b * layout.plane_bytes(), q + b * block_columns, k,
+                                 std::make_integer_sequence<int, 8>());
+    const V scale = load(reinterpret_cast<const float*>(header) + lane);
+    for (int r = 0; r < rows; ++r)
+      store(hn::Mul(hn::ConvertTo(F(), sums[r]), hn::Mul(scale, splat(x.scales[row + r]))),
+            out + r * group_rows + lane);
+    return;
+  } else {
+    V totals[rows];
+    for (V& total : totals) total = hn::Zero(F());
+    const uint8_t* own = header + count / layout.blocks * layout.header_bytes();
+    const float* x_scales = x.scales + row * count;
+    const int32_t* starts = x.starts + row * count * layout.scales;
+    const float* x_sums = x.sums + row * count * layout.scales;
+    const auto block = [&](int64_t b, V scale, V minimum) HWY_ATTR {
+      const auto half = [&](auto which) HWY_ATTR {
+        constexpr int h = decltype(which)::value;
+        constexpr int quads = 8 / layout.scales;
+        VI sums[rows];
+        for (int r = 0; r < rows; ++r) sums[r] = hn::Set(I(), starts[(r * count + b) * layout.scales + h]);
+        add_quads<layout, rows, h * quads>(sums, planes + b * layout.plane_bytes(), q + b * block_columns, k,
+                                           std::make_integer_sequence<int, quads>());
+        V mine = scale;
+        V least = minimum;
+        if constexpr (layout.own_scales) {
+          const uint8_t* at = own + b * layout.own_bytes() + h * 16 + lane;
+          mine = hn::Mul(scale, load_i8(at));
+          if constexpr (layout.minimum) least = hn::Mul(minimum, load_i8(at + layout.scales * 16));
+        }
+        for (int r = 0; r < rows; ++r) {
+          const V weight = hn::Mul(mine, splat(x_scales[r * count + b]));
+          totals[r] = hn::MulAdd(hn::ConvertTo(F(), sums[r]), weight, totals[r]);
+          if constexpr (layout.minimum)
+            totals[r] = hn::NegMulAdd(least, splat(x_sums[(r * count + b) * layout.scales + h]), totals[r]);
+        }
+      };
+      half(std::integral_constant<int, 0>());
+      if constexpr (layout.scales == 2) half(std::integral_constant<int, 1>());
+    };
+    for (int64_t super = 0; super < count / layout.blocks; ++super) {
+      const uint8_t* at = header + super * layout.header_bytes() + 2 * lane;
+      const V scale = load_f16(at);
+      V minimum = scale;
+      if constexpr (layout.minimum) minimum = load_f16(at + 32);
+      for (int64_t b = super * layout.blocks; b < (super + 1) * layout.blocks; ++b) {
+        if constexpr (rows == 1) hwy::Prefetch(planes + b * layout.plane_bytes() + 2048);
+        block(b, scale, minimum);
+      }
+    }
+    for (int r = 0; r < rows; ++r) store(totals[r], out + r * group_rows + lane);
+  }
+}
+
+// The products of `rows` rows of x, from `row` on, with all sixteen rows of a group: out[rows][group_rows].
+template <const PackedLayout& layout, int rows>
+HWY_NOINLINE void tile(const uint8_t* group, int64_t k, const QuantisedRows& x, int64_t row, float* out) {
+  for (int64_t lane = 0; lane < group_rows; lane += lanes()) tile_of_lanes<layout, rows>(group, k, x, row, lane, out);
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace qkv::kernels::cpu_set
+#if defined(QKV_VNNI)
+HWY_POP_ATTRIBUTES
+#endif
+HWY_AFTER_NAMESPACE();
+
+#endif

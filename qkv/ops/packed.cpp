@@ -1,0 +1,57 @@
+#include "qkv/ops/packed.h"
+
+#include "qkv/ops/autograd.h"
+#include "qkv/ops/check.h"
+#include "qkv/ops/shape.h"
+
+namespace qkv {
+
+Tensor packed(const Tensor& weight, float outlier) {
+  check(weight && weight.rank() == 2 && weight.contiguous() && !weight.packed(), "packed",
+        "expected a dense matrix, got {}", weight ? to_string(weight.shape()) : "none");
+  const DType type = is_block(weight.dtype()) ? weight.dtype() : DType::i8;
+  if (type == DType::i8) check_compute_type(weight, "packed");
+  const kernels::KernelSet& kernel = kernels_of(weight);
+  const int64_t n = weight.size(0);
+  const int64_t k = weight.size(1);
+  const std::shared_ptr<Storage> memory =
+      Storage::allocate(static_cast<size_t>(kernel.packed_bytes(type, n, k)), weight.device());
+  kernel.pack({.type = type,
+               .n = n,
+               .k = k,
+               .rows = weight.raw(),
+               .rows_type = weight.dtype(),
+               .outlier = outlier,
+               .packed = memory->data()});
+  return Tensor::wrap_packed(memory, weight.shape(), type);
+}
+
+Tensor packed_linear(const Tensor& input, const Tensor& weight, const Tensor& bias, Activation activation) {
+  check_compute_type(input, "packed_linear");
+  check(weight.packed(), "packed_linear", "the weight is not packed");
+  check(input.rank() >= 1 && input.size(-1) == weight.size(1), "packed_linear",
+        "expected x[..., K] and W[N, K], got x {} and W {}", to_string(input.shape()), to_string(weight.shape()));
+  check(!bias || (bias.shape() == Shape{weight.size(0)} && bias.dtype() == DType::f32), "packed_linear",
+        "expected an f32 bias [{}], got {}", weight.size(0), bias ? to_string(bias.shape()) : "");
+  check(!wants_grad({&input, &bias}), "packed_linear", "packed weights are for inference: there is no gradient");
+  const Tensor x = contiguous(input);
+  Shape shape = x.shape();
+  shape.set(-1, weight.size(0));
+  Tensor y = Tensor::empty(shape, x.dtype(), x.device());
+  kernels_of(x).packed_gemm({.m = x.numel() / std::max<int64_t>(1, weight.size(1)),
+                             .n = weight.size(0),
+                             .k = weight.size(1),
+                             .a = x.raw(),
+                             .a_type = x.dtype(),
+                             .lda = weight.size(1),
+                             .packed = weight.raw(),
+                             .type = weight.dtype(),
+                             .c = y.raw(),
+                             .c_type = y.dtype(),
+                             .ldc = weight.size(0),
+                             .bias = bias ? bias.data<float>() : nullptr,
+                             .activation = activation});
+  return y;
+}
+
+}  // namespace qkv
