@@ -5,6 +5,7 @@
 #include "qkv/text/token_files.h"
 
 #include <algorithm>
+#include <cctype>
 
 namespace qkv {
 namespace {
@@ -59,7 +60,10 @@ class CtrlDecoder : public Decoder {
 
 bool has_ctrl_form(const Json& vocab) {
   return vocab.is_object() && std::any_of(vocab.items().begin(), vocab.items().end(), [](const auto& item) {
-           return item.key().size() > continues.size() && item.key().ends_with(continues);
+           // GPT-2 has tokens such as "@@@@" too.
+           const std::string& token = item.key();
+           return token.size() > continues.size() && token.ends_with(continues) &&
+                  std::isalnum(static_cast<unsigned char>(token[token.size() - continues.size() - 1])) != 0;
          });
 }
 

@@ -52,6 +52,12 @@ TEST_F(OlderVocabularies, Ctrl) {
   EXPECT_EQ(Tokenizer::load(copy).encode_ids("readapt react"), tokenizer.encode_ids("readapt react"));
 }
 
+TEST_F(OlderVocabularies, Gpt2WithSignsThatCtrlUsesIsNotCtrl) {
+  write("encoder.json", R"({"T": 0, "h": 1, "e": 2, "Ġ": 3, "@": 4, "@@": 5, "@@@@": 6, "Ġ@@": 7, "he": 8, "The": 9})");
+  write("vocab.bpe", "#version: 0.2\n@ @\n@@ @@\nĠ @@\nh e\nT he\n");
+  EXPECT_EQ(Tokenizer::load(folder_).encode("The he @@@@@@").tokens, (Tokens{"The", "Ġ", "he", "Ġ", "@@@@", "@@"}));
+}
+
 TEST_F(OlderVocabularies, CtrlThatIsDamaged) {
   write("vocab.json", R"({"re@@": 1, "a": 1})");
   write("merges.txt", "");
