@@ -65,6 +65,12 @@ TEST(Families, TheirPageIsCurrent) {
       << "run: qkv info --families --markdown --golden tests/golden/models > docs/families.md";
 }
 
+TEST(Families, OthersNamesForOneAreKnown) {
+  for (const auto& [name, type] :
+       {std::pair{"xlm-roberta", "roberta"}, {"camembert", "roberta"}, {"RefinedWeb", "falcon"}})
+    EXPECT_EQ(family_named(name, "config.json").type, type);
+}
+
 TEST(Families, UnknownTypeNamesTheNearest) {
   try {
     family_named("gpt_2", "config.json");

@@ -19,7 +19,7 @@ extern const Family roberta{
     .unused = roberta_encoder_unused("roberta."),
     .base_prefix = "roberta.",
     .config = config,
-    .older_types = {"camembert"},
+    .older_types = {"camembert", "xlm-roberta"},
 };
 
 }  // namespace qkv::families
