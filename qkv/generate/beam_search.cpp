@@ -1,5 +1,6 @@
 #include "qkv/generate/beam_search.h"
 
+#include "qkv/core/threads.h"
 #include "qkv/generate/penalties.h"
 #include "qkv/generate/sampling.h"
 
@@ -28,6 +29,11 @@ struct Step {
   double score;
 };
 
+bool better(const Step& a, const Step& b) {
+  if (a.score != b.score) return a.score > b.score;
+  return a.beam != b.beam ? a.beam < b.beam : a.token < b.token;
+}
+
 // The beams of one prompt, or a group of them.
 class Search {
  public:
@@ -44,7 +50,7 @@ class Search {
 
   // One step from the next-token scores of the running beams; `taken` are the tokens that earlier groups' beams have
   // just taken. Returns, for each new running beam, which one it continues; the tokens are its last ids.
-  std::vector<size_t> advance(const std::vector<std::vector<float>>& logits, const std::vector<int32_t>& taken) {
+  std::vector<size_t> advance(const std::vector<std::span<const float>>& logits, const std::vector<int32_t>& taken) {
     std::vector<Step> steps = likeliest(logits, taken);
     const int64_t length = static_cast<int64_t>(running_[0].ids.size()) + 1;
     std::vector<bool> stops;
@@ -96,26 +102,30 @@ class Search {
   }
 
   // The best (1 + end tokens, at least 2) x beams steps, so that enough go on even if all end.
-  std::vector<Step> likeliest(const std::vector<std::vector<float>>& logits, const std::vector<int32_t>& taken) const {
+  std::vector<Step> likeliest(const std::vector<std::span<const float>>& logits,
+                              const std::vector<int32_t>& taken) const {
     const size_t keep = std::max<size_t>(2, 1 + options_.end_ids.size()) * running_.size();
     std::vector<Step> steps;
     for (size_t b = 0; b < running_.size(); ++b) {
-      std::vector<float> scores = logits[b];
+      std::vector<float> scores(logits[b].begin(), logits[b].end());
       to_log_probabilities(scores);
       for (const int32_t token : taken) scores[static_cast<size_t>(token)] -= options_.diversity_penalty;
       std::vector<int32_t> ids = prompt_;
       ids.insert(ids.end(), running_[b].ids.begin(), running_[b].ids.end());
       apply_penalties(scores, ids, prompt_.size(), options_);
-      for (size_t v = 0; v < scores.size(); ++v)
-        steps.push_back({b, static_cast<int32_t>(v), running_[b].score + scores[v]});
+      for (size_t v = 0; v < scores.size(); ++v) {
+        // A heap of the best so far; its front is the worst of them.
+        const Step step{b, static_cast<int32_t>(v), running_[b].score + scores[v]};
+        if (steps.size() == keep) {
+          if (!better(step, steps.front())) continue;
+          std::pop_heap(steps.begin(), steps.end(), better);
+          steps.pop_back();
+        }
+        steps.push_back(step);
+        std::push_heap(steps.begin(), steps.end(), better);
+      }
     }
-    const size_t count = std::min(keep, steps.size());
-    std::partial_sort(steps.begin(), steps.begin() + static_cast<ptrdiff_t>(count), steps.end(),
-                      [](const Step& a, const Step& b) {
-                        if (a.score != b.score) return a.score > b.score;
-                        return a.beam != b.beam ? a.beam < b.beam : a.token < b.token;
-                      });
-    steps.resize(count);
+    std::sort_heap(steps.begin(), steps.end(), better);
     return steps;
   }
 
@@ -167,26 +177,31 @@ std::vector<std::vector<Continuation>> beam_search(Decoding& decoding, const std
   }
   decoding.select_rows(rows);
   while (true) {
-    std::vector<int32_t> sources, tokens, taken;
-    bool all_done = true;
-    for (size_t s = 0; s < searches.size(); ++s) {
-      Search& search = searches[s];
-      if (s % groups == 0) taken.clear();
-      std::vector<size_t> continued(beams, 0);
-      if (!search.done()) {
-        std::vector<std::vector<float>> logits;
-        for (size_t b = 0; b < beams; ++b) logits.push_back(decoding.logits(s * beams + b));
-        continued = search.advance(logits, taken);
-        for (const Beam& beam : search.running()) taken.push_back(beam.ids.back());
+    std::vector<int32_t> sources(rows.size()), tokens(rows.size());
+    // What is allowed may be asked of a function that is not made for several threads.
+    const int64_t grain = options.allowed ? std::ssize(prompts) : 1;
+    parallel_for(std::ssize(prompts), grain, [&](int64_t begin, int64_t end) {
+      std::vector<int32_t> taken;
+      for (size_t s = static_cast<size_t>(begin) * groups; s < static_cast<size_t>(end) * groups; ++s) {
+        Search& search = searches[s];
+        if (s % groups == 0) taken.clear();
+        std::vector<size_t> continued(beams, 0);
+        if (!search.done()) {
+          std::vector<std::span<const float>> logits;
+          for (size_t b = 0; b < beams; ++b) logits.push_back(decoding.logits(s * beams + b));
+          continued = search.advance(logits, taken);
+          for (const Beam& beam : search.running()) taken.push_back(beam.ids.back());
+        }
+        for (size_t b = 0; b < beams; ++b) {
+          sources[s * beams + b] = static_cast<int32_t>(s * beams + continued[b]);
+          tokens[s * beams + b] = search.running()[b].ids.back();
+        }
       }
-      all_done = all_done && search.done();
-      for (size_t b = 0; b < beams; ++b) {
-        sources.push_back(static_cast<int32_t>(s * beams + continued[b]));
-        tokens.push_back(search.running()[b].ids.back());
-      }
-    }
+    });
+    const bool all_done =
+        std::all_of(searches.begin(), searches.end(), [](const Search& search) { return search.done(); });
     if (all_done) break;
-    decoding.select_rows(sources);
+    decoding.select_rows(sources, false);
     decoding.advance(tokens);
   }
   std::vector<std::vector<Continuation>> results(prompts.size());

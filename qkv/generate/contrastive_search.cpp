@@ -63,9 +63,9 @@ struct Row {
 };
 
 // Always `count` of them, so that all rows have as many: where fewer tokens are possible, the likeliest several times.
-std::vector<Candidate> likeliest(const Row& row, std::vector<float> logits, const GenerationOptions& options,
+std::vector<Candidate> likeliest(const Row& row, std::span<const float> logits, const GenerationOptions& options,
                                  size_t count) {
-  NextScores next = next_scores(std::move(logits), row.ids, row.prompt, options);
+  NextScores next = next_scores(logits, row.ids, row.prompt, options);
   to_log_probabilities(next.scores);
   std::vector<int32_t> tokens(next.scores.size());
   std::iota(tokens.begin(), tokens.end(), 0);
@@ -100,7 +100,7 @@ std::vector<std::vector<Continuation>> contrastive_search(Decoding& decoding,
         sources.push_back(static_cast<int32_t>(i));
         tokens.push_back(candidate.token);
       }
-    decoding.select_rows(sources);
+    decoding.select_rows(sources, false);
     decoding.advance(tokens);
     std::vector<int32_t> taken;
     bool all_done = true;

@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/ops/autograd.h"
+#include "qkv/ops/embedding.h"
 #include "qkv/ops/shape.h"
 
 #include <algorithm>
@@ -94,8 +95,9 @@ void Decoding::run(const Tensor& ids, const Tensor& positions) {
   hidden_ = cast(h, DType::f32);
 }
 
-std::vector<float> Decoding::logits(size_t row) const {
-  return logits_.narrow(0, static_cast<int64_t>(row), 1).to_vector<float>();
+std::span<const float> Decoding::logits(size_t row) const {
+  const size_t width = static_cast<size_t>(logits_.size(1));
+  return {logits_.data<float>() + row * width, width};
 }
 
 Tensor Decoding::hidden(size_t row) const {
@@ -121,7 +123,7 @@ void Decoding::advance(const std::vector<int32_t>& tokens) {
   run(Tensor::from(shape, ids), Tensor::from(shape, positions));
 }
 
-void Decoding::select_rows(const std::vector<int32_t>& sources) {
+void Decoding::select_rows(const std::vector<int32_t>& sources, bool scored) {
   bool same = sources.size() == rows();
   for (size_t i = 0; same && i < sources.size(); ++i) same = sources[i] == static_cast<int32_t>(i);
   if (same) return;
@@ -129,15 +131,12 @@ void Decoding::select_rows(const std::vector<int32_t>& sources) {
   std::vector<std::vector<uint8_t>> masks;
   std::vector<int32_t> lengths;
   std::vector<int32_t> last;
-  std::vector<float> values;
   for (const int32_t source : sources) {
     masks.push_back(masks_[static_cast<size_t>(source)]);
     lengths.push_back(lengths_[static_cast<size_t>(source)]);
     if (!last_.empty()) last.push_back(last_[static_cast<size_t>(source)]);
-    const std::vector<float> row = logits(static_cast<size_t>(source));
-    values.insert(values.end(), row.begin(), row.end());
   }
-  logits_ = Tensor::from({static_cast<int64_t>(sources.size()), logits_.size(1)}, values);
+  logits_ = !scored ? Tensor() : embedding(Tensor::from({std::ssize(sources)}, sources), logits_, DType::f32);
   hidden_ = Tensor();
   masks_ = std::move(masks);
   lengths_ = std::move(lengths);

@@ -3,6 +3,8 @@
 
 #include "qkv/generate/generator.h"
 
+#include <span>
+
 namespace qkv {
 
 class Decoding {
@@ -13,13 +15,13 @@ class Decoding {
            const std::vector<std::vector<int32_t>>& sources = {}, bool keeps_hidden = false);
 
   size_t rows() const { return static_cast<size_t>(cache_.rows()); }
-  std::vector<float> logits(size_t row) const;  // of the next position, [V]
+  std::span<const float> logits(size_t row) const;  // of the next position, [V]; valid until the next step
   // f32 [T, D]: of what the row's last step read, the prompt or a token; without its padding. To be asked for before
   // rows are selected.
   Tensor hidden(size_t row) const;
   void advance(const std::vector<int32_t>& tokens);  // one token a row
-  // Row i becomes a copy of row sources[i].
-  void select_rows(const std::vector<int32_t>& sources);
+  // Row i becomes a copy of row sources[i]. Where a step follows at once, the logits need not be `scored` again.
+  void select_rows(const std::vector<int32_t>& sources, bool scored = true);
 
  private:
   void encode(const std::vector<std::vector<int32_t>>& sources);

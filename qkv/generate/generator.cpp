@@ -2,6 +2,7 @@
 
 #include "qkv/core/clock.h"
 #include "qkv/core/error.h"
+#include "qkv/core/threads.h"
 #include "qkv/generate/beam_search.h"
 #include "qkv/generate/contrastive_search.h"
 #include "qkv/generate/decoding.h"
@@ -57,8 +58,8 @@ struct Row {
   bool done = false;
 };
 
-int32_t choose(Row& row, std::vector<float> logits, const GenerationOptions& options) {
-  const NextScores next = next_scores(std::move(logits), row.ids, row.prompt, options);
+int32_t choose(Row& row, std::span<const float> logits, const GenerationOptions& options) {
+  const NextScores next = next_scores(logits, row.ids, row.prompt, options);
   const int32_t token = options.sample ? sample_token(next.scores, options, row.random.uniform()) : argmax(next.scores);
   row.result.log_probabilities.push_back(next.log_probabilities[static_cast<size_t>(token)]);
   row.result.ids.push_back(token);
@@ -119,10 +120,14 @@ std::vector<std::vector<Continuation>> Generator::generate(const std::vector<std
   for (int64_t step = 0; step < limit; ++step) {
     std::vector<int32_t> tokens(rows.size(), 0);
     bool all_done = true;
+    // What is allowed may be asked of a function that is not made for several threads.
+    parallel_for(std::ssize(rows), options.allowed ? std::ssize(rows) : 1, [&](int64_t begin, int64_t end) {
+      for (size_t i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+        if (!rows[i].done) tokens[i] = choose(rows[i], decoding.logits(i), options);
+    });
     for (size_t i = 0; i < rows.size(); ++i) {
       Row& row = rows[i];
       if (row.done) continue;
-      tokens[i] = choose(row, decoding.logits(i), options);
       ++times_.new_tokens;
       row.result.ended = std::find(options.end_ids.begin(), options.end_ids.end(), tokens[i]) != options.end_ids.end();
       row.done = row.result.ended || (on_token && !on_token(i, tokens[i]));

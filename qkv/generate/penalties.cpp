@@ -78,14 +78,15 @@ void apply_penalties(std::span<float> scores, std::span<const int32_t> ids, size
   if (generated + 1 == o.max_new_tokens) force(scores, o.forced_last);
 }
 
-NextScores next_scores(std::vector<float> logits, std::span<const int32_t> ids, size_t prompt,
+NextScores next_scores(std::span<const float> logits, std::span<const int32_t> ids, size_t prompt,
                        const GenerationOptions& options) {
-  NextScores next{.log_probabilities = logits, .scores = logits};
+  NextScores next{{logits.begin(), logits.end()}, {logits.begin(), logits.end()}};
   to_log_probabilities(next.log_probabilities);
   if (std::isnan(next.log_probabilities[0]))
     throw Error("model", "its scores are not finite numbers", "the weights are damaged, or training had diverged");
   apply_penalties(next.scores, ids, prompt, options);
-  if (!std::isfinite(*std::max_element(next.scores.begin(), next.scores.end()))) next.scores = std::move(logits);
+  if (!std::isfinite(*std::max_element(next.scores.begin(), next.scores.end())))
+    next.scores.assign(logits.begin(), logits.end());
   return next;
 }
 

@@ -22,7 +22,7 @@ struct NextScores {
 
 // The scores for the token that follows `ids`. Where the bans leave nothing, they do not hold. Throws Error for logits
 // that are not finite.
-NextScores next_scores(std::vector<float> logits, std::span<const int32_t> ids, size_t prompt,
+NextScores next_scores(std::span<const float> logits, std::span<const int32_t> ids, size_t prompt,
                        const GenerationOptions& options);
 
 }  // namespace qkv

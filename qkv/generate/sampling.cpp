@@ -1,5 +1,7 @@
 #include "qkv/generate/sampling.h"
 
+#include "qkv/kernels/kernels.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -45,11 +47,11 @@ int32_t argmax(std::span<const float> scores) {
 }
 
 void to_log_probabilities(std::span<float> scores) {
-  const double highest = *std::max_element(scores.begin(), scores.end());
-  double sum = 0;
-  for (const float score : scores) sum += std::exp(score - highest);
-  const double lse = highest + std::log(sum);
-  for (float& score : scores) score = static_cast<float>(score - lse);
+  // Beside a large score, the logarithm's digits would be rounded away.
+  const float highest = *std::max_element(scores.begin(), scores.end());
+  for (float& score : scores) score -= highest;
+  kernels::kernels_for(Device()).softmax(
+      {.rows = 1, .width = std::ssize(scores), .log = true, .x = scores.data(), .y = scores.data()});
 }
 
 int32_t sample_token(std::span<const float> logits, const GenerationOptions& o, double uniform) {

@@ -42,8 +42,8 @@ void SoloScheduler::write() {
   for (size_t i = 0; i < rows_.size(); ++i) {
     Row& row = rows_[i];
     if (row.done) continue;
-    const std::vector<float> logits = decoding_->logits(i);
-    std::vector<float> scores = logits;
+    const std::span<const float> logits = decoding_->logits(i);
+    std::vector<float> scores(logits.begin(), logits.end());
     to_log_probabilities(scores);
     if (std::isnan(scores[0]))
       return end(Finish::failed, "the model's scores are not finite numbers: the weights are damaged");
