@@ -17,14 +17,16 @@ namespace qkv::kernels::cpu_set {
 namespace HWY_NAMESPACE {
 
 // Dot products of `rows` rows of x (f32, [rows, k]) with `columns` consecutive rows of the matrix: rows x columns
-// accumulators live in registers while the matrix streams by.
-template <int rows, int columns, typename T>
+// accumulators live in registers while the matrix streams by. With `ahead`, the rows of the matrix behind these are
+// asked for.
+template <int rows, int columns, bool ahead, typename T>
 HWY_INLINE void dots(const float* x, int64_t k, const T* w, int64_t ldw, float* out, int64_t out_stride) {
   const int64_t N = lanes();
   V sums[rows * columns];
   for (V& sum : sums) sum = hn::Zero(F());
   const auto step = [&](int64_t i, int64_t count) HWY_ATTR {
     for (int c = 0; c < columns; ++c) {
+      if constexpr (ahead) hwy::Prefetch(w + (columns + c) * ldw + i);
       const V weight = count == N ? load(w + c * ldw + i) : load_part(w + c * ldw + i, count);
       for (int r = 0; r < rows; ++r) {
         const V input = count == N ? load(x + r * k + i) : load_part(x + r * k + i, count);
@@ -90,12 +92,20 @@ void rows_of_matrix(const float* x, int64_t m, int64_t k, const T* w, int64_t ld
       continue;
     }
     int64_t r = 0;
-    for (; r + 4 <= m; r += 4) dots<4, 4>(x + r * k, k, w + j * ldw, ldw, out + r * out_stride + j, out_stride);
-    for (; r + 2 <= m; r += 2) dots<2, 4>(x + r * k, k, w + j * ldw, ldw, out + r * out_stride + j, out_stride);
-    for (; r < m; ++r) dots<1, 4>(x + r * k, k, w + j * ldw, ldw, out + r * out_stride + j, out_stride);
+    if (m >= 4) {
+      dots<4, 4, true>(x, k, w + j * ldw, ldw, out + j, out_stride);
+      r = 4;
+    } else {
+      dots<2, 4, true>(x, k, w + j * ldw, ldw, out + j, out_stride);
+      r = 2;
+    }
+    for (; r + 4 <= m; r += 4) dots<4, 4, false>(x + r * k, k, w + j * ldw, ldw, out + r * out_stride + j, out_stride);
+    for (; r + 2 <= m; r += 2) dots<2, 4, false>(x + r * k, k, w + j * ldw, ldw, out + r * out_stride + j, out_stride);
+    for (; r < m; ++r) dots<1, 4, false>(x + r * k, k, w + j * ldw, ldw, out + r * out_stride + j, out_stride);
   }
   for (; j < count; ++j)
-    for (int64_t r = 0; r < m; ++r) dots<1, 1>(x + r * k, k, w + j * ldw, ldw, out + r * out_stride + j, out_stride);
+    for (int64_t r = 0; r < m; ++r)
+      dots<1, 1, false>(x + r * k, k, w + j * ldw, ldw, out + r * out_stride + j, out_stride);
 }
 
 void gemv_on_target(const Gemm& g) {
