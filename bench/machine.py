@@ -25,7 +25,8 @@ def memory_gib():
 
 def versions():
     found = {}
-    for package in ("torch", "transformers", "tokenizers", "tiktoken", "sentence-transformers", "onnxruntime"):
+    for package in ("torch", "transformers", "tokenizers", "tiktoken", "sentence-transformers", "onnxruntime",
+                    "ctranslate2", "sentencepiece"):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

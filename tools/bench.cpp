@@ -7,10 +7,10 @@
 #include "qkv/io/hugging_face.h"
 #include "qkv/models/family.h"
 #include "qkv/ops/autograd.h"
-#include "qkv/ops/cross_entropy.h"
 #include "qkv/train/cost.h"
 #include "qkv/train/optimizer.h"
 #include "tools/commands.h"
+#include "tools/support/bench_model.h"
 #include "tools/support/int8_options.h"
 
 #include <fmt/format.h>
@@ -43,6 +43,9 @@ struct Options {
   int64_t repeat = 5;
   int64_t prompt = 512;
   int64_t tokens = 64;
+  std::string sources;
+  int64_t beams = 1;
+  int64_t target_length = 32;
   std::string dtype = "f32";
   bool json = false;
   bool reference = false;
@@ -74,20 +77,6 @@ void bench_ops(const Options& options) {
                slow > 0 ? fmt::format("  {:.0f}x reference", slow / time) : "");
   }
   if (options.json) fmt::print("{}\n", report.dump(2));
-}
-
-Inputs random_inputs(const Spec& spec, int64_t rows, int64_t length) {
-  Random random(RandomKey{1, 2});
-  std::vector<int32_t> ids;
-  std::vector<int32_t> labels;
-  for (int64_t i = 0; i < rows * length; ++i) {
-    ids.push_back(static_cast<int32_t>(random.below(static_cast<uint64_t>(spec.vocab))));
-    // Masked models predict 15 % of the places, as BERT's recipe has it.
-    const bool target = spec.causal() || random.below(100) < 15;
-    labels.push_back(target ? static_cast<int32_t>(random.below(static_cast<uint64_t>(spec.vocab))) : ignored_target);
-  }
-  return {.input_ids = Tensor::from<int32_t>({rows, length}, ids),
-          .labels = Tensor::from<int32_t>({rows, length}, labels)};
 }
 
 // The checkpoint that was named, or random weights.
@@ -215,6 +204,46 @@ void add_bench(CLI::App& app) {
   add_int8_options(*encode, o->pack);
   encode->add_option("--length", o->length, "tokens a row")->capture_default_str()->check(CLI::PositiveNumber);
   encode->callback([o] { bench_encode(*o); });
+  CLI::App* model = command->add_subcommand("model", "a checkpoint's forward pass and training step; prints JSON");
+  model->add_option("model", o->model, "directory of a language model")->required()->type_name("DIR");
+  model->add_option("--batch", o->batch, "rows")->capture_default_str()->check(CLI::PositiveNumber);
+  model->add_option("--length", o->length, "tokens a row")->capture_default_str()->check(CLI::PositiveNumber);
+  model->add_option("--target-length", o->target_length, "of encoder-decoders: tokens a row to predict")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  model->add_option("--dtype", o->dtype, "f32 or bf16")->capture_default_str()->check(CLI::IsMember({"f32", "bf16"}));
+  model->add_option("--repeat", o->repeat, "counted repetitions")->capture_default_str()->check(CLI::PositiveNumber);
+  add_threads_option(*model);
+  model->callback([o] {
+    const Json times = time_model({.directory = o->model,
+                                   .batch = o->batch,
+                                   .length = o->length,
+                                   .target_length = o->target_length,
+                                   .repeat = o->repeat,
+                                   .compute = dtype_named(o->dtype)});
+    fmt::print("{}\n", times.dump());
+  });
+  CLI::App* translate = command->add_subcommand("translate", "an encoder-decoder's writing; prints JSON");
+  translate->add_option("model", o->model, "directory of an encoder-decoder")->required()->type_name("DIR");
+  translate->add_option("--sources", o->sources, "JSON: a list of ids for each row")->required()->type_name("FILE");
+  translate->add_option("--tokens", o->tokens, "tokens to write a row")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 1 << 20));
+  translate->add_option("--beams", o->beams, "beams")->capture_default_str()->check(CLI::Range(1, 1024));
+  add_int8_options(*translate, o->pack);
+  translate->add_option("--repeat", o->repeat, "counted repetitions")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  add_threads_option(*translate);
+  translate->callback([o] {
+    const Json times = time_translation({.directory = o->model,
+                                         .sources = o->sources,
+                                         .tokens = o->tokens,
+                                         .beams = o->beams,
+                                         .pack = o->pack,
+                                         .repeat = o->repeat});
+    fmt::print("{}\n", times.dump());
+  });
   CLI::App* generate = command->add_subcommand("generate", "reading a prompt and writing tokens; prints JSON");
   sizes(*generate);
   add_int8_options(*generate, o->pack);

@@ -1,5 +1,5 @@
-"""Encoding a text with GPT-2's vocabulary on one thread, by tiktoken or by the tokenizers library. The text is given line
-by line to `tokenizers`, which is its faster way."""
+"""Encoding a text on one thread: GPT-2's vocabulary by tiktoken or the tokenizers library, BERT's by tokenizers, a
+SentencePiece model by sentencepiece. The text is given line by line to `tokenizers`, which is its faster way."""
 import argparse
 import json
 import pathlib
@@ -18,7 +18,7 @@ def byte_of_character():
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("library", choices=["tiktoken", "tokenizers"])
+    parser.add_argument("library", choices=["tiktoken", "tokenizers", "sentencepiece"])
     parser.add_argument("vocabulary", type=pathlib.Path)
     parser.add_argument("text", type=pathlib.Path)
     a = parser.parse_args()
@@ -31,10 +31,20 @@ def main():
         encoding = tiktoken.Encoding("gpt2", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={"<|endoftext|>": 50256})
         work = lambda: encoding.encode_ordinary(text)  # noqa: E731
         count = len(work())
+    elif a.library == "sentencepiece":
+        from sentencepiece import SentencePieceProcessor
+        processor = SentencePieceProcessor(model_file=str(a.vocabulary))
+        work = lambda: processor.encode(text)  # noqa: E731
+        count = len(work())
     else:
-        from tokenizers import Tokenizer, models, pre_tokenizers
-        tokenizer = Tokenizer(models.BPE.from_file(str(a.vocabulary / "encoder.json"), str(a.vocabulary / "vocab.bpe")))
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        from tokenizers import BertWordPieceTokenizer, Tokenizer, models, pre_tokenizers
+        if a.vocabulary.name == "vocab.txt":
+            tokenizer = BertWordPieceTokenizer(str(a.vocabulary))
+            tokenizer.add_special_tokens([])
+            tokenizer._tokenizer.post_processor = None
+        else:
+            tokenizer = Tokenizer(models.BPE.from_file(str(a.vocabulary / "encoder.json"), str(a.vocabulary / "vocab.bpe")))
+            tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         lines = text.splitlines(keepends=True)
         work = lambda: [tokenizer.encode(line) for line in lines]  # noqa: E731
         count = len(tokenizer.encode(text).ids)
