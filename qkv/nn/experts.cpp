@@ -13,6 +13,10 @@ namespace {
 
 constexpr uint64_t jitter_key = 0x717;  // beside the dropout of the feed-forward
 
+// A product of a new size has to be prepared, and every step gives an expert another number of tokens. Where they are
+// many, their number is rounded up: there are fewer sizes then.
+constexpr size_t many_tokens = 64, rounding = 16;
+
 // The `chosen` highest of each row, highest first; of equals the first.
 std::vector<int32_t> highest_of_rows(const Tensor& logits, int64_t chosen) {
   const std::vector<float> all = logits.to_vector<float>();
@@ -98,11 +102,15 @@ Tensor Experts::operator()(const Tensor& x, int64_t layer, const Context& contex
         tokens.push_back(static_cast<int32_t>(static_cast<int64_t>(i) / spec.chosen));
       }
     if (tokens.empty()) continue;
+    while (tokens.size() > many_tokens && tokens.size() % rounding != 0) {  // nobody fetches these
+      tokens.push_back(tokens.back());
+      sources.push_back(sources.back());
+    }
     results.push_back(experts[static_cast<size_t>(e)](embedding(ids(tokens), rows, rows.dtype()), layer, context));
   }
   const Tensor by_expert = cast(embedding(ids(sources), weights, DType::f32), rows.dtype());
   Tensor weighted = multiply(concat(results, 0), widened(by_expert, D));
-  if (sources.size() < chosen.size()) {  // those without an expert fetch zeros
+  if (std::count(chosen.begin(), chosen.end(), -1) > 0) {  // those without an expert fetch zeros
     for (size_t i = 0; i < chosen.size(); ++i)
       if (chosen[i] < 0) fetched[i] = static_cast<int32_t>(sources.size());
     weighted = concat({weighted, Tensor::zeros({1, D}, weighted.dtype())}, 0);
