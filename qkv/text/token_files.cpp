@@ -10,6 +10,9 @@ namespace {
 
 constexpr uint64_t largest_config = uint64_t{64} << 20;
 
+constexpr uint64_t largest_template = uint64_t{1} << 20;
+constexpr const char* chat_template_file = "chat_template.jinja";
+
 constexpr const char* roles[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                  "pad_token", "cls_token", "mask_token"};
 
@@ -46,6 +49,9 @@ Json read_tokenizer_config(const fs::path& directory) {
   const Json map = read_optional(directory / "special_tokens_map.json");
   for (const auto& [key, value] : map.items())
     if (!config.contains(key) || config[key].is_null()) config[key] = value;
+  // A template in a file of its own stands before the one in the configuration.
+  if (fs::exists(directory / chat_template_file))
+    config["chat_template"] = read_file(directory / chat_template_file, largest_template);
   if (content_of(config.value("tokenizer_class", Json())).empty()) {
     const std::string name = class_of_model(read_optional(directory / "config.json").value("model_type", Json()));
     if (!name.empty()) config["tokenizer_class"] = name;
