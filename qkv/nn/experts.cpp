@@ -15,7 +15,7 @@ constexpr uint64_t jitter_key = 0x717;  // beside the dropout of the feed-forwar
 
 // A product of a new size has to be prepared, and every step gives an expert another number of tokens. Where they are
 // many, their number is rounded up: there are fewer sizes then.
-constexpr size_t many_tokens = 64, rounding = 16;
+constexpr size_t many_tokens = 16, rounding = 8;
 
 // The `chosen` highest of each row, highest first; of equals the first.
 std::vector<int32_t> highest_of_rows(const Tensor& logits, int64_t chosen) {
