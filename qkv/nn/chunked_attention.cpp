@@ -1,5 +1,6 @@
 #include "qkv/nn/chunked_attention.h"
 
+#include "qkv/core/threads.h"
 #include "qkv/ops/activation.h"
 #include "qkv/ops/arithmetic.h"
 #include "qkv/ops/autograd.h"
@@ -158,23 +159,24 @@ Tensor ChunkedAttention::attend(const Plan& plan, const Tensor& q, const Tensor&
   Tensor scores =
       matmul_transposed(gather(q, plan.queries, plan.length, queries), gather(k, plan.keys, plan.window, S));
   // Scores that the order, the padding or the token itself hides are replaced.
-  std::vector<float> kept, replaced;
-  for (int64_t pair = 0; pair < pairs; ++pair)
-    for (int64_t l = 0; l < plan.length; ++l) {
-      const int64_t t = first_query + plan.queries[static_cast<size_t>(pair * plan.length + l)];
-      for (int64_t w = 0; w < plan.window; ++w) {
-        const int64_t s = plan.keys[static_cast<size_t>(pair * plan.window + w)];
-        const bool hidden = (spec.causal && s > t) ||
-                            (!shown.empty() && shown[static_cast<size_t>(pair / (H * plan.chunks) * S + s)] == 0);
-        const float value = spec.hashes > 0 && s == t ? own_score : hidden ? hidden_score : 0.0F;
-        kept.push_back(value == 0 ? 1.0F : 0.0F);
-        replaced.push_back(value);
+  const Tensor kept = Tensor::empty(scores.shape(), DType::f32), replaced = Tensor::empty(scores.shape(), DType::f32);
+  parallel_for(pairs, 1, [&](int64_t begin, int64_t end) {
+    float* keeps = kept.data<float>() + begin * plan.length * plan.window;
+    float* values = replaced.data<float>() + begin * plan.length * plan.window;
+    for (int64_t pair = begin; pair < end; ++pair)
+      for (int64_t l = 0; l < plan.length; ++l) {
+        const int64_t t = first_query + plan.queries[static_cast<size_t>(pair * plan.length + l)];
+        for (int64_t w = 0; w < plan.window; ++w) {
+          const int64_t s = plan.keys[static_cast<size_t>(pair * plan.window + w)];
+          const bool hidden = (spec.causal && s > t) ||
+                              (!shown.empty() && shown[static_cast<size_t>(pair / (H * plan.chunks) * S + s)] == 0);
+          const float value = spec.hashes > 0 && s == t ? own_score : hidden ? hidden_score : 0.0F;
+          *keeps++ = value == 0 ? 1.0F : 0.0F;
+          *values++ = value;
+        }
       }
-    }
-  const auto mask = [&](const std::vector<float>& values) {
-    return cast(Tensor::from(scores.shape(), values), scores.dtype());
-  };
-  scores = add(multiply(scores, mask(kept)), mask(replaced));
+  });
+  scores = add(multiply(scores, cast(kept, scores.dtype())), cast(replaced, scores.dtype()));
   if (context.wants(layer, "attn.hook_pattern"))
     context.tap(layer, "attn.hook_pattern", softmax(reshape(scores, {B, H, plan.chunks, plan.length, plan.window})));
 
