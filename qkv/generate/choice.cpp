@@ -13,9 +13,14 @@ int32_t choose_token(std::span<const float> logits, std::span<const int32_t> ids
                      const GenerationOptions& options, Random& random) {
   std::vector<float> penalised(logits.begin(), logits.end());
   apply_penalties(penalised, ids, prompt, options);
-  const float highest = *std::max_element(penalised.begin(), penalised.end());
-  const std::span<const float> scores = std::isfinite(highest) ? std::span<const float>(penalised) : logits;
-  return options.sample ? sample_token(scores, options, random.uniform()) : argmax(scores);
+  const auto nothing_left = [&] { return !std::isfinite(*std::max_element(penalised.begin(), penalised.end())); };
+  if (nothing_left()) {
+    penalised.assign(logits.begin(), logits.end());
+    // Bans yield; what alone is allowed does not.
+    if (options.allowed) allow_only(penalised, options.allowed(ids, prompt));
+    if (nothing_left()) return -1;
+  }
+  return options.sample ? sample_token(penalised, options, random.uniform()) : argmax(penalised);
 }
 
 std::vector<std::pair<int32_t, float>> likeliest(std::span<const float> scores, int64_t count) {

@@ -18,9 +18,15 @@ struct ChosenToken {
 };
 
 // Chooses from `logits` [V]. `ids` is the sequence so far, its first `prompt` ids given. Where the bans leave nothing,
-// they do not hold. Draws one number from `random` when sampling, none otherwise.
+// they do not hold; where options.allowed allows nothing, the result is -1. Draws one number from `random` when
+// sampling, none otherwise.
 int32_t choose_token(std::span<const float> logits, std::span<const int32_t> ids, size_t prompt,
                      const GenerationOptions& options, Random& random);
+
+// Why a sequence fails where no token can be chosen.
+constexpr const char* not_finite =
+    "the model's scores are not finite numbers: the weights are damaged, or training had diverged";
+constexpr const char* nothing_allowed = "no token of the vocabulary may follow what was written";
 
 // The `count` likeliest of a place, likeliest first; of equals the smaller id.
 std::vector<std::pair<int32_t, float>> likeliest(std::span<const float> log_probabilities, int64_t count);

@@ -69,7 +69,9 @@ void PagedScheduler::guess_with_draft(std::vector<Part>& parts) {
       std::vector<int32_t> said = s.ids;
       said.insert(said.end(), s.guesses.begin(), s.guesses.end());
       const std::vector<float> scores = logits.narrow(0, static_cast<int64_t>(k), 1).to_vector<float>();
-      const int32_t token = choose_token(scores, said, s.request->prompt.size(), s.request->options, random[whose[k]]);
+      // A wrong guess where nothing may follow.
+      const int32_t token =
+          std::max(0, choose_token(scores, said, s.request->prompt.size(), s.request->options, random[whose[k]]));
       s.draft_cached += now[k].rows;
       s.guesses.push_back(token);
       s.guesses.swap(drafts[whose[k]]);

@@ -31,7 +31,7 @@ class PagedScheduler : public Scheduler {
     std::vector<ChosenToken> prompt_scores;
     std::vector<std::unique_ptr<Sequence>> siblings;  // of the same request, waiting for the prompt
     std::vector<ChosenToken> chosen;                  // in this step
-    bool failed = false;
+    const char* failed = nullptr;                     // why
 
     int64_t left() const { return static_cast<int64_t>(window.size()) - cached; }  // positions to be read
     int64_t generated() const { return std::ssize(ids) - std::ssize(request->prompt); }

@@ -107,11 +107,15 @@ void PagedScheduler::choose(const Part& part, const Tensor& logits, const Tensor
     const std::span<const float> plain(logits.data<float>() + row * vocab, static_cast<size_t>(vocab));
     const std::span<const float> log_probabilities(scores.data<float>() + row * vocab, static_cast<size_t>(vocab));
     if (std::isnan(log_probabilities[0])) {
-      s.failed = true;
+      s.failed = not_finite;
       break;
     }
     const GenerationOptions& options = s.request->options;
     const int32_t token = choose_token(plain, s.ids, s.request->prompt.size(), options, s.random);
+    if (token < 0) {
+      s.failed = nothing_allowed;
+      break;
+    }
     s.ids.push_back(token);
     s.window.push_back(token);
     s.chosen.push_back({token, log_probabilities[static_cast<size_t>(token)],
@@ -155,11 +159,6 @@ bool PagedScheduler::tell(Sequence& s) {
     finish(request, s.index, Finish::length);
     return false;
   }
-  if (s.failed) {
-    finish(request, s.index, Finish::failed,
-           "the model's scores are not finite numbers: the weights are damaged, or training had diverged");
-    return false;
-  }
   const int64_t before = s.generated() - std::ssize(s.chosen);
   for (size_t i = 0; i < s.chosen.size(); ++i) {
     const int32_t id = s.chosen[i].id;
@@ -175,7 +174,9 @@ bool PagedScheduler::tell(Sequence& s) {
     }
   }
   s.chosen.clear();
-  return true;
+  if (s.failed == nullptr) return true;
+  finish(request, s.index, Finish::failed, s.failed);
+  return false;
 }
 
 }  // namespace qkv

@@ -33,14 +33,6 @@ void ban_bad_words(std::span<float> scores, std::span<const int32_t> ids, const 
   }
 }
 
-void allow_only(std::span<float> scores, std::span<const int32_t> tokens) {
-  std::vector<bool> kept(scores.size(), false);
-  for (const int32_t token : tokens)
-    if (token >= 0 && static_cast<size_t>(token) < kept.size()) kept[static_cast<size_t>(token)] = true;
-  for (size_t i = 0; i < scores.size(); ++i)
-    if (!kept[i]) scores[i] = banned;
-}
-
 // The token is certain.
 void force(std::span<float> scores, int32_t token) {
   if (token < 0 || static_cast<size_t>(token) >= scores.size()) return;
@@ -49,6 +41,14 @@ void force(std::span<float> scores, int32_t token) {
 }
 
 }  // namespace
+
+void allow_only(std::span<float> scores, std::span<const int32_t> tokens) {
+  std::vector<bool> kept(scores.size(), false);
+  for (const int32_t token : tokens)
+    if (token >= 0 && static_cast<size_t>(token) < kept.size()) kept[static_cast<size_t>(token)] = true;
+  for (size_t i = 0; i < scores.size(); ++i)
+    if (!kept[i]) scores[i] = banned;
+}
 
 void apply_penalties(std::span<float> scores, std::span<const int32_t> ids, size_t prompt, const GenerationOptions& o) {
   auto said = ids.begin();

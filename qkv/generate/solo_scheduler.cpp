@@ -45,9 +45,9 @@ void SoloScheduler::write() {
     const std::span<const float> logits = decoding_->logits(i);
     std::vector<float> scores(logits.begin(), logits.end());
     to_log_probabilities(scores);
-    if (std::isnan(scores[0]))
-      return end(Finish::failed, "the model's scores are not finite numbers: the weights are damaged");
+    if (std::isnan(scores[0])) return end(Finish::failed, not_finite);
     const int32_t token = tokens[i] = choose_token(logits, row.ids, prompt_, request.options, row.random);
+    if (token < 0) return end(Finish::failed, nothing_allowed);
     row.ids.push_back(token);
     ++stats_.generated_tokens;
     const ChosenToken scored{
