@@ -1,5 +1,6 @@
 // OpenAI's completions: text goes on.
 #include "qkv/serve/handlers.h"
+#include "qkv/serve/response_format.h"
 #include "qkv/serve/text_job.h"
 
 #include <algorithm>
@@ -149,6 +150,7 @@ void complete(const Call& call, ModelStore& models) {
   writing.options.num_return_sequences = best_of;
   const bool echo = fields.flag("echo").value_or(false);
   if (fields.find("suffix") != nullptr) fields.fail("suffix", "is nothing this model can take into account");
+  read_response_format(fields, model, writing.options);
   std::vector<TextJob::Prompt> prompts = read_prompts(fields, model);
   fields.finish();
   if (!echo)

@@ -1,9 +1,8 @@
 // Reads a request's JSON object field by field: types and ranges are checked, and what nobody asked for is an error.
 #pragma once
 
+#include "qkv/core/ordered_json.h"
 #include "qkv/serve/api_error.h"
-
-#include <nlohmann/json.hpp>
 
 #include <cstdint>
 #include <initializer_list>
@@ -14,8 +13,6 @@
 #include <vector>
 
 namespace qkv {
-
-using OrderedJson = nlohmann::ordered_json;  // objects keep their order, which templates show to models
 
 // The object of a request's body. Throws ApiError for invalid UTF-8, invalid JSON, nesting deeper than 64 levels, and
 // what is no object.

@@ -8,6 +8,8 @@ namespace qkv {
 
 // POST /v1/completions
 void add_completions(Routes& routes, ModelStore& models);
+// POST /v1/chat/completions
+void add_chat(Routes& routes, ModelStore& models);
 // POST /v1/embeddings
 void add_embeddings(Routes& routes, ModelStore& models);
 // POST /v1/classify, /v1/tag, /v1/fill, /v1/answer, /v1/translate

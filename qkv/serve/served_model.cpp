@@ -29,6 +29,22 @@ ServedModel::ServedModel(std::string name, fs::path path, const ModelOptions& op
   check_tokenizer_fits(tokenizer_, spec_.vocab, path_.string());
   const int64_t own = spec_.max_positions();
   context_ = writes() ? engine_context(spec_, options_.engine) : own;
+  try {
+    chat_template_.emplace(tokenizer_);
+  } catch (const Error& error) {
+    no_chat_ = error.reason();
+  }
+}
+
+const ChatTemplate& ServedModel::chat_template() const {
+  if (!chat_template_)
+    throw ApiError(400, fmt::format("'{}' cannot chat: {}.", name_, no_chat_), "model", "no_chat_template");
+  return *chat_template_;
+}
+
+std::shared_ptr<const TokenTexts> ServedModel::token_texts() {
+  std::call_once(texts_made_, [this] { texts_ = std::make_shared<TokenTexts>(tokenizer_); });
+  return texts_;
 }
 
 void ServedModel::take(uint64_t bytes) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "qkv/generate/engine.h"
+#include "qkv/generate/grammar/token_mask.h"
 #include "qkv/io/hugging_face.h"
 #include "qkv/serve/worker.h"
 #include "qkv/tasks/answer.h"
@@ -10,6 +11,7 @@
 #include "qkv/tasks/fill.h"
 #include "qkv/tasks/tag.h"
 #include "qkv/tasks/text_to_text.h"
+#include "qkv/text/chat_template.h"
 
 #include <atomic>
 #include <functional>
@@ -40,6 +42,10 @@ class ServedModel {
   bool writes() const { return spec_.generates(); }
   // The tokens that begin and end a text, and so on.
   const GenerationOptions& defaults() const { return defaults_; }
+  // Throws ApiError where the checkpoint has none, or one that cannot be read.
+  const ChatTemplate& chat_template() const;
+  // For grammars; made by the first use.
+  std::shared_ptr<const TokenTexts> token_texts();
   // Positions of a text, prompt and answer together.
   int64_t context() const { return context_; }
 
@@ -81,6 +87,10 @@ class ServedModel {
   Spec spec_;
   Tokenizer tokenizer_;
   GenerationOptions defaults_;
+  std::optional<ChatTemplate> chat_template_;
+  std::string no_chat_;  // why there is none
+  std::once_flag texts_made_;
+  std::shared_ptr<const TokenTexts> texts_;
   int64_t context_ = 0;
   std::atomic<uint64_t> bytes_{0};
 

@@ -79,6 +79,7 @@ std::string log_line(const Note& note) {
 Service::Service(const ServiceOptions& options, ModelStore& models) : options_(options) {
   add_models(routes_, models);
   add_completions(routes_, models);
+  add_chat(routes_, models);
   add_embeddings(routes_, models);
   add_tasks(routes_, models);
   add_tokens(routes_, models);

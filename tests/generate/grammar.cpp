@@ -15,7 +15,7 @@
 namespace qkv {
 namespace {
 
-using Schema = nlohmann::ordered_json;
+using Schema = OrderedJson;
 
 bool accepts(const Grammar& grammar, const std::string& text) {
   Grammar::State state = grammar.begin();

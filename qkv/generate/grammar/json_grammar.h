@@ -1,10 +1,8 @@
 // JSON as a grammar: any, or what a JSON Schema describes.
 #pragma once
 
-#include "qkv/core/json.h"
+#include "qkv/core/ordered_json.h"
 #include "qkv/generate/grammar/grammar.h"
-
-#include <nlohmann/json.hpp>
 
 #include <vector>
 
@@ -46,6 +44,6 @@ Grammar json_object_grammar();
 // maxItems, enum, const, anyOf, $ref within the schema, minLength, maxLength, pattern, and some formats. An object has
 // its properties in their order and no others. Throws Error naming the place of a keyword that could not be kept to:
 // what comes out always fits the schema.
-Grammar json_schema_grammar(const nlohmann::ordered_json& schema);
+Grammar json_schema_grammar(const OrderedJson& schema);
 
 }  // namespace qkv

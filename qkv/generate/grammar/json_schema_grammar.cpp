@@ -10,7 +10,7 @@ namespace qkv {
 namespace {
 
 using Rule = Grammar::Rule;
-using Schema = nlohmann::ordered_json;
+using Schema = OrderedJson;
 
 constexpr int deepest = 64;
 constexpr int64_t longest = 10'000;  // of strings and arrays whose length is bounded

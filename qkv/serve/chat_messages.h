@@ -1,0 +1,15 @@
+// A conversation as clients send it, made what chat templates expect.
+#pragma once
+
+#include "qkv/serve/fields.h"
+
+namespace qkv {
+
+// "messages": each an object with a role. Content that comes in parts becomes one text, and the arguments of tool
+// calls, which clients send as text, become objects. Throws ApiError for what is neither, and for pictures and sound.
+OrderedJson checked_messages(const OrderedJson& messages, const Fields& fields);
+
+// "tools": functions with names.
+OrderedJson checked_tools(const OrderedJson& tools, const Fields& fields);
+
+}  // namespace qkv

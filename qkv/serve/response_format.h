@@ -1,0 +1,14 @@
+// The form that an answer must have.
+#pragma once
+
+#include "qkv/serve/fields.h"
+#include "qkv/serve/served_model.h"
+
+namespace qkv {
+
+// "response_format": {"type": "text"}, {"type": "json_object"}, {"type": "json_schema", "json_schema": {"name",
+// "schema"}} as OpenAI has them, and {"type": "regex", "pattern"}. Nothing outside the form is ever written; an answer
+// that reaches its length is cut off. Throws ApiError and Error for what cannot be kept to.
+void read_response_format(Fields& fields, ServedModel& model, GenerationOptions& options);
+
+}  // namespace qkv
