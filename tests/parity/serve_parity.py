@@ -2,7 +2,7 @@
 """OpenAI's own Python client against `qkv serve`, with transformers as the judge of what is answered.
 
 A golden Llama must write the tokens that transformers' greedy search writes, with log probabilities to 1e-4, whole and as
-a stream, for one client and for many at a time; a BERT must give the mean of transformers' hidden states as embeddings;
+a stream, for one client and for many at a time; chats must start from transformers' prompt, and answers keep to their form; a BERT must give the mean of transformers' hidden states as embeddings;
 mistakes must come as the client's own exceptions. Prints "N passed, N failed"; exits 1 on failure.
 """
 import argparse
@@ -44,6 +44,24 @@ def words(folder, family):
     return folder
 
 
+TEMPLATE = ("{% for m in messages %}<{{ m.role[0] }}>{{ m.content }}{% endfor %}"
+            "{% if tools %}{{ tools[0].function.name }}{% endif %}{% if add_generation_prompt %}<a>{% endif %}")
+
+
+def characters(folder):
+    """A golden Llama whose tokens are the printable characters, with a chat template."""
+    words(folder, "llama")
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    vocabulary = {"<end>": 0, "\u0120": 1} | {chr(c): c - 31 for c in range(33, 127)}
+    end = {"id": 0, "content": "<end>", "special": True, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    (folder / "tokenizer.json").write_text(json.dumps({
+        "version": "1.0", "added_tokens": [end], "normalizer": None, "pre_tokenizer": byte_level, "post_processor": None,
+        "decoder": byte_level, "model": {"type": "BPE", "vocab": vocabulary, "merges": []}}))
+    (folder / "tokenizer_config.json").write_text(json.dumps(
+        {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<end>", "chat_template": TEMPLATE}))
+    return folder
+
+
 class Server:
     def __init__(self, qkv, *arguments):
         self.process = subprocess.Popen([qkv, "serve", *map(str, arguments), "--port", "0", "--quiet", "--api-key", KEY],
@@ -59,11 +77,11 @@ class Server:
 
 
 def text_of(ids):
-    return " ".join(f"w{i}" for i in ids)
+    return " ".join(f"w{i}" if i > 0 else "<unk>" for i in ids)
 
 
 def going_on(ids):
-    return "".join(f" w{i}" for i in ids)
+    return "".join(f" w{i}" if i > 0 else " <unk>" for i in ids)
 
 
 class Judge:
@@ -112,6 +130,36 @@ def completions(tally, client, judge):
     tally.add("several", [c.index for c in several.choices] == list(range(6)))
 
 
+def chats(tally, client, folder):
+    judge, tokenizer = Judge(folder), transformers.AutoTokenizer.from_pretrained(folder)
+    messages = [{"role": "system", "content": "be"}, {"role": "user", "content": "hi"}]
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {
+        "type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"]}}}]
+    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    said = tokenizer.decode(judge.greedy(prompt, 10)[0], clean_up_tokenization_spaces=False)
+    settings = dict(model="chatty", messages=messages, temperature=0, max_completion_tokens=10, extra_body={"ignore_eos": True})
+    answer = client.chat.completions.create(logprobs=True, top_logprobs=3, **settings)
+    tally.add("chat", answer.choices[0].message.content == said and answer.usage.prompt_tokens == len(prompt),
+              f"{answer.choices[0].message.content!r} for {said!r}")
+    tally.add("chat's log probabilities", "".join(t.token for t in answer.choices[0].logprobs.content) == said)
+    streamed = "".join(e.choices[0].delta.content or "" for e in client.chat.completions.create(stream=True, **settings))
+    tally.add("chat as a stream", streamed == said)
+    no_spaces = {"1": -100}
+    schema = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}, "n": {"type": "boolean"}},
+              "required": ["colour", "n"], "additionalProperties": False}
+    for seed in range(5):
+        formed = client.chat.completions.create(
+            model="chatty", messages=messages, seed=seed, temperature=2, logit_bias=no_spaces,
+            response_format={"type": "json_schema", "json_schema": {"name": "s", "schema": schema, "strict": True}})
+        value = json.loads(formed.choices[0].message.content)
+        tally.add("an answer in its form", value["colour"] in ("red", "blue") and isinstance(value["n"], bool))
+        called = client.chat.completions.create(model="chatty", messages=messages, tools=tools, tool_choice="required", seed=seed,
+                                                logit_bias=no_spaces, temperature=2).choices[0]
+        call = called.message.tool_calls[0].function
+        tally.add("a call", called.finish_reason == "tool_calls" and call.name == "f" and
+                  isinstance(json.loads(call.arguments)["on"], bool))
+
+
 async def many(tally, url, judge):
     client = openai.AsyncOpenAI(base_url=url, api_key=KEY, max_retries=0)
     prompts = [[5 + i % 7, 6 + i % 11, 8] for i in range(48)]
@@ -124,7 +172,8 @@ async def many(tally, url, judge):
         return said
 
     for ids, said in zip(prompts, await asyncio.gather(*map(one, prompts))):
-        tally.add("many at a time", said == going_on(judge.greedy(ids, 10)[0]))
+        expected = going_on(judge.greedy(ids, 10)[0])
+        tally.add("many at a time", said == expected, f"{ids}: {said!r} for {expected!r}")
     await client.close()
 
 
@@ -155,6 +204,8 @@ def mistakes(tally, client, url):
            "context_length_exceeded")
     raises("wrong key", openai.AuthenticationError,
            lambda: openai.OpenAI(base_url=url, api_key="no", max_retries=0).models.list(), "invalid_api_key")
+    raises("no chat", openai.BadRequestError,
+           lambda: client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": "w5"}]), "no_chat_template")
     stream = client.completions.create(model="tiny", prompt="w5", max_tokens=50, stream=True)
     next(iter(stream))
     stream.close()
@@ -170,13 +221,15 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         tiny = words(pathlib.Path(folder) / "tiny", "llama")
         bert = words(pathlib.Path(folder) / "bert", "bert_masked_lm_untied")
-        with Server(options.qkv, tiny, bert) as server:
+        chatty = characters(pathlib.Path(folder) / "chatty")
+        with Server(options.qkv, tiny, bert, chatty) as server:
             client = openai.OpenAI(base_url=server.url, api_key=KEY, max_retries=0, timeout=60)
             judge = Judge(tiny)
-            tally.add("models", [m.id for m in client.models.list()] == ["tiny", "bert"])
+            tally.add("models", [m.id for m in client.models.list()] == ["tiny", "bert", "chatty"])
             tally.add("a model", client.models.retrieve("tiny").owned_by == "qkv")
             completions(tally, client, judge)
             asyncio.run(many(tally, server.url, judge))
+            chats(tally, client, chatty)
             embeddings(tally, client, bert)
             mistakes(tally, client, server.url)
     print(f"{tally.passed} passed, {tally.failed} failed")
