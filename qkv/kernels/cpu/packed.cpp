@@ -127,20 +127,18 @@ Tensor without_columns(const PackedGemm& g, const std::vector<int64_t>& columns)
 void packed_gemm(const PackedGemm& g) {
   if (g.m == 0 || g.n == 0) return;
   const std::vector<int64_t> apart = outlier_columns(g);
-  if (apart.empty()) {
-    HWY_DYNAMIC_DISPATCH(packed_gemm_on_target)(g);
-  } else {
-    const Tensor others = without_columns(g, apart);
-    PackedGemm rest = g;
-    rest.a = others.raw();
-    rest.lda = g.k;
-    HWY_DYNAMIC_DISPATCH(packed_gemm_on_target)(rest);
-    add_outliers(g, apart);
-  }
+  if (apart.empty()) return HWY_DYNAMIC_DISPATCH(packed_gemm_on_target)(g);
+  const Tensor others = without_columns(g, apart);
+  PackedGemm rest = g;
+  rest.a = others.raw();
+  rest.lda = g.k;
+  rest.activation = Activation::none;
+  HWY_DYNAMIC_DISPATCH(packed_gemm_on_target)(rest);
+  add_outliers(g, apart);
   if (g.activation == Activation::none) return;
-  for (int64_t i = 0; i < (g.ldc == g.n ? 1 : g.m); ++i) {
+  for (int64_t i = 0; i < g.m; ++i) {
     void* row = static_cast<char*>(g.c) + i * g.ldc * size_of(g.c_type);
-    activate({.kind = g.activation, .count = g.ldc == g.n ? g.m * g.n : g.n, .type = g.c_type, .x = row, .y = row});
+    activate({.kind = g.activation, .count = g.n, .type = g.c_type, .x = row, .y = row});
   }
 }
 }  // namespace qkv::kernels::cpu_set

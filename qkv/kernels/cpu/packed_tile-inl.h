@@ -205,7 +205,12 @@ HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRo
       V minimum = scale;
       if constexpr (layout.minimum) minimum = load_f16(at + 32);
       for (int64_t b = super * layout.blocks; b < (super + 1) * layout.blocks; ++b) {
-        if constexpr (rows == 1) hwy::Prefetch(planes + b * layout.plane_bytes() + 2048);
+        if constexpr (rows == 1) {
+          // A single row waits for memory: what is read next is asked for in time.
+          constexpr int64_t ahead = 2048;
+          for (int64_t line = 0; line < layout.plane_bytes(); line += 64)
+            hwy::Prefetch(planes + b * layout.plane_bytes() + ahead + line);
+        }
         block(b, scale, minimum);
       }
     }
