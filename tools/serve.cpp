@@ -95,7 +95,8 @@ void add_serve(CLI::App& app) {
   auto o = std::make_shared<Options>();
   command
       ->add_option("model", o->models,
-                   "model directories or GGUF files, as PATH or NAME=PATH; the first is loaded at once, others when they are asked for")
+                   "model directories or GGUF files, as PATH or NAME=PATH; the first is loaded at once, others when "
+                   "they are asked for")
       ->required()
       ->type_name("MODEL");
   std::string group = "Options";
