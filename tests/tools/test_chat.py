@@ -1,0 +1,68 @@
+"""qkv chat, as lines on standard input."""
+import unittest
+
+from command import *
+
+TEMPLATE = "{% for m in messages %}{{ {'system': 'w3', 'user': 'w1', 'assistant': 'w2'}[m.role] }} {{ m.content }} {% endfor %}w2"
+
+
+class Chat(CommandTest):
+    def model(self, template=TEMPLATE):
+        folder = self.folder / "chat"
+        folder.mkdir(exist_ok=True)
+        for name in ("config.json", "model.safetensors"):
+            shutil.copy(GOLDEN / "models/llama" / name, folder / name)
+        size = json.loads((folder / "config.json").read_text())["vocab_size"]
+        (folder / "tokenizer.json").write_text(json.dumps({
+            "model": {"type": "WordLevel", "vocab": {"<unk>": 0} | {f"w{i}": i for i in range(1, size)}, "unk_token": "<unk>"},
+            "pre_tokenizer": {"type": "WhitespaceSplit"}, "normalizer": None, "post_processor": None, "decoder": None,
+            "added_tokens": []}))
+        (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": template} if template else {}))
+        return folder
+
+    def talk(self, lines, *arguments):
+        return self.succeed("chat", self.model(), "--temperature", "0", "--max-new-tokens", "4", *arguments, stdin=lines.encode())
+
+    def test_answers_are_the_models(self):
+        alone = self.succeed("generate", self.model(), "--prompt", "w1 w7 w8 w2", "--greedy", "--max-new-tokens", "4", "-q", "--json")
+        self.assertEqual(self.talk("w7 w8\n").strip(), json.loads(alone)["text"].strip())
+
+    def test_a_turn_reads_what_was_said_before(self):
+        first, second = self.talk("w7 w8\nw9\n").splitlines()
+        alone = self.succeed("generate", self.model(), "--prompt", f"w1 w7 w8 w2 {first} w1 w9 w2", "--greedy",
+                             "--max-new-tokens", "4", "-q", "--json")
+        self.assertEqual(second.strip(), json.loads(alone)["text"].strip())
+
+    def test_commands(self):
+        path = self.folder / "saved.json"
+        out = self.talk(f"/system w5\nw7\\\nw8\nw9\n/undo\n/regenerate\n/save {path}\n/quit\nw1\n").splitlines()
+        self.assertEqual(len(out), 3)
+        self.assertEqual(out[0], out[2])
+        saved = json.loads(path.read_text())["messages"]
+        self.assertEqual([m["role"] for m in saved], ["system", "user", "assistant"])
+        self.assertEqual(saved[1]["content"], "w7\nw8")
+        history = self.talk("/history\n", "--load", path)
+        self.assertIn("[system] w5", history)
+        block = self.talk('"""\nw7\nw8\n"""\n/history\n')
+        self.assertIn("[user] w7\nw8\n", block)
+        self.assertEqual(self.talk("/set top_k 1\n/set temperature 0.5\nw7\n"), self.talk("w7\n"))
+
+    def test_refusals(self):
+        model = self.model()
+        for line, says in (("/undo\n", "take back"), ("/regenrate\n", "write /regenerate"), ("/set x 1\n", "cannot be set"),
+                           ("/set temperature hot\n", "a number"), ("/load /nothing\n", "/nothing"), ("w7 " * 200, "the context has 64")):
+            self.refuse("chat", model, "--context", "64", stdin=line.encode(), says=[says])
+        self.refuse("chat", self.model(template=""), says=["no chat template", "--template"])
+        template = self.write("own.jinja", TEMPLATE)
+        self.succeed("chat", self.model(template=""), "--template", template, "--max-new-tokens", "2", stdin=b"w7\n")
+        self.refuse("chat", self.model("{{ raise_exception('never') }}"), stdin=b"w7\n", says=["never"])
+
+    def test_a_full_context_slides_when_told(self):
+        lines = "".join(f"w{i} w{i + 1} w{i + 2}\n" for i in range(5, 12))
+        limits = ("--context", "32", "--max-new-tokens", "8")
+        self.refuse("chat", self.model(), *limits, stdin=lines.encode(), says=["the context has 32"])
+        self.assertEqual(len(self.talk(lines, *limits, "--overflow", "slide").splitlines()), 7)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,94 @@
+// qkv chat MODEL: a conversation in a terminal.
+#include "qkv/core/error.h"
+#include "qkv/core/files.h"
+#include "qkv/generate/checkpoint_options.h"
+#include "qkv/io/hugging_face.h"
+#include "qkv/io/model_source.h"
+#include "qkv/io/tokenizer_fits.h"
+#include "qkv/tasks/conversation.h"
+#include "tools/commands.h"
+#include "tools/support/chat_session.h"
+#include "tools/support/checks.h"
+
+#include <fmt/format.h>
+
+namespace qkv {
+namespace {
+
+struct Options {
+  std::string model, template_file, system, load;
+  std::string dtype = "f32", overflow = "refuse";
+  int64_t context = 0;
+  GenerationOptions generation{.max_new_tokens = 512, .sample = true, .temperature = 0.7F, .top_p = 0.95F};
+  bool quiet = false;
+};
+
+void chat(const Options& options) {
+  const Tokenizer tokenizer = load_tokenizer(options.model);
+  if (options.template_file.empty() && !ChatTemplate::present(tokenizer))
+    throw Error(options.model, "has no chat template: it was not made for conversations",
+                "use qkv generate, or give a template with --template FILE");
+  const ChatTemplate chat = options.template_file.empty()
+                                ? ChatTemplate(tokenizer)
+                                : ChatTemplate(read_file(options.template_file, 1 << 20), tokenizer);
+  GenerationOptions settings = options.generation;
+  check_options(settings);
+  LoadedModel loaded = load_model(options.model, {.in_place = true, .half = options.dtype == "bf16"});
+  if (!loaded.model->spec().generates() || loaded.model->spec().encoder)
+    throw Error(options.model,
+                fmt::format("is a {}, which holds no conversations", name_of(loaded.model->spec().task)));
+  check_tokenizer_fits(tokenizer, loaded.model->spec().vocab, options.model);
+  const GenerationOptions from_files = checkpoint_options(loaded.config, options.model, tokenizer);
+  settings.end_ids = from_files.end_ids;
+  settings.bad_words = from_files.bad_words;
+  Engine engine(*loaded.model, {.compute = dtype_named(options.dtype), .context = options.context, .max_batch = 1});
+  Conversation conversation(engine, tokenizer, chat, settings,
+                            options.overflow == "slide" ? Overflow::slide : Overflow::refuse);
+  if (!options.load.empty()) conversation.set_messages(read_messages(options.load));
+  if (!options.system.empty()) conversation.set_system(options.system);
+  ChatSession(conversation, options.quiet).run();
+}
+
+}  // namespace
+
+void add_chat(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("chat", "talk with a model in the terminal");
+  command->group("Models");
+  auto o = std::make_shared<Options>();
+  command->add_option("model", o->model, "a Hugging Face model directory, or a GGUF file")
+      ->required()
+      ->type_name("MODEL");
+  const auto add = [&](const char* name, auto& value, const char* help) {
+    return command->add_option(name, value, help)->capture_default_str();
+  };
+  add("--system", o->system, "what the model is told before the conversation");
+  add("--template", o->template_file, "a chat template (Jinja) in the place of the model's own")->type_name("FILE");
+  add("--load", o->load, "go on with a conversation that /save wrote")->type_name("FILE");
+  add("--max-new-tokens", o->generation.max_new_tokens, "tokens of an answer at most")->check(at_least(1));
+  add("--temperature", o->generation.temperature, "0: always the likeliest word; 1: as the model has it");
+  add("--top-k", o->generation.top_k, "choose among the k likeliest (0: all)")->check(at_least(0));
+  add("--top-p", o->generation.top_p, "choose among the likeliest that together have probability p");
+  add("--min-p", o->generation.min_p, "leave out what is less likely than p times the likeliest");
+  add("--seed", o->generation.seed, "the same seed and words give the same answers");
+  add("--context", o->context, "tokens of the conversation (0: as the model has it, at most 4096)")->check(at_least(0));
+  add("--overflow", o->overflow, "a full context: refuse to go on, or slide: forget the oldest half")
+      ->check(CLI::IsMember({"refuse", "slide"}));
+  add("--dtype", o->dtype, "type of weights (where they are not quantised), activations and cache")
+      ->check(CLI::IsMember({"f32", "bf16"}));
+  add_threads_option(*command);
+  command->add_flag("-q,--quiet", o->quiet, "answers alone, without prompts and counts");
+  command->footer(
+      "Examples:\n  qkv chat models/qwen2.5-0.5b-q8_0.gguf --system \"Answer in one sentence.\"\n"
+      "  printf 'Hello\\n/quit\\n' | qkv chat models/smollm -q --temperature 0\nIn it, /help lists the commands.");
+  allow_config(*command);
+  command->callback([command, o] {
+    apply_config(*command);
+    if (o->generation.temperature == 0) {
+      o->generation.sample = false;
+      o->generation.temperature = 1;
+    }
+    chat(*o);
+  });
+}
+
+}  // namespace qkv
