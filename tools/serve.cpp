@@ -1,6 +1,7 @@
 // qkv serve MODEL...: models behind an HTTP API.
 #include "qkv/core/error.h"
 #include "qkv/core/files.h"
+#include "qkv/serve/handlers.h"
 #include "qkv/serve/http_server.h"
 #include "qkv/serve/service.h"
 #include "tools/commands.h"
@@ -23,7 +24,7 @@ struct Options {
   HttpOptions http;
   ServiceOptions service;
   ModelOptions model;
-  std::string key_file;
+  std::string key_file, data;
   std::string dtype = "f32";
   std::string draft;
   double memory = 0;  // GB
@@ -74,6 +75,7 @@ void serve(Options& options) {
   if (!options.quiet) service_options.log = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
   load_first(models);
   Service service(service_options, models);
+  if (!options.data.empty()) add_conversations(service.routes(), options.data);
   HttpServer server(options.http, service.handler());
 
   const std::string host =
@@ -122,6 +124,8 @@ void add_serve(CLI::App& app) {
   add("--memory", o->memory,
       "GB that all models together may take: the longest unused are unloaded (0: four fifths of the machine's)")
       ->check(not_negative());
+  add("--data", o->data, "keep conversations (GET /conversations and on) in this directory; without it none are kept")
+      ->type_name("DIR");
   add_threads_option(*command);
 
   group = "Who may ask";

@@ -16,6 +16,9 @@ void add_embeddings(Routes& routes, ModelStore& models);
 void add_tasks(Routes& routes, ModelStore& models);
 // POST /tokenize, /detokenize
 void add_tokens(Routes& routes, ModelStore& models);
+// GET, POST, DELETE /conversations; /conversations/export, /import, /{id}, /{id}/messages: see ConversationStore.
+// `directory` is where they are kept.
+void add_conversations(Routes& routes, const fs::path& directory);
 // GET /v1/models, /v1/models/{model}
 void add_models(Routes& routes, ModelStore& models);
 

@@ -1,0 +1,103 @@
+// Conversations over HTTP: the page's memory.
+#include "qkv/core/error.h"
+#include "qkv/serve/answers.h"
+#include "qkv/serve/conversation_store.h"
+#include "qkv/serve/fields.h"
+#include "qkv/serve/handlers.h"
+#include "qkv/serve/worker.h"
+
+namespace qkv {
+namespace {
+
+constexpr size_t most_waiting = 256;
+
+struct Keeper {
+  explicit Keeper(const fs::path& directory) : store(directory), worker(most_waiting) {}
+  ConversationStore store;
+  Worker worker;  // disks are slow, and the server's threads must not wait
+};
+
+// In the order of its keys.
+void send(HttpReply& reply, const OrderedJson& value, int status = 200) {
+  reply.send(status, "application/json", value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace));
+}
+
+// "search=a%20b": the value of a name in a query.
+std::string query_value(const std::string& query, const std::string& name) {
+  std::string out;
+  for (size_t at = 0; at <= query.size();) {
+    const size_t end = std::min(query.find('&', at), query.size());
+    const std::string part = query.substr(at, end - at);
+    at = end + 1;
+    if (!part.starts_with(name + "=")) continue;
+    for (size_t i = name.size() + 1; i < part.size(); ++i) {
+      const auto digit = [&](size_t place) {
+        const char c = place < part.size() ? part[place] : ' ';
+        return c >= '0' && c <= '9'   ? c - '0'
+               : c >= 'a' && c <= 'f' ? c - 'a' + 10
+               : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                      : -1;
+      };
+      if (part[i] == '%' && digit(i + 1) >= 0 && digit(i + 2) >= 0) {
+        out += static_cast<char>(digit(i + 1) * 16 + digit(i + 2));
+        i += 2;
+      } else {
+        out += part[i] == '+' ? ' ' : part[i];
+      }
+    }
+  }
+  return out;
+}
+
+const OrderedJson& found(const std::optional<OrderedJson>& value, const std::string& id) {
+  if (!value) throw ApiError(404, fmt::format("There is no conversation '{}'.", id.substr(0, 64)), "", "not_found");
+  return *value;
+}
+
+}  // namespace
+
+void add_conversations(Routes& routes, const fs::path& directory) {
+  const auto keeper = std::make_shared<Keeper>(directory);
+  const auto add = [&](const char* method, const char* path,
+                       std::function<void(ConversationStore&, const Call&)> work) {
+    routes.add(method, path, [keeper, work = std::move(work)](const Call& call) {
+      const bool queued = keeper->worker.run(
+          [keeper = keeper.get(), work, call] { answer_errors(*call.reply, [&] { work(keeper->store, call); }); });
+      if (!queued) throw ApiError(429, "Too many requests wait already. Try again later.", "", "overloaded");
+    });
+  };
+  using Store = ConversationStore;
+  add("GET", "/conversations", [](Store& store, const Call& call) {
+    send(*call.reply, {{"conversations", store.list(query_value(call.request->query, "search"))}});
+  });
+  add("POST", "/conversations",
+      [](Store& store, const Call& call) { send(*call.reply, store.create(parse_body(call.request->body)), 201); });
+  add("DELETE", "/conversations", [](Store& store, const Call& call) {
+    store.remove_all();
+    send(*call.reply, {{"deleted", true}});
+  });
+  // These stand before /conversations/{id}: the first route that fits is taken.
+  add("GET", "/conversations/export", [](Store& store, const Call& call) { send(*call.reply, store.export_all()); });
+  add("POST", "/conversations/import", [](Store& store, const Call& call) {
+    send(*call.reply, {{"imported", store.import_all(parse_body(call.request->body))}});
+  });
+  add("GET", "/conversations/{id}", [](Store& store, const Call& call) {
+    const std::string& id = call.values.at("id");
+    send(*call.reply, found(store.read(id), id));
+  });
+  add("PATCH", "/conversations/{id}", [](Store& store, const Call& call) {
+    const std::string& id = call.values.at("id");
+    send(*call.reply, found(store.change(id, parse_body(call.request->body)), id));
+  });
+  add("DELETE", "/conversations/{id}", [](Store& store, const Call& call) {
+    const std::string& id = call.values.at("id");
+    if (!store.remove(id)) found({}, id);
+    send(*call.reply, {{"deleted", true}});
+  });
+  add("POST", "/conversations/{id}/messages", [](Store& store, const Call& call) {
+    const std::string& id = call.values.at("id");
+    send(*call.reply, found(store.add(id, parse_body(call.request->body)), id), 201);
+  });
+}
+
+}  // namespace qkv

@@ -1,0 +1,103 @@
+#include "qkv/serve/database.h"
+
+#include "qkv/core/error.h"
+
+#include <sqlite3.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace qkv {
+namespace {
+
+constexpr int patience_ms = 5000;
+
+}  // namespace
+
+Database::Database(const fs::path& path) : name_(path.string()) {
+  // SQLite would create it readable by everybody.
+  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file < 0) throw Error(name_, fmt::format("cannot be opened: {}", std::strerror(errno)));
+  close(file);
+  if (sqlite3_open_v2(path.c_str(), &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr) != SQLITE_OK) {
+    const std::string reason = sqlite3_errmsg(handle_);
+    sqlite3_close(handle_);
+    throw Error(name_, fmt::format("cannot be opened: {}", reason));
+  }
+  sqlite3_busy_timeout(handle_, patience_ms);
+}
+
+Database::~Database() { sqlite3_close(handle_); }
+
+void Database::fail(std::string_view doing) const {
+  const int code = sqlite3_errcode(handle_);
+  const char* hint = code == SQLITE_FULL     ? "free some space on the disk"
+                     : code == SQLITE_NOTADB ? "move the file away; a new one is made"
+                     : code == SQLITE_BUSY   ? "end the other program that uses it"
+                                             : "";
+  throw Error(name_, fmt::format("{}: {}", doing, sqlite3_errmsg(handle_)), hint);
+}
+
+void Database::run(const std::string& sql) {
+  if (sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) fail("the database refuses");
+}
+
+Database::Transaction::~Transaction() {
+  // What cannot be rolled back was not begun, or SQLite has done it itself.
+  if (open_) sqlite3_exec(database_.handle_, "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+void Database::Transaction::commit() {
+  database_.run("COMMIT");
+  open_ = false;
+}
+
+Statement::Statement(Database& database, std::string_view sql) : database_(database) {
+  if (sqlite3_prepare_v2(database.handle_, sql.data(), static_cast<int>(sql.size()), &handle_, nullptr) != SQLITE_OK)
+    database.fail("the database does not understand");
+}
+
+Statement::~Statement() { sqlite3_finalize(handle_); }
+
+Statement& Statement::bind(std::string_view value) {
+  if (sqlite3_bind_text64(handle_, ++bound_, value.data(), value.size(), SQLITE_TRANSIENT, SQLITE_UTF8) != SQLITE_OK)
+    database_.fail("a text cannot be stored");
+  return *this;
+}
+
+Statement& Statement::bind(int64_t value) {
+  if (sqlite3_bind_int64(handle_, ++bound_, value) != SQLITE_OK) database_.fail("a number cannot be stored");
+  return *this;
+}
+
+Statement& Statement::bind(std::optional<int64_t> value) {
+  if (value) return bind(*value);
+  ++bound_;  // parameters are null until they are bound
+  return *this;
+}
+
+bool Statement::next() {
+  switch (sqlite3_step(handle_)) {
+    case SQLITE_ROW:
+      return true;
+    case SQLITE_DONE:
+      return false;
+    default:
+      database_.fail("the database refuses");
+  }
+}
+
+int64_t Statement::run() {
+  next();
+  return sqlite3_changes64(database_.handle_);
+}
+
+std::string Statement::text(int column) const {
+  const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(handle_, column));
+  return bytes == nullptr ? "" : std::string(bytes, static_cast<size_t>(sqlite3_column_bytes(handle_, column)));
+}
+
+int64_t Statement::integer(int column) const { return sqlite3_column_int64(handle_, column); }
+bool Statement::null(int column) const { return sqlite3_column_type(handle_, column) == SQLITE_NULL; }
+
+}  // namespace qkv
