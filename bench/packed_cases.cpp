@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <memory>
 
 namespace qkv {
 namespace {
@@ -48,10 +49,10 @@ struct Case {
 };
 
 void add(std::vector<KernelCase>& cases, DType type, const Case& c) {
-  // Of i8, f32 rows are packed.
-  const Tensor w = type == DType::i8 ? random({c.n, c.k}, DType::f32, 1) : random_blocks(type, c.n, c.k, 1);
   const Tensor x = random({c.m, c.k + 3}, c.x_type, 2), bias = random({c.n}, DType::f32, 3);
   const auto pack_for = [=](const KernelSet& set) {
+    // Of i8, f32 rows are packed.
+    const Tensor w = type == DType::i8 ? random({c.n, c.k}, DType::f32, 1) : random_blocks(type, c.n, c.k, 1);
     const Tensor packed = Tensor::empty({set.packed_bytes(type, c.n, c.k)}, DType::u8);
     set.pack({.type = type,
               .n = c.n,
@@ -63,13 +64,13 @@ void add(std::vector<KernelCase>& cases, DType type, const Case& c) {
     return packed;
   };
   // Packing is no part of what is timed.
-  const Tensor ready = c.large ? pack_for(cpu()) : Tensor();
+  const auto ready = std::make_shared<Tensor>();
   cases.push_back({fmt::format("packed_gemm {} {}x{}x{} {}{}{}{}", name_of(type), c.m, c.n, c.k, name_of(c.x_type),
                                c.bias ? " bias" : "", c.activation == Activation::none ? "" : " act",
                                c.outlier > 0 ? " outliers" : ""),
                    tolerance_of(c.x_type), 2.0 * static_cast<double>(c.m * c.n) * static_cast<double>(c.k),
                    static_cast<double>(cpu().packed_bytes(type, c.n, c.k)), c.large, [=](const KernelSet& set) {
-                     const Tensor packed = c.large && set.name == "cpu" ? ready : pack_for(set);
+                     const Tensor packed = *ready && set.name == "cpu" ? *ready : pack_for(set);
                      const Tensor y = Tensor::empty({c.m, c.n}, c.x_type);
                      set.packed_gemm({.m = c.m,
                                       .n = c.n,
@@ -86,6 +87,10 @@ void add(std::vector<KernelCase>& cases, DType type, const Case& c) {
                                       .activation = c.activation});
                      return std::vector<Tensor>{y};
                    }});
+  if (c.large)
+    cases.back().prepare = [=] {
+      if (!*ready) *ready = pack_for(cpu());
+    };
 }
 
 }  // namespace

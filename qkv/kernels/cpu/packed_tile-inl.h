@@ -98,7 +98,11 @@ HWY_INLINE VB codes_of(const uint8_t* planes) {
 
 // sums[i] += sum over the four bytes of lane i of code (unsigned) times the byte of x4 (signed).
 HWY_INLINE VI dot_quads(VI sums, VB codes, const int8_t* x4) {
-#if defined(QKV_VNNI)
+#if defined(QKV_VNNI) && defined(__clang__)
+  // Clang keeps the first of two target attributes, and Highway's own has no VNNI.
+  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sums.raw) : "v"(codes.raw), "m"(*reinterpret_cast<const int8_t(*)[4]>(x4)));
+  return sums;
+#elif defined(QKV_VNNI)
   int32_t word;
   std::memcpy(&word, x4, sizeof word);
   return VI{_mm512_dpbusd_epi32(sums.raw, codes.raw, _mm512_set1_epi32(word))};
