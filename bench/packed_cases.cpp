@@ -105,6 +105,9 @@ void add_packed(std::vector<KernelCase>& cases) {
                           {5, 17, k, DType::f32, true, Activation::gelu},
                           {0, 4, k}})
       add(cases, type, c);
+  }
+  // The types that most files have.
+  for (const DType type : {DType::q4_0, DType::q8_0, DType::q4_k, DType::q6_k}) {
     add(cases, type, {.m = 1, .n = 4096, .k = 4096, .large = true});
     add(cases, type, {.m = 256, .n = 2048, .k = 2048, .large = true});
   }
