@@ -10,8 +10,8 @@
 
 namespace qkv {
 
-// tokenizer_config.json, completed from special_tokens_map.json and chat_template.jinja; and where it names no tokenizer_class, with the one
-// that the "model_type" of config.json tells.
+// tokenizer_config.json, completed from special_tokens_map.json and chat_template.jinja; and where it names no
+// tokenizer_class, with the one that the "model_type" of config.json tells.
 Json read_tokenizer_config(const fs::path& directory);
 
 // The tokenizer_class without the "Fast" that tells the reference library's two implementations apart.
