@@ -25,7 +25,7 @@ test: build
 bench: program
 	scripts/with-python bench/run $(BUILD)/qkv
 
-parity: program
+parity: build
 	scripts/with-python tests/parity/run $(BUILD)/qkv
 
 sanitize: deps

@@ -68,6 +68,7 @@ TEST(Template, ErrorsNameTheLine) {
   fails("{{ 'a' | uper }}", "write upper");
   fails("{% include 'x' %}", "refused");
   fails("{{ [].append(1) }}", "refused");
+  fails("{{ (1, 2) < [1, 3] }}", "have no order");
   fails("{{ 1 / 0 }}", "zero");
   fails("{% for x in [1] %}", "endfor");
   fails("{{ 'a' + 1 }}", "does not work");

@@ -216,7 +216,8 @@ int Value::compare(const Value& other) const {
     Allowance::spend_steps(std::min(text()->size(), other.text()->size()) / 256);
     return text()->compare(*other.text());
   }
-  if (const List* a = list(), *b = other.list(); a != nullptr && b != nullptr) {
+  if (const List* a = list(), *b = other.list();
+      a != nullptr && b != nullptr && a->row == b->row && a->row != Row::generator) {
     for (size_t i = 0; i < std::min(a->items.size(), b->items.size()); ++i)
       if (!(a->items[i] == b->items[i])) return a->items[i].compare(b->items[i]);
     return a->items.size() < b->items.size() ? -1 : a->items.size() > b->items.size() ? 1 : 0;
