@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,24 +23,11 @@ import transformers  # noqa: E402
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from models_parity import ROOT, Tally  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests" / "tools"))
+from word_model import word_model  # noqa: E402
 
 TOLERANCE = 1e-4
 KEY = "parity"
-
-
-def words(folder, family):
-    """A golden model with a vocabulary of words w1, w2, ..."""
-    golden = ROOT / "tests" / "golden" / "models" / family
-    folder.mkdir()
-    for name in ("config.json", "model.safetensors"):
-        shutil.copy(golden / name, folder / name)
-    size = json.loads((folder / "config.json").read_text())["vocab_size"]
-    vocabulary = {"<unk>": 0} | {f"w{i}": i for i in range(1, size)}
-    (folder / "tokenizer.json").write_text(json.dumps({
-        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"},
-        "pre_tokenizer": {"type": "WhitespaceSplit"}, "normalizer": None, "post_processor": None, "decoder": None,
-        "added_tokens": []}))
-    return folder
 
 
 TEMPLATE = ("{% for m in messages %}<{{ m.role[0] }}>{{ m.content }}{% endfor %}"
@@ -50,7 +36,7 @@ TEMPLATE = ("{% for m in messages %}<{{ m.role[0] }}>{{ m.content }}{% endfor %}
 
 def characters(folder):
     """A golden Llama whose tokens are the printable characters, with a chat template."""
-    words(folder, "llama")
+    word_model(folder, "llama")
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
     vocabulary = {"<end>": 0, "\u0120": 1} | {chr(c): c - 31 for c in range(33, 127)}
     end = {"id": 0, "content": "<end>", "special": True, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
@@ -219,8 +205,8 @@ def main():
     options = parser.parse_args()
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
-        tiny = words(pathlib.Path(folder) / "tiny", "llama")
-        bert = words(pathlib.Path(folder) / "bert", "bert_masked_lm_untied")
+        tiny = word_model(pathlib.Path(folder) / "tiny", "llama")
+        bert = word_model(pathlib.Path(folder) / "bert", "bert_masked_lm_untied")
         chatty = characters(pathlib.Path(folder) / "chatty")
         with Server(options.qkv, tiny, bert, chatty) as server:
             client = openai.OpenAI(base_url=server.url, api_key=KEY, max_retries=0, timeout=60)

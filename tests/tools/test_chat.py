@@ -2,21 +2,14 @@
 import unittest
 
 from command import *
+from word_model import word_model
 
 TEMPLATE = "{% for m in messages %}{{ {'system': 'w3', 'user': 'w1', 'assistant': 'w2'}[m.role] }} {{ m.content }} {% endfor %}w2"
 
 
 class Chat(CommandTest):
     def model(self, template=TEMPLATE):
-        folder = self.folder / "chat"
-        folder.mkdir(exist_ok=True)
-        for name in ("config.json", "model.safetensors"):
-            shutil.copy(GOLDEN / "models/llama" / name, folder / name)
-        size = json.loads((folder / "config.json").read_text())["vocab_size"]
-        (folder / "tokenizer.json").write_text(json.dumps({
-            "model": {"type": "WordLevel", "vocab": {"<unk>": 0} | {f"w{i}": i for i in range(1, size)}, "unk_token": "<unk>"},
-            "pre_tokenizer": {"type": "WhitespaceSplit"}, "normalizer": None, "post_processor": None, "decoder": None,
-            "added_tokens": []}))
+        folder = word_model(self.folder / "chat")
         (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": template} if template else {}))
         return folder
 

@@ -8,20 +8,7 @@ import time
 
 from command import *
 from command import QKV
-
-
-def tiny_model(folder, family="llama"):
-    """A golden model with a vocabulary of words w1, w2, ..."""
-    folder.mkdir(parents=True)
-    for name in ("config.json", "model.safetensors"):
-        shutil.copy(GOLDEN / "models" / family / name, folder / name)
-    size = json.loads((folder / "config.json").read_text())["vocab_size"]
-    vocabulary = {"<unk>": 0} | {f"w{i}": i for i in range(1, size)}
-    (folder / "tokenizer.json").write_text(json.dumps({
-        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"},
-        "pre_tokenizer": {"type": "WhitespaceSplit"}, "normalizer": None, "post_processor": None, "decoder": None,
-        "added_tokens": []}))
-    return folder
+from word_model import word_model
 
 
 class Server:
@@ -74,7 +61,7 @@ class Server:
 class Serve(CommandTest):
     def setUp(self):
         super().setUp()
-        self.model = tiny_model(self.folder / "tiny")
+        self.model = word_model(self.folder / "tiny")
 
     def test_mistakes(self):
         self.refuse("serve", self.folder / "nowhere", says="nowhere")
