@@ -101,17 +101,13 @@ void bench_train(const Options& options) {
   model.require_grad();
   Optimizer optimizer(model, {.beta2 = 0.99F});
   const Inputs inputs = random_inputs(model.spec(), options.batch, options.length);
-  std::vector<double> times;
   double last_loss = 0;
-  for (int64_t i = 0; i < options.repeat + 2; ++i) {
-    const double time = seconds([&] {
-      const Tensor loss = model.loss(inputs, {.compute = dtype, .training = true});
-      backward(loss);
-      optimizer.step(3e-4F, static_cast<float>(std::min(1.0, 1 / optimizer.gradient_norm())));
-      last_loss = loss.to_vector<float>().front();
-    });
-    if (i >= 2) times.push_back(time);
-  }
+  const std::vector<double> times = times_of(options.repeat, 2, [&] {
+    const Tensor loss = model.loss(inputs, {.compute = dtype, .training = true});
+    backward(loss);
+    optimizer.step(3e-4F, static_cast<float>(std::min(1.0, 1 / optimizer.gradient_norm())));
+    last_loss = loss.to_vector<float>().front();
+  });
   const double time = median(times);
   const double tokens = static_cast<double>(options.batch * options.length);
   const double flops =
@@ -130,11 +126,8 @@ void bench_encode(const Options& options) {
   Model& model = *made;
   const NoGrad no_grad;
   const Inputs inputs = random_inputs(model.spec(), options.batch, options.length);
-  std::vector<double> times;
-  for (int64_t i = 0; i < options.repeat + 2; ++i) {
-    const double time = seconds([&] { model.hidden(inputs, {.compute = dtype_named(options.dtype)}); });
-    if (i >= 2) times.push_back(time);
-  }
+  const std::vector<double> times =
+      times_of(options.repeat, 2, [&] { model.hidden(inputs, {.compute = dtype_named(options.dtype)}); });
   fmt::print("{}\n", Json{{"seconds", median(times)}, {"samples", times}}.dump());
 }
 

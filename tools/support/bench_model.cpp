@@ -9,22 +9,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <functional>
 #include <limits>
 
 namespace qkv {
 namespace {
-
-std::vector<double> times_of(int64_t repeat, int64_t uncounted, const std::function<void()>& work) {
-  std::vector<double> times;
-  for (int64_t i = 0; i < repeat + uncounted; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    work();
-    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-    if (i >= uncounted) times.push_back(taken.count());
-  }
-  return times;
-}
 
 std::vector<std::vector<int32_t>> read_sources(const std::string& path) {
   const Json json = read_json(path);
@@ -39,6 +27,17 @@ std::vector<std::vector<int32_t>> read_sources(const std::string& path) {
 }
 
 }  // namespace
+
+std::vector<double> times_of(int64_t repeat, int64_t uncounted, const std::function<void()>& work) {
+  std::vector<double> times;
+  for (int64_t i = 0; i < repeat + uncounted; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    if (i >= uncounted) times.push_back(taken.count());
+  }
+  return times;
+}
 
 Inputs random_inputs(const Spec& spec, int64_t rows, int64_t length, int64_t target_length) {
   const bool writes = spec.task == Task::sequence_to_sequence;

@@ -4,9 +4,14 @@
 #include "qkv/core/json.h"
 #include "qkv/models/model.h"
 
+#include <functional>
 #include <string>
+#include <vector>
 
 namespace qkv {
+
+// Seconds of each of `repeat` calls, after some that do not count.
+std::vector<double> times_of(int64_t repeat, int64_t uncounted, const std::function<void()>& work);
 
 // Random tokens and labels that fit the task: every place of a decoder, 15 % of the places of a masked model, as BERT's
 // recipe has it; `target_length` tokens a row for an encoder-decoder.
