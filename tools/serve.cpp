@@ -7,6 +7,7 @@
 #include "tools/commands.h"
 #include "tools/support/checks.h"
 #include "tools/support/signals.h"
+#include "tools/support/user_data.h"
 
 #include <fmt/format.h>
 
@@ -54,6 +55,20 @@ void load_first(ModelStore& models) {
   loaded.get_future().get();
 }
 
+// Conversations are kept unless the user says no. Where nobody chose the place, one that fails is no reason not to
+// serve.
+void keep_conversations(Service& service, const std::string& data) {
+  if (data == "none") return;
+  if (!data.empty()) return add_conversations(service.routes(), data);
+  try {
+    const fs::path place = user_data_directory();
+    if (place.empty()) throw Error("HOME", "is not set", "name a place with --data DIR, or none with --data none");
+    add_conversations(service.routes(), place);
+  } catch (const Error& error) {
+    fmt::print(stderr, "note: conversations are not kept: [{}] {}; {}\n", error.where(), error.reason(), error.hint());
+  }
+}
+
 bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
 void serve(Options& options) {
@@ -75,7 +90,7 @@ void serve(Options& options) {
   if (!options.quiet) service_options.log = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
   load_first(models);
   Service service(service_options, models);
-  if (!options.data.empty()) add_conversations(service.routes(), options.data);
+  keep_conversations(service, options.data);
   HttpServer server(options.http, service.handler());
 
   const std::string host =
@@ -124,7 +139,8 @@ void add_serve(CLI::App& app) {
   add("--memory", o->memory,
       "GB that all models together may take: the longest unused are unloaded (0: four fifths of the machine's)")
       ->check(not_negative());
-  add("--data", o->data, "keep conversations (GET /conversations and on) in this directory; without it none are kept")
+  add("--data", o->data,
+      "where conversations are kept (default: $XDG_DATA_HOME/qkv or ~/.local/share/qkv); none: nowhere")
       ->type_name("DIR");
   add_threads_option(*command);
 

@@ -17,7 +17,8 @@ fs::path made(const fs::path& directory) {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error)
-    throw Error(directory.string(), fmt::format("cannot be made: {}", error.message()), "choose another with --data");
+    throw DatabaseError(directory.string(), fmt::format("cannot be made: {}", error.message()),
+                        "choose another place with --data DIR, or none with --data none");
   if (fresh) fs::permissions(directory, fs::perms::owner_all);
   return directory / "conversations.db";
 }

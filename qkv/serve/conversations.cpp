@@ -49,6 +49,18 @@ std::string query_value(const std::string& query, const std::string& name) {
   return out;
 }
 
+// A disk that is full, or not to be written, is not the client's mistake.
+void answer(HttpReply& reply, const std::function<void()>& work) {
+  answer_errors(reply, [&] {
+    try {
+      work();
+    } catch (const DatabaseError& error) {
+      const std::string hint = error.hint().empty() ? "" : " (" + error.hint() + ")";
+      throw ApiError(507, fmt::format("Conversations cannot be kept: {}{}.", error.reason(), hint), "", "not_stored");
+    }
+  });
+}
+
 const OrderedJson& found(const std::optional<OrderedJson>& value, const std::string& id) {
   if (!value) throw ApiError(404, fmt::format("There is no conversation '{}'.", id.substr(0, 64)), "", "not_found");
   return *value;
@@ -62,7 +74,7 @@ void add_conversations(Routes& routes, const fs::path& directory) {
                        std::function<void(ConversationStore&, const Call&)> work) {
     routes.add(method, path, [keeper, work = std::move(work)](const Call& call) {
       const bool queued = keeper->worker.run(
-          [keeper = keeper.get(), work, call] { answer_errors(*call.reply, [&] { work(keeper->store, call); }); });
+          [keeper = keeper.get(), work, call] { answer(*call.reply, [&] { work(keeper->store, call); }); });
       if (!queued) throw ApiError(429, "Too many requests wait already. Try again later.", "", "overloaded");
     });
   };

@@ -1,28 +1,30 @@
 #include "qkv/serve/database.h"
 
-#include "qkv/core/error.h"
-
 #include <sqlite3.h>
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+
 namespace qkv {
 namespace {
 
 constexpr int patience_ms = 5000;
+constexpr const char* elsewhere = "choose another place with --data DIR, or none with --data none";
 
 }  // namespace
 
 Database::Database(const fs::path& path) : name_(path.string()) {
   // SQLite would create it readable by everybody.
   const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (file < 0) throw Error(name_, fmt::format("cannot be opened: {}", std::strerror(errno)));
+  if (file < 0) throw DatabaseError(name_, fmt::format("cannot be opened: {}", std::strerror(errno)), elsewhere);
   close(file);
   if (sqlite3_open_v2(path.c_str(), &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr) != SQLITE_OK) {
     const std::string reason = sqlite3_errmsg(handle_);
     sqlite3_close(handle_);
-    throw Error(name_, fmt::format("cannot be opened: {}", reason));
+    throw DatabaseError(name_, fmt::format("cannot be opened: {}", reason), elsewhere);
   }
   sqlite3_busy_timeout(handle_, patience_ms);
 }
@@ -31,11 +33,12 @@ Database::~Database() { sqlite3_close(handle_); }
 
 void Database::fail(std::string_view doing) const {
   const int code = sqlite3_errcode(handle_);
-  const char* hint = code == SQLITE_FULL     ? "free some space on the disk"
-                     : code == SQLITE_NOTADB ? "move the file away; a new one is made"
-                     : code == SQLITE_BUSY   ? "end the other program that uses it"
-                                             : "";
-  throw Error(name_, fmt::format("{}: {}", doing, sqlite3_errmsg(handle_)), hint);
+  const char* hint = code == SQLITE_FULL                                  ? "free some space on the disk"
+                     : code == SQLITE_NOTADB                              ? "move the file away; a new one is made"
+                     : code == SQLITE_BUSY                                ? "end the other program that uses it"
+                     : code == SQLITE_READONLY || code == SQLITE_CANTOPEN ? elsewhere
+                                                                          : "";
+  throw DatabaseError(name_, fmt::format("{}: {}", doing, sqlite3_errmsg(handle_)), hint);
 }
 
 void Database::run(const std::string& sql) {

@@ -1,6 +1,7 @@
 // SQLite behind a small interface: a file, and statements whose parameters are bound, never pasted in.
 #pragma once
 
+#include "qkv/core/error.h"
 #include "qkv/core/files.h"
 
 #include <cstdint>
@@ -14,8 +15,14 @@ struct sqlite3_stmt;
 
 namespace qkv {
 
-// Not for several threads at once. All functions throw Error, naming the file, for what SQLite refuses: a full disk, a
-// file that is no database, one that another program holds locked for more than five seconds.
+// What SQLite refuses, naming the file: a full disk, a file that is no database or may not be written, one that another
+// program holds locked for more than five seconds.
+class DatabaseError : public Error {
+ public:
+  using Error::Error;
+};
+
+// Not for several threads at once. All functions throw DatabaseError.
 class Database {
  public:
   // Creates the file, readable by its owner alone, where there is none.

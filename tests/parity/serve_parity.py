@@ -50,7 +50,8 @@ def characters(folder):
 
 class Server:
     def __init__(self, qkv, *arguments):
-        self.process = subprocess.Popen([qkv, "serve", *map(str, arguments), "--port", "0", "--quiet", "--api-key", KEY],
+        self.process = subprocess.Popen([qkv, "serve", *map(str, arguments), "--port", "0", "--quiet", "--api-key", KEY,
+                                         "--data", "none"],
                                         stdout=subprocess.PIPE, text=True)
         self.url = re.search(r"http://\S+", self.process.stdout.readline())[0] + "/v1"
 

@@ -141,6 +141,20 @@ TEST(Conversations, FilesThatAreNoDatabaseAreRefused) {
   EXPECT_THROW(ConversationStore{folder.path}, Error);
 }
 
+TEST(Conversations, AFullDiskIsToldAsOne) {
+  Folder folder;
+  fs::create_directories(folder.path);
+  Database database(folder.path / "small.db");
+  database.run("CREATE TABLE t (x TEXT); PRAGMA max_page_count = 4");
+  const std::string text(100'000, 'x');
+  try {
+    Statement(database, "INSERT INTO t VALUES (?)").bind(text).run();
+    FAIL() << "there was room";
+  } catch (const DatabaseError& error) {
+    EXPECT_NE(error.hint().find("free some space"), std::string::npos) << error.what();
+  }
+}
+
 TEST(Conversations, OverHttp) {
   Folder folder;
   TinyModel model("bert_masked_lm_untied");

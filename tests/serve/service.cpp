@@ -1,6 +1,7 @@
 // Everything of the API but completions: tasks, models, keys, routes.
 #include "qkv/serve/access.h"
 #include "qkv/serve/base64.h"
+#include "qkv/serve/handlers.h"
 #include "qkv/serve/static_files.h"
 #include "tests/serve/asked.h"
 
@@ -126,6 +127,8 @@ TEST(Service, PathsAndMethods) {
 
 TEST(Service, TheOpenApiDocumentNamesEveryRoute) {
   Offered offered("gpt2");
+  const fs::path folder = fs::temp_directory_path() / fmt::format("qkv-openapi-{}", ::getpid());
+  add_conversations(offered.service.routes(), folder);
   const OrderedJson document = get(offered.service, "/openapi.json").json();
   std::set<std::string> told, there;
   for (const auto& [path, methods] : document["paths"].items())
@@ -134,10 +137,11 @@ TEST(Service, TheOpenApiDocumentNamesEveryRoute) {
     std::string method = route.method;
     std::transform(method.begin(), method.end(), method.begin(), ::tolower);
     if (route.path.starts_with("/v1") || route.path == "/tokenize" || route.path == "/detokenize" ||
-        route.path == "/health" || route.path == "/metrics")
+        route.path == "/health" || route.path == "/metrics" || route.path.starts_with("/conversations"))
       there.insert(method + " " + route.path);
   }
   EXPECT_EQ(told, there);
+  fs::remove_all(folder);
 }
 
 TEST(Service, KeysAreAskedFor) {

@@ -14,7 +14,8 @@ from word_model import word_model
 class Server:
     def __init__(self, test, *arguments):
         self.process = subprocess.Popen([QKV, "serve", *map(str, arguments), "--port", "0", "--threads", "1"],
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        env=os.environ | {"XDG_DATA_HOME": str(test.folder / "share")})
         test.addCleanup(self.end)
         first = self.process.stdout.readline()
         found = re.search(r":(\d+)$", first.strip())
@@ -53,6 +54,14 @@ class Server:
         connection.close()
         return float(re.search(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.M)[1])
 
+    def get(self, path):
+        connection = self.connection()
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, json.loads(content)
+
     def memory(self):
         """Resident kilobytes."""
         return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())[1])
@@ -85,6 +94,46 @@ class Serve(CommandTest):
         self.assertEqual(server.post("/v1/completions", {"prompt": "w5"})[0], 401)
         server.process.send_signal(signal.SIGTERM)
         self.assertEqual(server.process.wait(10), 0)
+
+    def test_conversations_are_kept(self):
+        server = Server(self, self.model)
+        status, made = server.post("/conversations", {"title": "first"})
+        self.assertEqual(status, 201)
+        server.post(f"/conversations/{made['id']}/messages", {"role": "user", "content": "hello"})
+        server.end()  # killed
+        place = self.folder / "share/qkv"
+        self.assertEqual(place.stat().st_mode & 0o777, 0o700)
+        self.assertEqual((place / "conversations.db").stat().st_mode & 0o777, 0o600)
+        again = Server(self, self.model)
+        self.assertEqual(again.get(f"/conversations/{made['id']}")[1]["messages"][0]["content"], "hello")
+        other = Server(self, self.model, "--data", self.folder / "other")
+        self.assertEqual(other.get("/conversations"), (200, {"conversations": []}))
+        self.assertEqual(Server(self, self.model, "--data", "none").get("/conversations")[0], 404)
+
+    def test_conversations_that_cannot_be_kept(self):
+        self.write("file", "")
+        self.refuse("serve", self.model, "--data", self.folder / "file/below", says=["file/below", "--data none"])
+        # Nobody chose the usual place: the server serves, and says what is wrong.
+        self.write("share", "")
+        server = Server(self, self.model)
+        self.assertEqual(server.get("/conversations")[0], 404)
+        server.end()
+        self.assertIn("note: conversations are not kept: [" + str(self.folder / "share/qkv") + "]", server.log[0])
+
+    def test_conversations_on_a_full_disk(self):
+        disk = self.folder / "disk"
+        SmallDisk(self, disk, "200k")
+        server = Server(self, self.model, "--data", disk / "data")
+        first = server.post("/conversations", {"title": "first"})[1]["id"]
+        for _ in range(100):
+            status, answer = server.post(f"/conversations/{first}/messages", {"role": "user", "content": "x" * 4000})
+            if status != 201:
+                break
+        self.assertEqual((status, answer["error"]["code"]), (507, "not_stored"))
+        self.assertIn("free some space", answer["error"]["message"])
+        # Reading goes on, and what could not be stored is not there in part.
+        self.assertTrue(all(len(m["content"]) == 4000 for m in server.get(f"/conversations/{first}")[1]["messages"]))
+        self.assertEqual(server.post("/v1/completions", {"prompt": "w5", "max_tokens": 3})[0], 200)
 
     def test_a_stream_under_way_ends_before_the_server_does(self):
         server = Server(self, self.model)
