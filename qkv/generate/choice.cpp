@@ -11,16 +11,24 @@ namespace qkv {
 
 int32_t choose_token(std::span<const float> logits, std::span<const int32_t> ids, size_t prompt,
                      const GenerationOptions& options, Random& random) {
-  std::vector<float> penalised(logits.begin(), logits.end());
-  apply_penalties(penalised, ids, prompt, options);
-  const auto nothing_left = [&] { return !std::isfinite(*std::max_element(penalised.begin(), penalised.end())); };
-  if (nothing_left()) {
+  // Vocabularies are large: the copy's memory is kept, and made only for those who change it.
+  thread_local std::vector<float> penalised;
+  std::span<const float> scores = logits;
+  if (penalises(options)) {
+    penalised.assign(logits.begin(), logits.end());
+    apply_penalties(penalised, ids, prompt, options);
+    scores = penalised;
+  }
+  int32_t best = argmax(scores);
+  const auto nothing_left = [&] { return !std::isfinite(scores[static_cast<size_t>(best)]); };
+  if (nothing_left() && penalises(options)) {
     penalised.assign(logits.begin(), logits.end());
     // Bans yield; what alone is allowed does not.
     if (options.allowed) allow_only(penalised, options.allowed(ids, prompt));
-    if (nothing_left()) return -1;
+    best = argmax(scores);
   }
-  return options.sample ? sample_token(penalised, options, random.uniform()) : argmax(penalised);
+  if (nothing_left()) return -1;
+  return options.sample ? sample_token(scores, options, random.uniform()) : best;
 }
 
 std::vector<std::pair<int32_t, float>> likeliest(std::span<const float> scores, int64_t count) {

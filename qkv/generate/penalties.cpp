@@ -50,6 +50,12 @@ void allow_only(std::span<float> scores, std::span<const int32_t> tokens) {
     if (!kept[i]) scores[i] = banned;
 }
 
+bool penalises(const GenerationOptions& o) {
+  return o.repetition_penalty != 1 || o.frequency_penalty != 0 || o.presence_penalty != 0 || !o.logit_bias.empty() ||
+         o.no_repeat_ngram_size > 0 || !o.bad_words.empty() || o.min_new_tokens > 0 || o.allowed ||
+         o.forced_first >= 0 || o.forced_last >= 0;
+}
+
 void apply_penalties(std::span<float> scores, std::span<const int32_t> ids, size_t prompt, const GenerationOptions& o) {
   auto said = ids.begin();
   while (!o.penalise_padding && said != ids.begin() + static_cast<ptrdiff_t>(prompt) && *said == o.prompt_padding)

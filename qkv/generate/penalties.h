@@ -14,6 +14,9 @@ namespace qkv {
 void apply_penalties(std::span<float> scores, std::span<const int32_t> ids, size_t prompt,
                      const GenerationOptions& options);
 
+// Whether apply_penalties() could change any score.
+bool penalises(const GenerationOptions& options);
+
 // Bans all tokens but these.
 void allow_only(std::span<float> scores, std::span<const int32_t> tokens);
 

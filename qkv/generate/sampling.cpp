@@ -40,6 +40,52 @@ void keep_typical(std::vector<Candidate>& candidates, double mass) {
   keep_mass(candidates, mass);
 }
 
+// softmax(logits / temperature), until the thread's next call.
+std::span<const float> probabilities(std::span<const float> logits, float temperature) {
+  thread_local std::vector<float> p;
+  p.resize(logits.size());
+  const float highest = *std::max_element(logits.begin(), logits.end());
+  for (size_t i = 0; i < p.size(); ++i) p[i] = (logits[i] - highest) / temperature;
+  kernels::kernels_for(Device()).softmax({.rows = 1, .width = std::ssize(p), .x = p.data(), .y = p.data()});
+  return p;
+}
+
+int32_t drawn_of_all(std::span<const float> p, double uniform) {
+  double left = uniform * std::accumulate(p.begin(), p.end(), 0.0);
+  int32_t last = 0;
+  for (size_t i = 0; i < p.size(); ++i) {
+    if (p[i] <= 0) continue;
+    last = static_cast<int32_t>(i);
+    left -= p[i];
+    if (left < 0) break;
+  }
+  return last;
+}
+
+// The k likeliest or, if fewer do, as many as reach `mass`: sorting a whole vocabulary for a handful of words would
+// take longer than the model.
+std::vector<Candidate> likeliest_first(std::span<const float> logits, std::span<const float> p, size_t k, double mass) {
+  std::vector<int32_t> order(p.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto likelier = [&](int32_t a, int32_t b) {
+    const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
+    return x != y ? x > y : a < b;
+  };
+  std::vector<Candidate> candidates;
+  double sum = 0;
+  for (size_t end = mass > 1 ? k : std::min<size_t>(k, 128);; end = std::min(k, 8 * end)) {
+    const auto at = [&](size_t place) { return order.begin() + static_cast<ptrdiff_t>(place); };
+    std::partial_sort(at(candidates.size()), at(end), order.end(), likelier);
+    while (candidates.size() < end) {
+      const int32_t id = order[candidates.size()];
+      candidates.push_back({id, p[static_cast<size_t>(id)]});
+      sum += candidates.back().p;
+      if (sum >= mass) return candidates;
+    }
+    if (end == k) return candidates;
+  }
+}
+
 }  // namespace
 
 int32_t argmax(std::span<const float> scores) {
@@ -55,17 +101,17 @@ void to_log_probabilities(std::span<float> scores) {
 }
 
 int32_t sample_token(std::span<const float> logits, const GenerationOptions& o, double uniform) {
-  std::vector<Candidate> candidates(logits.size());
-  const double highest = *std::max_element(logits.begin(), logits.end());
-  for (size_t i = 0; i < logits.size(); ++i)
-    candidates[i] = {static_cast<int32_t>(i), std::exp((logits[i] - highest) / static_cast<double>(o.temperature))};
-  const auto likelier = [](const Candidate& a, const Candidate& b) { return a.p != b.p ? a.p > b.p : a.id < b.id; };
-  const size_t k = o.top_k > 0 ? std::min(static_cast<size_t>(o.top_k), candidates.size()) : candidates.size();
-  const bool sorted = k < candidates.size() || o.top_p < 1;
-  if (sorted)
-    std::partial_sort(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(k), candidates.end(), likelier);
-  candidates.resize(k);
-  renormalise(candidates);
+  const std::span<const float> p = probabilities(logits, o.temperature);
+  const size_t k = o.top_k > 0 ? std::min(static_cast<size_t>(o.top_k), p.size()) : p.size();
+  const bool sorted = k < p.size() || o.top_p < 1;
+  if (!sorted && o.min_p <= 0 && o.typical_p >= 1) return drawn_of_all(p, uniform);
+  std::vector<Candidate> candidates;
+  if (sorted) {
+    candidates = likeliest_first(logits, p, k, k < p.size() ? 2 : o.top_p);
+  } else {
+    for (size_t i = 0; i < p.size(); ++i) candidates.push_back({static_cast<int32_t>(i), p[i]});
+  }
+  if (k < p.size()) renormalise(candidates);
   if (o.top_p < 1) keep_mass(candidates, o.top_p);
   if (o.min_p > 0) {
     double best = 0;

@@ -56,6 +56,34 @@ TEST(Sampling, TopPKeepsTheFirstThatReachesIt) {
   expect_shares(distribution(p, {.top_p = 1e-6F}), {{1, 1}});
 }
 
+TEST(Sampling, ManyWordsAreCutAsFewAre) {
+  // 3,000 words in no order, of probabilities that fall by their rank: the cuts at any place, found by sorting them
+  // all.
+  constexpr size_t n = 3000;
+  std::vector<double> all(n);
+  std::vector<std::pair<double, int32_t>> ranked;
+  double sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += all[i] = 1.0 / static_cast<double>(3 + i * 7919 % n);
+  for (size_t i = 0; i < n; ++i) ranked.emplace_back(-(all[i] /= sum), static_cast<int32_t>(i));
+  std::sort(ranked.begin(), ranked.end());
+  for (const float top_p : {0.3F, 0.6F, 0.9F, 0.99F}) {
+    std::map<int32_t, double> wanted;
+    double kept = 0;
+    for (size_t i = 0; kept < top_p; ++i) kept += wanted[ranked[i].second] = -ranked[i].first;
+    for (auto& [id, share] : wanted) share /= kept;
+    const std::map<int32_t, double> got = distribution(all, {.top_p = top_p});
+    for (const auto& [id, share] : got) {
+      ASSERT_TRUE(wanted.count(id) > 0) << id << " at " << top_p;
+      EXPECT_NEAR(share, wanted[id], 3e-4);
+    }
+  }
+  std::map<int32_t, double> first;
+  double kept = 0;
+  for (size_t i = 0; i < 200; ++i) kept += first[ranked[i].second] = -ranked[i].first;
+  for (auto& [id, share] : first) share /= kept;
+  expect_shares(distribution(all, {.top_k = 200}), first);
+}
+
 TEST(Sampling, MinPIsRelativeToTheLikeliest) {
   // 0.3 of 0.4 is 0.12
   expect_shares(distribution(p, {.min_p = 0.3F}), {{1, 0.4 / 0.85}, {3, 0.3 / 0.85}, {4, 0.15 / 0.85}});
