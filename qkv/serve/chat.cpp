@@ -98,6 +98,7 @@ class ChatForm : public AnswerForm {
     Json content = Json::array();
     for (const TokenText& token : tokens) {
       Json one = entry(token.text, token.log_probability.value_or(0));
+      one["id"] = token.id;
       one["top_logprobs"] = Json::array();
       for (const auto& [text, score] : token.likeliest) one["top_logprobs"].push_back(entry(text, score));
       content.push_back(std::move(one));
@@ -164,15 +165,9 @@ void chat(const Call& call, ModelStore& models) {
   const OrderedJson messages = checked_messages(fields.require("messages"), fields);
   fields.ignore({"parallel_tool_calls", "reasoning_effort", "verbosity"});
   fields.finish();
-  std::string prompt;
-  try {
-    prompt = model.chat_template().render(messages, options);
-  } catch (const Error& error) {
-    throw ApiError(400, fmt::format("The model's chat template refuses this: {}", error.reason()), "messages");
-  }
   auto form = std::make_unique<ChatForm>(model.name(), ToolCalls(options.tools), writing.log_probabilities);
   std::vector<TextJob::Prompt> prompts;
-  prompts.push_back({.ids = tokenizer.encode_ids(prompt, {.add_special_tokens = false})});
+  prompts.push_back({.ids = chat_prompt(model, messages, options)});
   if (prompts[0].ids.empty()) fields.fail("messages", "give an empty prompt");
   std::make_shared<TextJob>(call, std::move(lease), std::move(writing), std::move(form))->start(std::move(prompts));
 }

@@ -63,6 +63,16 @@ OrderedJson checked_messages(const OrderedJson& given, const Fields& fields) {
   return messages;
 }
 
+std::vector<int32_t> chat_prompt(const ServedModel& model, const OrderedJson& messages, const ChatOptions& options) {
+  std::string prompt;
+  try {
+    prompt = model.chat_template().render(messages, options);
+  } catch (const Error& error) {
+    throw ApiError(400, fmt::format("The model's chat template refuses this: {}", error.reason()), "messages");
+  }
+  return model.tokenizer().encode_ids(prompt, {.add_special_tokens = false});
+}
+
 OrderedJson checked_tools(const OrderedJson& tools, const Fields& fields) {
   if (!tools.is_array() || tools.size() > most_tools)
     fields.fail("tools", fmt::format("must be an array of at most {} tools", most_tools));

@@ -55,10 +55,14 @@ class CompletionForm : public AnswerForm {
   Json entry(const Choice& choice, const std::string& text, std::span<const TokenText> tokens, int64_t offset) const {
     Json scores;
     if (log_probabilities_ && !tokens.empty()) {
-      scores = {{"tokens", Json::array()}, {"token_logprobs", Json::array()}, {"text_offset", Json::array()}};
+      scores = {{"tokens", Json::array()},
+                {"ids", Json::array()},
+                {"token_logprobs", Json::array()},
+                {"text_offset", Json::array()}};
       Json likeliest = Json::array();
       for (const TokenText& token : tokens) {
         scores["tokens"].push_back(token.text);
+        scores["ids"].push_back(token.id);
         scores["text_offset"].push_back(offset);
         offset += static_cast<int64_t>(token.text.size());
         if (!token.log_probability) {

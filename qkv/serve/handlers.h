@@ -14,6 +14,8 @@ void add_chat(Routes& routes, ModelStore& models);
 void add_embeddings(Routes& routes, ModelStore& models);
 // POST /v1/classify, /v1/tag, /v1/fill, /v1/answer, /v1/translate
 void add_tasks(Routes& routes, ModelStore& models);
+// POST /attention
+void add_attention(Routes& routes, ModelStore& models);
 // POST /tokenize, /detokenize
 void add_tokens(Routes& routes, ModelStore& models);
 // GET, POST, DELETE /conversations; /conversations/export, /import, /{id}, /{id}/messages: see ConversationStore.

@@ -133,6 +133,10 @@ const Answerer& ServedModel::answerer() {
   return task(answerer_, [&] { return Answerer(path_, task_options(), {.top_k = most_answers}); });
 }
 
+const AttentionReader& ServedModel::attention_reader() {
+  return task(attention_reader_, [&] { return AttentionReader(path_, task_options()); });
+}
+
 const TextToText& ServedModel::rewriter(const std::string& from, const std::string& to) {
   if (rewriter_ && (from != from_ || to != to_)) {
     rewriter_.reset();
@@ -155,6 +159,7 @@ void ServedModel::unload() {
   tagger_.reset();
   filler_.reset();
   answerer_.reset();
+  attention_reader_.reset();
   rewriter_.reset();
   bytes_ = 0;
 }

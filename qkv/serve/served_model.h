@@ -6,6 +6,7 @@
 #include "qkv/io/hugging_face.h"
 #include "qkv/serve/worker.h"
 #include "qkv/tasks/answer.h"
+#include "qkv/tasks/attend.h"
 #include "qkv/tasks/classify.h"
 #include "qkv/tasks/embed.h"
 #include "qkv/tasks/fill.h"
@@ -44,6 +45,7 @@ class ServedModel {
   const GenerationOptions& defaults() const { return defaults_; }
   // Throws ApiError where the checkpoint has none, or one that cannot be read.
   const ChatTemplate& chat_template() const;
+  bool chats() const { return writes() && chat_template_; }
   // For grammars; made by the first use.
   std::shared_ptr<const TokenTexts> token_texts();
   // Positions of a text, prompt and answer together.
@@ -63,6 +65,7 @@ class ServedModel {
   const Tagger& tagger();
   const MaskFiller& filler();
   const Answerer& answerer();
+  const AttentionReader& attention_reader();
   const TextToText& rewriter(const std::string& from, const std::string& to);
 
   // Gives all memory back. Nobody may be using the model.
@@ -102,6 +105,7 @@ class ServedModel {
   std::unique_ptr<Tagger> tagger_;
   std::unique_ptr<MaskFiller> filler_;
   std::unique_ptr<Answerer> answerer_;
+  std::unique_ptr<AttentionReader> attention_reader_;
   std::unique_ptr<TextToText> rewriter_;
   std::string from_, to_;  // the rewriter's languages
   Worker worker_;

@@ -83,6 +83,7 @@ Service::Service(const ServiceOptions& options, ModelStore& models) : options_(o
   add_embeddings(routes_, models);
   add_tasks(routes_, models);
   add_tokens(routes_, models);
+  add_attention(routes_, models);
   add_status(models);
   add_static_files(routes_);
 }

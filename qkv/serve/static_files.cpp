@@ -17,10 +17,11 @@ void add_static_files(Routes& routes) {
     if (path.starts_with("/page/")) path.erase(0, 5);
     if (path == "/index.html") path = "/";
     routes.add_open("GET", path, [&file](const Call& call) {
-      call.reply->send(200, std::string(file.type), std::string(file.content),
-                       {{"Cache-Control", "no-cache"},
-                        {"Content-Security-Policy",
-                         "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"}});
+      call.reply->send(
+          200, std::string(file.type), std::string(file.content),
+          {{"Cache-Control", "no-cache"},
+           {"Content-Security-Policy",
+            "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}});
     });
   }
 }

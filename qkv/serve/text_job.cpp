@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/serve/answers.h"
+#include "qkv/serve/token_text.h"
 
 #include <algorithm>
 
@@ -72,7 +73,7 @@ void TextJob::submit(Engine& engine, const std::vector<Prompt>& prompts, bool sc
       request.on_finish = [self = shared_from_this(), first](size_t index, Finish finish, const std::string& message) {
         self->finished(first + index, finish, message);
       };
-      if (score_prompts && !request.score_prompt) show_prompt(p, {{.text = text_of(prompts[p].ids[0], true)}});
+      if (score_prompts && !request.score_prompt) show_prompt(p, {first_of(prompts[p].ids[0])});
       if (!engine.submit(std::move(request)))
         throw ApiError(429, "The engine is overloaded: too many requests wait already. Try again later.", "",
                        "engine_overloaded");
@@ -110,23 +111,19 @@ void TextJob::fail(const std::exception_ptr& error) {
   }
 }
 
-// Some tokenizers drop a text's first space: the second of two equal tokens has its own.
-std::string TextJob::text_of(int32_t id, bool begins) const {
-  const std::string once = tokenizer_.decode(std::vector<int32_t>{id});
-  if (begins) return once;
-  const std::string twice = tokenizer_.decode(std::vector<int32_t>{id, id});
-  return twice.size() >= once.size() ? twice.substr(once.size()) : once;
-}
+TokenText TextJob::first_of(int32_t id) const { return {.id = id, .text = token_text(tokenizer_, id, true)}; }
 
 TokenText TextJob::text_of(const ChosenToken& token, bool begins) const {
-  TokenText text{.text = text_of(token.id, begins), .log_probability = token.log_probability};
-  for (const auto& [id, score] : token.likeliest) text.likeliest.emplace_back(text_of(id, begins), score);
+  TokenText text{
+      .id = token.id, .text = token_text(tokenizer_, token.id, begins), .log_probability = token.log_probability};
+  for (const auto& [id, score] : token.likeliest)
+    text.likeliest.emplace_back(token_text(tokenizer_, id, begins), score);
   return text;
 }
 
 void TextJob::prompt_scored(size_t prompt, const std::vector<int32_t>& ids, const std::vector<ChosenToken>& scores) {
   const std::lock_guard lock(mutex_);
-  std::vector<TokenText> tokens = {{.text = text_of(ids[0], true)}};
+  std::vector<TokenText> tokens = {first_of(ids[0])};
   for (const ChosenToken& score : scores) tokens.push_back(text_of(score, false));
   show_prompt(prompt, tokens);
 }

@@ -12,6 +12,7 @@ namespace qkv {
 
 // A token with its text in its place. Its log probability is not known for a prompt's first.
 struct TokenText {
+  int32_t id = 0;
   std::string text;
   std::optional<float> log_probability;
   std::vector<std::pair<std::string, float>> likeliest;
@@ -80,7 +81,7 @@ class TextJob : public std::enable_shared_from_this<TextJob> {
   void finish_reply();
   void event(const Json& data);
   TokenText text_of(const ChosenToken& token, bool begins) const;
-  std::string text_of(int32_t id, bool begins) const;
+  TokenText first_of(int32_t id) const;
 
   Call call_;
   std::shared_ptr<Lease> lease_;

@@ -1,5 +1,6 @@
 // Text to tokens and back.
 #include "qkv/serve/answers.h"
+#include "qkv/serve/chat_messages.h"
 #include "qkv/serve/fields.h"
 #include "qkv/serve/handlers.h"
 
@@ -10,12 +11,15 @@ void tokenize(const Call& call, ModelStore& models) {
   const OrderedJson body = parse_body(call.request->body);
   Fields fields(body);
   const auto lease = models.lease(fields.text("model").value_or(""));
-  const std::string content = fields.required_text("content");
+  const auto content = fields.text("content");
+  const OrderedJson* messages = fields.find("messages");
   const bool special = fields.flag("add_special").value_or(true);
   const bool pieces = fields.flag("with_pieces").value_or(false);
   fields.finish();
+  if (content.has_value() == (messages != nullptr)) fields.fail("content", "or 'messages' must be given, not both");
   const Tokenizer& tokenizer = lease->model().tokenizer();
-  const std::vector<int32_t> ids = tokenizer.encode_ids(content, {.add_special_tokens = special});
+  const std::vector<int32_t> ids = content ? tokenizer.encode_ids(*content, {.add_special_tokens = special})
+                                           : chat_prompt(lease->model(), checked_messages(*messages, fields));
   Json answer = {{"tokens", ids}, {"count", ids.size()}};
   if (pieces) {
     answer["pieces"] = Json::array();

@@ -117,6 +117,72 @@ TEST(Service, TokensAndModels) {
   EXPECT_NE(metrics.find("qkv_http_requests_total{path=\"/v1/completions\",status=\"200\"} 1\n"), std::string::npos);
 }
 
+TEST(Service, ModelsTellWhatTheyCanDo) {
+  const auto tasks = [](const std::string& name) {
+    Offered offered(name);
+    return get(offered.service, "/v1/models").json()["data"][0];
+  };
+  EXPECT_EQ(tasks("gpt2")["tasks"], OrderedJson({"write", "embed"}));
+  EXPECT_EQ(tasks("gpt2")["attention"], true);
+  EXPECT_EQ(tasks("gpt2")["mask"], OrderedJson());
+  EXPECT_EQ(tasks("bert_masked_lm_untied")["tasks"], OrderedJson({"fill", "embed"}));
+  EXPECT_EQ(tasks("bert_masked_lm_untied")["mask"], "[MASK]");
+  EXPECT_EQ(tasks("bert_question_answering")["tasks"], OrderedJson({"answer", "embed"}));
+  EXPECT_EQ(tasks("bert_token_classification")["tasks"], OrderedJson({"tag", "embed"}));
+  EXPECT_EQ(tasks("bert_sequence_classification")["tasks"], OrderedJson({"classify", "embed"}));
+  EXPECT_EQ(tasks("mamba")["attention"], false);
+}
+
+TEST(Service, AttentionIsTheReaders) {
+  Offered offered("gpt2");
+  const std::vector<int32_t> ids = {5, 6, 7, 8};
+  const auto expect_same = [](const OrderedJson& got, const std::vector<LayerAttention>& expected) {
+    ASSERT_EQ(got["layers"].size(), expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_EQ(got["layers"][i]["layer"], expected[i].layer);
+      ASSERT_EQ(got["layers"][i]["heads"].size(), expected[i].heads.size());
+      for (size_t h = 0; h < expected[i].heads.size(); ++h)
+        for (size_t key = 0; key < expected[i].heads[h].size(); ++key)
+          EXPECT_NEAR(got["layers"][i]["heads"][h][key].get<double>(), expected[i].heads[h][key], 1e-6);
+    }
+  };
+  const AttentionReader reader(offered.model.path);
+  const OrderedJson last = ask(offered.service, "/attention", {{"prompt", "w5 w6"}, {"continuation", {7, 8}}}).json();
+  EXPECT_EQ(last["position"], 3);
+  EXPECT_EQ(last["tokens"].size(), 4U);
+  EXPECT_EQ(last["tokens"][0]["text"], "w5");
+  EXPECT_EQ(last["tokens"][3]["text"], " w8");
+  EXPECT_EQ(last["layer_count"], last["layers"].size());
+  EXPECT_EQ(last["head_count"], last["layers"][0]["heads"].size());
+  expect_same(last, reader.read(ids, 3));
+  const OrderedJson second =
+      ask(offered.service, "/attention", {{"tokens", ids}, {"position", 1}, {"layer", 1}}).json();
+  EXPECT_EQ(second["tokens"].size(), 2U);
+  expect_same(second, reader.read(ids, 1, 1));
+  for (const OrderedJson& bad :
+       {OrderedJson::object(), OrderedJson{{"prompt", "w5"}, {"tokens", {5}}}, OrderedJson{{"tokens", {-1}}},
+        OrderedJson{{"tokens", OrderedJson::array()}}, OrderedJson{{"tokens", {5}}, {"position", 1}},
+        OrderedJson{{"tokens", {5}}, {"layer", 99}}, OrderedJson{{"prompt", "w5"}, {"continuation", "w6"}},
+        OrderedJson{{"tokens", std::vector<int>(5000, 5)}}, OrderedJson{{"messages", OrderedJson::array()}}})
+    EXPECT_EQ(ask(offered.service, "/attention", bad).status, 400) << bad;
+  Offered without("mamba");
+  EXPECT_EQ(ask(without.service, "/attention", {{"tokens", {5}}}).status, 400);
+}
+
+TEST(Service, ThePageIsThereWithoutAKey) {
+  TinyModel model("gpt2");
+  ModelStore models({"tiny=" + model.path.string()}, {});
+  Service service({.api_keys = {"secret"}}, models);
+  const Got page = get(service, "/");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_NE(page.body.find("<script type=\"module\" src=\"app.js\">"), std::string::npos);
+  std::map<std::string, std::string> headers(page.headers.begin(), page.headers.end());
+  EXPECT_NE(headers["Content-Security-Policy"].find("default-src 'self'"), std::string::npos);
+  EXPECT_EQ(headers["Content-Security-Policy"].find("unsafe"), std::string::npos);
+  EXPECT_EQ(get(service, "/app.js").status, 200);
+  EXPECT_EQ(get(service, "/v1/models").status, 401);
+}
+
 TEST(Service, PathsAndMethods) {
   Offered offered("gpt2");
   EXPECT_EQ(get(offered.service, "/nothing").json()["error"]["code"], "unknown_url");
@@ -137,7 +203,11 @@ TEST(Service, TheOpenApiDocumentNamesEveryRoute) {
     std::string method = route.method;
     std::transform(method.begin(), method.end(), method.begin(), ::tolower);
     if (route.path.starts_with("/v1") || route.path == "/tokenize" || route.path == "/detokenize" ||
+<<<<<<< HEAD
         route.path == "/health" || route.path == "/metrics" || route.path.starts_with("/conversations"))
+=======
+        route.path == "/attention" || route.path == "/health" || route.path == "/metrics")
+>>>>>>> f143775 (The page: conversations, streaming, branches, settings; tokens with alternatives and attention; tasks)
       there.insert(method + " " + route.path);
   }
   EXPECT_EQ(told, there);

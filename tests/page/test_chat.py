@@ -1,0 +1,154 @@
+"""Talking: send, stream, stop, regenerate, edit, branches, settings, models."""
+from browser import *
+from scripted_model import SCRIPTS
+
+PLAIN = SCRIPTS["plain"]
+
+
+class Chat(PageTest):
+    served = ["script", "base"]
+
+    def test_a_message_is_answered(self):
+        expect(self.page.locator("#welcome")).to_contain_text("script")
+        self.say("plain hello")
+        self.done()
+        expect(self.page.locator(".message.user .said")).to_have_text("plain hello")
+        expect(self.answers).to_have_text(PLAIN)
+        expect(self.page.locator("#announcements")).to_have_text(PLAIN)
+        expect(self.page.locator("#welcome")).to_be_hidden()
+        expect(self.question).to_have_value("")
+
+    def test_answers_stream_and_stop(self):
+        # Tokens come one by one, held by the test, until the answer is stopped.
+        self.page.evaluate("""() => {
+            window.seen = [];
+            new MutationObserver(() => window.seen.push(document.querySelector('.written')?.textContent.length ?? 0))
+                .observe(document.getElementById('thread'), {subtree: true, childList: true, characterData: true});
+            const real = window.fetch;
+            window.fetch = async (...call) => {
+                const answer = await real(...call);
+                if (!String(call[0]).includes('completions')) return answer;
+                const slow = new TransformStream({transform: async (chunk, out) => {
+                    for (const line of new TextDecoder().decode(chunk).split(/(?<=\\n\\n)/)) {
+                        await new Promise((resolve, reject) => {
+                            setTimeout(resolve, 40);
+                            call[1].signal.addEventListener('abort', () => reject(new DOMException('', 'AbortError')));
+                        });
+                        out.enqueue(new TextEncoder().encode(line));
+                    }
+                }});
+                return new Response(answer.body.pipeThrough(slow), answer);
+            };
+        }""")
+        self.say("long story")
+        expect(self.answers).to_contain_text("word3")
+        self.assertEqual(self.page.locator("#send").get_attribute("aria-label"), "Stop")
+        self.question.press("Escape")
+        self.done()
+        expect(self.page.locator(".facts")).to_contain_text("stopped")
+        text = self.answers.text_content()
+        self.assertTrue(SCRIPTS["long"].startswith(text.strip()) and len(text) < len(SCRIPTS["long"]), text)
+        self.assertGreater(len({length for length in self.page.evaluate("window.seen") if length}), 3)
+        # What was said until then is kept.
+        self.page.reload()
+        expect(self.answers).to_have_text(text)
+
+    def test_another_answer_is_a_branch(self):
+        self.say("plain hello")
+        self.done()
+        self.button("Write another answer").click()
+        expect(self.page.get_by_label("Version 2 of 2")).to_be_visible()
+        self.button("Earlier version").click()
+        expect(self.page.get_by_label("Version 1 of 2")).to_be_visible()
+        self.page.reload()
+        expect(self.page.get_by_label("Version 1 of 2")).to_be_visible()
+
+    def test_editing_a_message_is_a_branch(self):
+        self.say("plain hello")
+        self.done()
+        self.say("plain more")
+        self.done()
+        expect(self.answers).to_have_count(2)
+        first = self.page.locator(".message.user").first
+        first.hover()
+        first.get_by_role("button", name="Edit").click()
+        area = self.page.get_by_label("Edit your message")
+        expect(area).to_have_value("plain hello")
+        area.fill("long other")
+        area.press("Enter")
+        self.done()
+        expect(self.answers).to_have_count(1)
+        expect(self.answers).to_have_text(SCRIPTS["long"])
+        self.page.get_by_label("Version 2 of 2").hover()
+        self.button("Earlier version").click()
+        expect(self.answers).to_have_count(2)
+        expect(self.page.locator(".message.user .said").first).to_have_text("plain hello")
+        # The last message, from an empty line; Escape leaves it as it is.
+        self.question.press("ArrowUp")
+        expect(area).to_have_value("plain more")
+        area.press("Escape")
+        expect(self.page.locator(".message.user .said").last).to_have_text("plain more")
+
+    def test_settings_are_sent_and_kept(self):
+        self.button("Settings of this conversation").click()
+        self.page.get_by_label("System prompt").fill("Be brief.")
+        self.page.get_by_label("Longest answer").fill("3")
+        for label, value in {"Temperature": "0.5", "Top p": "0.9", "Top k": "7", "Min p": "0.1", "Seed": "11"}.items():
+            self.page.get_by_label(label).fill(value)
+        self.page.wait_for_timeout(500)
+        with self.page.expect_request("**/v1/chat/completions") as sent:
+            self.say("plain hello")
+        body = sent.value.post_data_json
+        self.assertEqual(body["messages"], [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "plain hello"}])
+        self.assertEqual({name: body[name] for name in ("temperature", "top_p", "top_k", "min_p", "seed", "max_completion_tokens")},
+                         {"temperature": 0.5, "top_p": 0.9, "top_k": 7, "min_p": 0.1, "seed": 11, "max_completion_tokens": 3})
+        self.done()
+        expect(self.page.locator(".facts")).to_contain_text("3 tokens · cut at the longest length")
+        self.picture("settings")
+        self.page.reload()
+        self.button("Settings of this conversation").click()
+        expect(self.page.get_by_label("System prompt")).to_have_value("Be brief.")
+        expect(self.page.get_by_label("Top k")).to_have_value("7")
+
+    def test_a_model_without_a_template_goes_on(self):
+        self.page.get_by_label("Model").select_option("base")
+        expect(self.page.locator("#welcome")).to_contain_text("no chat template")
+        with self.page.expect_request("**/v1/completions") as sent:
+            self.say("some text <|plain|>")
+        self.assertEqual(sent.value.post_data_json["prompt"], "some text <|plain|>")
+        self.done()
+        expect(self.answers).to_have_text(PLAIN)
+        expect(self.page.locator(".facts")).to_contain_text("base")
+
+    def test_tokens_are_counted(self):
+        count = self.page.locator("#count")
+        expect(count).to_have_text("0 / 1,024 tokens")
+        self.question.fill("plain hi")
+        messages = [{"role": "user", "content": "plain hi"}]
+        expected = self.server.ask("tokenize", {"model": "script", "messages": messages})["count"]
+        expect(count).to_have_text(f"{expected} / 1,024 tokens")
+        self.question.fill("x" * 1100)
+        expect(count).to_have_class("full")
+
+    def test_errors_are_told_and_can_be_tried_again(self):
+        self.say("x" * 1100)
+        problem = self.page.locator(".problem")
+        expect(problem).to_contain_text("context has 1024 tokens")
+        self.page.route("**/v1/chat/completions", lambda route: route.abort())
+        self.button("New conversation").click()
+        self.say("plain hello")
+        expect(problem).to_contain_text("cannot be reached")
+        self.page.unroute("**/v1/chat/completions")
+        self.button("Try again").click()
+        self.done()
+        expect(self.answers).to_have_text(PLAIN)
+        expect(problem).to_have_count(0)
+        self.problems.clear()  # the browser notes failed requests
+
+    def test_answers_go_on_while_others_are_read(self):
+        self.say("long story")
+        self.button("New conversation").click()
+        self.say("plain hello")
+        self.done()
+        self.page.locator("#conversations").get_by_role("button", name="long story", exact=True).first.click()
+        expect(self.answers).to_have_text(SCRIPTS["long"])
