@@ -203,11 +203,8 @@ TEST(Service, TheOpenApiDocumentNamesEveryRoute) {
     std::string method = route.method;
     std::transform(method.begin(), method.end(), method.begin(), ::tolower);
     if (route.path.starts_with("/v1") || route.path == "/tokenize" || route.path == "/detokenize" ||
-<<<<<<< HEAD
-        route.path == "/health" || route.path == "/metrics" || route.path.starts_with("/conversations"))
-=======
-        route.path == "/attention" || route.path == "/health" || route.path == "/metrics")
->>>>>>> f143775 (The page: conversations, streaming, branches, settings; tokens with alternatives and attention; tasks)
+        route.path == "/attention" || route.path == "/health" || route.path == "/metrics" ||
+        route.path.starts_with("/conversations"))
       there.insert(method + " " + route.path);
   }
   EXPECT_EQ(told, there);
