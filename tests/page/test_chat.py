@@ -32,7 +32,7 @@ class Chat(PageTest):
                     for (const line of new TextDecoder().decode(chunk).split(/(?<=\\n\\n)/)) {
                         await new Promise((resolve, reject) => {
                             setTimeout(resolve, 40);
-                            call[1].signal.addEventListener('abort', () => reject(new DOMException('', 'AbortError')));
+                            if (call[1].signal.aborted) reject(new DOMException('', 'AbortError'));
                         });
                         out.enqueue(new TextEncoder().encode(line));
                     }

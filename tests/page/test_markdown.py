@@ -75,7 +75,7 @@ class Markdown(PageTest):
             for (const text of ['[', '`a``b', '*a _b ', '> ', '- ', '[a](', '![', '<http://', '~~', '|a', '\\\\', '#'])
                 parse(text.repeat(20000 / text.length) + '\\n|-|');
             for (const language of ['c', 'python', 'js', 'sql', 'html', 'yaml', 'lua', 'diff'])
-                for (const text of ['/*', '"', 'a', ' ', '\\'', '<', '#', '0', '-', '"""'])
+                for (const text of ['/*', '"', 'a', ' ', '`', '<', '#', '0', '-', '{'])
                     highlight(text.repeat(20000 / text.length), language);
             return (performance.now() - start) / 1000;
         }""")

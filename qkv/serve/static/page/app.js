@@ -66,8 +66,9 @@ class App {
       for (const conversation of this.#open.values()) conversation.keepUnfinished();
     });
     addEventListener("hashchange", () => this.#fromAddress());
-    this.#show(this.#shown);
-    await this.#fromAddress();
+    const named = location.hash.slice(1);
+    if (named === "") this.#show(this.#shown);
+    else await this.open(named);
     if (!narrow.matches) byId("question").focus();
   }
 
