@@ -4,6 +4,7 @@ find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(Boost 1.74 REQUIRED)  # Asio and Beast: headers alone
+find_package(OpenSSL REQUIRED)
 list(PREPEND CMAKE_MODULE_PATH ${PROJECT_SOURCE_DIR}/cmake)
 find_package(DNNL REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)

@@ -1,5 +1,5 @@
-# What only the server's room needs: Boost inside it, and its static files as byte arrays.
-target_link_libraries(qkv_serve PRIVATE $<BUILD_INTERFACE:Boost::headers> PkgConfig::SQLITE)
+# What only the server's room needs: Boost inside it, OpenSSL for TLS, and its static files as byte arrays.
+target_link_libraries(qkv_serve PRIVATE $<BUILD_INTERFACE:Boost::headers> PkgConfig::SQLITE OpenSSL::SSL)
 
 # qkv/serve/static/PATH becomes an entry of static_files().
 set(static_root ${PROJECT_SOURCE_DIR}/qkv/serve/static)

@@ -97,7 +97,8 @@ void serve(Options& options) {
       options.http.host.find(':') != std::string::npos ? "[" + options.http.host + "]" : options.http.host;
   std::string names;
   for (const auto& each : models.all()) names += (names.empty() ? "" : ", ") + each->name();
-  fmt::print("serving {} at http://{}:{}\n", names, host, server.port());
+  const char* scheme = options.http.tls_certificate.empty() ? "http" : "https";
+  fmt::print("serving {} at {}://{}:{}\n", names, scheme, host, server.port());
   std::fflush(stdout);
   while (!stop) std::this_thread::sleep_for(std::chrono::milliseconds(50));
   fmt::print(stderr, "stopping: no new requests; those under way have {} s\n", options.drain);
@@ -150,6 +151,9 @@ void add_serve(CLI::App& app) {
   add("--api-key-file", o->key_file, "keys, one a line")->type_name("FILE");
   several("--cors", o->service.origins, "ORIGIN",
           "let pages from there use this server in browsers (*: all); may be given several times");
+  add("--tls-cert", o->http.tls_certificate, "serve HTTPS with this certificate, or chain of them (PEM)")
+      ->type_name("FILE");
+  add("--tls-key", o->http.tls_key, "its private key (PEM, without a password)")->type_name("FILE");
 
   group = "Speed";
   add("--drafts", e.drafts,

@@ -166,6 +166,10 @@ class Reader {
       if (!tokenizer.contains(key)) tokenizer[key] = nullptr;
     Json config = config_;
     config.erase("added_tokens_decoder");
+    for (const auto& [theirs, ours] :
+         {std::pair{"fim_pre", "prefix_token"}, {"fim_suf", "suffix_token"}, {"fim_mid", "middle_token"}})
+      if (const Json id = id_of(theirs); id.is_number_unsigned() && id.get<uint64_t>() < tokens_.size())
+        config[ours] = tokens_[id.get<size_t>()];
     return Tokenizer::from_json(tokenizer, config, file_.where());
   }
 

@@ -1,6 +1,7 @@
 #include "qkv/core/error.h"
 #include "qkv/io/gguf_tokenizer.h"
 #include "qkv/io/gguf_tokens.h"
+#include "qkv/text/gap.h"
 
 #include <unordered_map>
 
@@ -93,6 +94,11 @@ void put_roles(GgufMetadata& metadata, const Tokenizer& tokenizer) {
       {"seperator", special.sep}, {"cls", special.cls}, {"mask", special.mask}};
   for (const auto& [role, id] : roles)
     if (id) metadata[fmt::format("tokenizer.ggml.{}_token_id", role)] = GgufValue::of_u32(static_cast<uint64_t>(*id));
+  if (const auto gap = gap_tokens(tokenizer)) {
+    metadata["tokenizer.ggml.fim_pre_token_id"] = GgufValue::of_u32(static_cast<uint64_t>(gap->prefix));
+    metadata["tokenizer.ggml.fim_suf_token_id"] = GgufValue::of_u32(static_cast<uint64_t>(gap->suffix));
+    metadata["tokenizer.ggml.fim_mid_token_id"] = GgufValue::of_u32(static_cast<uint64_t>(gap->middle));
+  }
   const std::vector<int32_t> framed = tokenizer.frame({}).ids;
   metadata["tokenizer.ggml.add_bos_token"] =
       GgufValue::of_bool(special.bos && !framed.empty() && framed.front() == *special.bos);

@@ -2,6 +2,7 @@
 #include "qkv/serve/handlers.h"
 #include "qkv/serve/response_format.h"
 #include "qkv/serve/text_job.h"
+#include "qkv/text/gap.h"
 
 #include <algorithm>
 #include <chrono>
@@ -97,18 +98,34 @@ std::vector<int32_t> ids_of(Fields& fields, const OrderedJson& list, const Serve
   return ids;
 }
 
+// What a completion with a suffix fills.
+struct Gap {
+  GapTokens tokens;
+  std::string after;
+};
+
+std::optional<Gap> read_gap(Fields& fields, const ServedModel& model) {
+  const std::optional<std::string> after = fields.text("suffix");
+  if (!after) return {};
+  const std::optional<GapTokens> tokens = gap_tokens(model.tokenizer());
+  if (!tokens) fields.fail("suffix", "is nothing this model can take into account: it has no tokens for a gap");
+  return Gap{*tokens, *after};
+}
+
 // A string, strings, ids or lists of ids.
-std::vector<TextJob::Prompt> read_prompts(Fields& fields, const ServedModel& model) {
+std::vector<TextJob::Prompt> read_prompts(Fields& fields, const ServedModel& model, const std::optional<Gap>& gap) {
   const OrderedJson* given = fields.find("prompt");
   const OrderedJson empty = "";
   const OrderedJson& prompt = given == nullptr ? empty : *given;
   const Tokenizer& tokenizer = model.tokenizer();
   std::vector<TextJob::Prompt> prompts;
-  const auto add_text = [&](const std::string& text) { prompts.push_back({tokenizer.encode_ids(text), text, true}); };
+  const auto add_text = [&](const std::string& text) {
+    prompts.push_back({tokenizer.encode_ids(text, {.add_special_tokens = !gap}), text});
+  };
   const auto add_ids = [&](const OrderedJson& list) {
     std::vector<int32_t> ids = ids_of(fields, list, model);
     std::string text = tokenizer.decode(ids);
-    prompts.push_back({std::move(ids), std::move(text), true});
+    prompts.push_back({std::move(ids), std::move(text)});
   };
   if (prompt.is_string()) {
     add_text(prompt.get<std::string>());
@@ -130,9 +147,15 @@ std::vector<TextJob::Prompt> read_prompts(Fields& fields, const ServedModel& mod
   }
   const std::optional<int32_t> start = tokenizer.special().bos ? tokenizer.special().bos : tokenizer.special().eos;
   for (TextJob::Prompt& one : prompts) {
+    if (gap) {
+      if (!one.ids.empty()) one.follows = one.ids.back();
+      one.ids = gap_prompt(tokenizer, gap->tokens, one.ids, gap->after);
+      continue;
+    }
     // Without words the model begins where a text begins.
     if (one.ids.empty() && start) one.ids.push_back(*start);
     if (one.ids.empty()) fields.fail("prompt", "is empty, and the model has no token for the beginning of a text");
+    one.follows = one.ids.back();
   }
   return prompts;
 }
@@ -153,9 +176,15 @@ void complete(const Call& call, ModelStore& models) {
   if (best_of > writing.count && writing.stream) fields.fail("best_of", "cannot be streamed");
   writing.options.num_return_sequences = best_of;
   const bool echo = fields.flag("echo").value_or(false);
-  if (fields.find("suffix") != nullptr) fields.fail("suffix", "is nothing this model can take into account");
+  const std::optional<Gap> gap = read_gap(fields, model);
+  if (gap) {
+    if (echo) fields.fail("suffix", "cannot be combined with 'echo'");
+    auto& ends = writing.options.end_ids;
+    if (!fields.flag("ignore_eos").value_or(false))
+      ends.insert(ends.end(), gap->tokens.ends.begin(), gap->tokens.ends.end());
+  }
   read_response_format(fields, model, writing.options);
-  std::vector<TextJob::Prompt> prompts = read_prompts(fields, model);
+  std::vector<TextJob::Prompt> prompts = read_prompts(fields, model, gap);
   fields.finish();
   if (!echo)
     for (TextJob::Prompt& prompt : prompts) prompt.echo.clear();

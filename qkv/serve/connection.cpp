@@ -17,6 +17,8 @@ using tcp = asio::ip::tcp;
 constexpr size_t most_discarded = size_t{256} << 20;
 // A slow client must take so much within its time.
 constexpr size_t most_written = size_t{256} << 10;
+// Of a TLS client's next request, while its last is answered.
+constexpr size_t most_watched = 4096;
 
 std::string_view reason_of(int status) {
   const auto reason = http::obsolete_reason(static_cast<http::status>(status));
@@ -95,15 +97,22 @@ class Connection::Reply : public HttpReply {
 };
 
 Connection::Connection(std::shared_ptr<Server> server, Socket socket)
-    : server_(std::move(server)), socket_(std::move(socket)), deadline_(socket_.get_executor()) {
+    : server_(std::move(server)), stream_(std::move(socket), server_->tls.get()), deadline_(stream_.get_executor()) {
   ErrorCode ignored;
-  socket_.set_option(tcp::no_delay(true), ignored);
-  const auto peer = socket_.remote_endpoint(ignored);
+  stream_.socket().set_option(tcp::no_delay(true), ignored);
+  const auto peer = stream_.socket().remote_endpoint(ignored);
   if (!ignored) peer_ = peer.address().to_string();
 }
 
 void Connection::start() {
-  on_strand([self = shared_from_this()] { self->read_head(); });
+  on_strand([self = shared_from_this()] {
+    if (!self->stream_.has_tls()) return self->read_head();
+    self->expire_after(self->server_->options.receive);
+    self->stream_.async_handshake([self](ErrorCode error) {
+      if (error) return self->close();
+      self->read_head();
+    });
+  });
 }
 
 void Connection::wind_down() {
@@ -130,7 +139,7 @@ void Connection::read_head() {
   parser_->header_limit(static_cast<uint32_t>(server_->options.max_head));
   parser_->body_limit(server_->options.max_body);
   expire_after(server_->options.idle);
-  http::async_read_header(socket_, buffer_, *parser_,
+  http::async_read_header(stream_, buffer_, *parser_,
                           [self = shared_from_this()](ErrorCode error, size_t) { self->head_came(error); });
 }
 
@@ -141,14 +150,14 @@ void Connection::head_came(ErrorCode error) {
   expire_after(server_->options.receive);
   if (!boost::beast::iequals(parser_->get()[http::field::expect], "100-continue")) return read_body();
   static const std::string go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-  asio::async_write(socket_, asio::buffer(go_on), [self = shared_from_this()](ErrorCode failed, size_t) {
+  asio::async_write(stream_, asio::buffer(go_on), [self = shared_from_this()](ErrorCode failed, size_t) {
     if (failed) return self->close();
     self->read_body();
   });
 }
 
 void Connection::read_body() {
-  http::async_read(socket_, buffer_, *parser_, [self = shared_from_this()](ErrorCode error, size_t) {
+  http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](ErrorCode error, size_t) {
     if (error) return self->refuse(error);
     self->deadline_.cancel();
     self->handle();
@@ -184,7 +193,8 @@ void Connection::handle() {
 // Answers a request that cannot be read, then reads on for a while so that the answer arrives.
 void Connection::refuse(ErrorCode error) {
   if (error == http::error::end_of_stream || error == asio::error::operation_aborted ||
-      error == asio::error::connection_reset || error == asio::error::eof || error == http::error::partial_message)
+      error == asio::error::connection_reset || error == asio::error::eof || error == http::error::partial_message ||
+      error.category() == asio::error::get_ssl_category() || error == asio::ssl::error::stream_truncated)
     return close();
   const int status = error == http::error::body_limit ? 413 : error == http::error::header_limit ? 431 : 400;
   const std::string what = status == 413   ? fmt::format("The body is larger than {} bytes.", server_->options.max_body)
@@ -234,7 +244,7 @@ void Connection::enqueue(std::string text) {
 void Connection::write_next() {
   const std::string& front = queue_.front();
   expire_after(server_->options.send);
-  asio::async_write(socket_, asio::buffer(front.data() + sent_, std::min(most_written, front.size() - sent_)),
+  asio::async_write(stream_, asio::buffer(front.data() + sent_, std::min(most_written, front.size() - sent_)),
                     [self = shared_from_this()](ErrorCode error, size_t count) { self->written(error, count); });
 }
 
@@ -261,32 +271,48 @@ void Connection::next_request() {
   replying_ = finished_ = streaming_ = false;
   abandoned_ = nullptr;
   if (refused_) return discard(0);
-  if (!keep_alive_ || closing_) return close();
-  if (!watching_) return read_head();
+  if (!watching_) return go_on();
   // The watch on the socket ends before the next request is read.
   resume_ = true;
   ErrorCode ignored;
-  socket_.cancel(ignored);
+  stream_.socket().cancel(ignored);
+}
+
+void Connection::go_on() {
+  if (keep_alive_ && !closing_) return read_head();
+  if (!stream_.has_tls()) return close();
+  // The end is said, so that nobody takes the answer for one that was cut off.
+  expire_after(std::chrono::seconds(2));
+  stream_.async_shutdown([self = shared_from_this()](ErrorCode) { self->close(); });
 }
 
 void Connection::discard(size_t so_far) {
   if (so_far == 0) {
     ErrorCode ignored;
-    socket_.shutdown(tcp::socket::shutdown_send, ignored);
+    stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
     expire_after(std::chrono::seconds(5));
     waste_.resize(64 << 10);
   }
   if (so_far > most_discarded) return close();
-  socket_.async_read_some(asio::buffer(waste_), [self = shared_from_this(), so_far](ErrorCode error, size_t count) {
-    if (error) return self->close();
-    self->discard(so_far + count);
-  });
+  stream_.socket().async_read_some(asio::buffer(waste_),
+                                   [self = shared_from_this(), so_far](ErrorCode error, size_t count) {
+                                     if (error) return self->close();
+                                     self->discard(so_far + count);
+                                   });
 }
 
 // While a reply is made, tells whether the client has left.
 void Connection::watch() {
   watching_ = true;
-  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](ErrorCode error) { self->watched(error); });
+  // Of TLS only what is read tells more than that bytes came: the next request's, or the word that the client leaves.
+  if (stream_.has_tls())
+    return stream_.async_read_some(buffer_.prepare(most_watched),
+                                   [self = shared_from_this()](ErrorCode error, size_t count) {
+                                     self->buffer_.commit(count);
+                                     self->watched(error);
+                                   });
+  stream_.socket().async_wait(tcp::socket::wait_read,
+                              [self = shared_from_this()](ErrorCode error) { self->watched(error); });
 }
 
 void Connection::watched(ErrorCode error) {
@@ -294,13 +320,17 @@ void Connection::watched(ErrorCode error) {
   if (closed_) return;
   if (resume_) {
     resume_ = false;
-    return read_head();
+    return go_on();
+  }
+  if (stream_.has_tls()) {
+    if (error) close();
+    return;
   }
   if (error) return;
   char byte = 0;
   ErrorCode failed;
-  socket_.non_blocking(true, failed);
-  const size_t count = socket_.receive(asio::buffer(&byte, 1), tcp::socket::message_peek, failed);
+  stream_.socket().non_blocking(true, failed);
+  const size_t count = stream_.socket().receive(asio::buffer(&byte, 1), tcp::socket::message_peek, failed);
   if (failed == asio::error::would_block) return watch();
   // More bytes are the next request, which waits.
   if (failed || count == 0) close();
@@ -311,8 +341,8 @@ void Connection::close() {
   closed_ = true;
   deadline_.cancel();
   ErrorCode ignored;
-  socket_.shutdown(tcp::socket::shutdown_both, ignored);
-  socket_.close(ignored);
+  stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
+  stream_.socket().close(ignored);
   if (abandoned_) std::exchange(abandoned_, nullptr)();
   server_->closed(shared_from_this());
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "qkv/serve/http_server.h"
+#include "qkv/serve/tls.h"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -30,6 +31,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   struct Server {
     boost::asio::io_context io;
     HttpOptions options;
+    std::unique_ptr<boost::asio::ssl::context> tls;  // none: in the clear
     HttpHandler handler;
     std::atomic<bool> draining{false};
     std::atomic<bool> ended{false};                                  // nobody runs `io` any more
@@ -50,7 +52,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   template <typename Work>
   void on_strand(Work&& work) {
-    if (!server_->ended) boost::asio::post(socket_.get_executor(), std::forward<Work>(work));
+    if (!server_->ended) boost::asio::post(stream_.get_executor(), std::forward<Work>(work));
   }
   void expire_after(std::chrono::seconds time);
   void read_head();
@@ -64,13 +66,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void written(ErrorCode error, size_t count);
   void finish();
   void next_request();
+  void go_on();
   void discard(size_t so_far);
   void watch();
   void watched(ErrorCode error);
   void close();
 
   std::shared_ptr<Server> server_;
-  Socket socket_;
+  ClientStream stream_;
   boost::asio::steady_timer deadline_;
   boost::beast::flat_buffer buffer_;
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;

@@ -99,6 +99,12 @@ HttpServer::HttpServer(const HttpOptions& options, HttpHandler handler) : state_
   State& state = *state_;
   state.server->options = options;
   state.server->handler = std::move(handler);
+  if (!options.tls_certificate.empty() || !options.tls_key.empty()) {
+    if (options.tls_certificate.empty() || options.tls_key.empty())
+      throw Error(options.tls_key.empty() ? "--tls-key" : "--tls-cert", "is missing",
+                  "TLS needs a certificate and its key");
+    state.server->tls = tls_context(options.tls_certificate, options.tls_key);
+  }
   state.server->closed = [&state](const std::shared_ptr<Connection>& connection) {
     {
       const std::lock_guard lock(state.mutex);

@@ -14,6 +14,7 @@ struct HttpOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 8080;  // 0: any free one
   int threads = 2;
+  std::string tls_certificate, tls_key;  // PEM files; both empty: no TLS
   uint64_t max_head = 32 << 10;
   uint64_t max_body = 16 << 20;
   size_t max_unsent = 8 << 20;  // of a reply that a client does not read
@@ -25,7 +26,7 @@ struct HttpOptions {
 
 class HttpServer {
  public:
-  // Listens at once; throws Error for an address that is not there or in use.
+  // Listens at once; throws Error for an address that is not there or in use, and for files that TLS cannot use.
   HttpServer(const HttpOptions& options, HttpHandler handler);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;

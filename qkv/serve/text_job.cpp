@@ -35,7 +35,7 @@ void TextJob::start(std::vector<Prompt> prompts, bool score_prompts) {
     for (int64_t i = 0; i < writing_.options.num_return_sequences; ++i) {
       Line line{.decoder = StreamDecoder(tokenizer_), .stop = StopStrings(writing_.options.stop)};
       line.choice.index = static_cast<int64_t>(lines_.size());
-      if (prompts[p].goes_on) line.begins = line.decoder.push(prompts[p].ids.back()).empty();
+      if (prompts[p].follows) line.begins = line.decoder.push(*prompts[p].follows).empty();
       if (line.begins) line.decoder = StreamDecoder(tokenizer_);
       line.choice.text = prompts[p].echo;
       line.hidden = prompts[p].echo.size();

@@ -50,8 +50,9 @@ class TextJob : public std::enable_shared_from_this<TextJob> {
  public:
   struct Prompt {
     std::vector<int32_t> ids;
-    std::string echo;      // stands before the answer
-    bool goes_on = false;  // the answer goes on with the prompt's text: a space before its first word counts
+    std::string echo;  // stands before the answer
+    // What the answer's text goes on from: a space before its first word counts then.
+    std::optional<int32_t> follows = {};
   };
 
   TextJob(Call call, std::shared_ptr<Lease> lease, Writing writing, std::unique_ptr<AnswerForm> form);

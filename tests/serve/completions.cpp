@@ -196,6 +196,48 @@ TEST_F(Completions, HostileBodiesAreRefused) {
     EXPECT_EQ(status(body), 400) << body.substr(0, 40);
 }
 
+// w40, w41 and w42 are the tokens for a gap, w43 is what ends the middle.
+TEST(Gap, ASuffixIsWhatComesBehind) {
+  TinyModel model("gpt2");
+  Json tokenizer = read_json(model.path / "tokenizer.json");
+  Json& vocabulary = tokenizer["model"]["vocab"];
+  const std::pair<const char*, int> names[] = {
+      {"<|fim_prefix|>", 40}, {"<|fim_suffix|>", 41}, {"<|fim_middle|>", 42}, {"<|fim_pad|>", 43}};
+  for (const auto& [name, id] : names) {
+    vocabulary.erase("w" + std::to_string(id));
+    vocabulary[name] = id;
+    tokenizer["added_tokens"].push_back({{"id", id},
+                                         {"content", name},
+                                         {"special", true},
+                                         {"single_word", false},
+                                         {"lstrip", false},
+                                         {"rstrip", false},
+                                         {"normalized", false}});
+  }
+  write_file(model.path / "tokenizer.json", tokenizer.dump());
+  ModelStore models({"tiny=" + model.path.string()}, {.engine = {.max_batch = 4, .page_size = 4}});
+  Service service({}, models);
+  const OrderedJson common = {{"temperature", 0}, {"max_tokens", 5}, {"stop", "w99"}};
+  const auto complete = [&](OrderedJson body) {
+    body.update(common);
+    return ask(service, "/v1/completions", body);
+  };
+  const OrderedJson filled = complete({{"prompt", "w5 w6"}, {"suffix", "w7 w8 w9"}}).json();
+  const OrderedJson asked = complete({{"prompt", {40, 5, 6, 41, 7, 8, 9, 42}}}).json();
+  // Behind a token for a gap, as asked, a text begins; in the gap it goes on.
+  EXPECT_EQ(filled["choices"][0]["text"], " " + asked["choices"][0]["text"].get<std::string>());
+  EXPECT_EQ(filled["usage"]["prompt_tokens"], 8);
+  EXPECT_EQ(complete({{"prompt", {5, 6}}, {"suffix", "w7 w8 w9"}}).json()["choices"], filled["choices"]);
+  // Without a beginning, and without an end.
+  EXPECT_EQ(complete({{"suffix", "w7"}}).json()["usage"]["prompt_tokens"], 4);
+  EXPECT_EQ(complete({{"prompt", "w7"}, {"suffix", ""}}).json()["usage"]["prompt_tokens"], 4);
+  // The token that ends a middle ends the answer.
+  const Got ended = complete({{"prompt", "w5"}, {"suffix", "w6"}, {"logit_bias", {{"43", 100}}}});
+  EXPECT_EQ(ended.json()["choices"][0]["text"], "") << ended.body;
+  EXPECT_EQ(complete({{"prompt", "w5"}, {"suffix", "w6"}, {"echo", true}}).status, 400);
+  EXPECT_EQ(complete({{"prompt", "w5"}, {"suffix", 6}}).status, 400);
+}
+
 TEST(ManyAsk, AllAreAnswered) {
   const TinyModel tiny("gpt2");
   ModelStore models({"tiny=" + tiny.path.string()}, {.engine = {.max_batch = 8, .page_size = 4}});

@@ -3,6 +3,7 @@ import http.client
 import random
 import re
 import socket
+import ssl
 import threading
 import time
 
@@ -134,6 +135,93 @@ class Serve(CommandTest):
         # Reading goes on, and what could not be stored is not there in part.
         self.assertTrue(all(len(m["content"]) == 4000 for m in server.get(f"/conversations/{first}")[1]["messages"]))
         self.assertEqual(server.post("/v1/completions", {"prompt": "w5", "max_tokens": 3})[0], 200)
+
+    def certificate(self, name):
+        """Paths of a certificate for this machine that nobody vouches for, and of its key."""
+        certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out",
+                        certificate], check=True, capture_output=True)
+        return certificate, key
+
+    def test_tls(self):
+        certificate, key = self.certificate("a")
+        server = Server(self, self.model, "--tls-cert", certificate, "--tls-key", key)
+        trusting = ssl.create_default_context(cafile=certificate)
+
+        def connect(context=trusting):
+            raw = socket.create_connection(("localhost", server.port), timeout=30)
+            self.addCleanup(raw.close)
+            client = context.wrap_socket(raw, server_hostname="localhost")
+            self.addCleanup(client.close)
+            return client
+
+        def request(path, body=None, headers=""):
+            content = json.dumps(body).encode() if body else b""
+            return (f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n"
+                    f"{headers}\r\n").encode() + content
+
+        stream = request("/v1/completions", {"prompt": "w5", "max_tokens": 40, "stream": True, "ignore_eos": True})
+        client = connect()
+        # Requests that come together, and one that comes while another is answered.
+        client.sendall(request("/health") + stream)
+        answers = client.recv(1)
+        client.sendall(request("/health", headers="Connection: close\r\n"))
+        while piece := client.recv(1 << 16):  # until the server has said that this is all
+            answers += piece
+        self.assertEqual(answers.count(b"HTTP/1.1 200 OK"), 3)
+        self.assertIn(b"data: [DONE]", answers)
+        self.assertTrue(answers.endswith(b'{"status":"ok"}'))
+
+        # Who leaves frees its place.
+        leaver = connect()
+        leaver.sendall(request("/v1/completions", {"prompt": "w5", "max_tokens": 60, "stream": True, "ignore_eos": True}))
+        leaver.recv(10)
+        leaver.close()
+        for _ in range(200):
+            client = connect()
+            client.sendall(request("/metrics", headers="Connection: close\r\n"))
+            metrics = b""
+            while piece := client.recv(1 << 16):
+                metrics += piece
+            if b"qkv_requests_running{model=\"tiny\"} 0" in metrics:
+                break
+            time.sleep(0.05)
+        else:
+            self.fail(metrics)
+
+        # In the clear, and with a certificate that is not believed: no.
+        plain = server.connection()
+        self.addCleanup(plain.close)
+        plain.request("GET", "/health")
+        with self.assertRaises((http.client.HTTPException, ConnectionError)):
+            plain.getresponse()
+        with self.assertRaises(ssl.SSLError):
+            connect(ssl.create_default_context())
+        older = ssl.create_default_context(cafile=certificate)
+        older.maximum_version = ssl.TLSVersion.TLSv1_2
+        client = connect(older)
+        self.assertEqual(client.version(), "TLSv1.2")
+        client.sendall(request("/health"))
+        self.assertIn(b"200 OK", client.recv(100))
+
+    def test_tls_files_that_cannot_be_used(self):
+        certificate, key = self.certificate("a")
+        other = self.certificate("b")[1]
+        rubbish = self.write("rubbish", "rubbish")
+        locked = self.folder / "locked.key"
+        subprocess.run(["openssl", "ec", "-in", key, "-aes256", "-passout", "pass:secret", "-out", locked], check=True,
+                       capture_output=True)
+
+        def refuse(chosen, its_key, says):
+            self.refuse("serve", self.model, "--tls-cert", chosen, "--tls-key", its_key, says=says)
+        self.refuse("serve", self.model, "--tls-cert", certificate, says="--tls-key")
+        self.refuse("serve", self.model, "--tls-key", key, says="--tls-cert")
+        refuse(self.folder / "none", key, str(self.folder / "none"))
+        refuse(rubbish, key, ["rubbish", "TLS", "PEM"])
+        refuse(certificate, rubbish, ["rubbish", "TLS", "PEM"])
+        refuse(certificate, locked, ["locked.key", "without a password"])
+        refuse(certificate, other, ["b.key", "mismatch"])
 
     def test_a_stream_under_way_ends_before_the_server_does(self):
         server = Server(self, self.model)
