@@ -1,5 +1,5 @@
 # The front door. `make demo` and `make test` work on a bare Debian 12 or Ubuntu 24.04.
-.PHONY: demo program build configure test bench parity sanitize fuzz format check-format tidy install deps clean
+.PHONY: demo program build configure test bench parity page sanitize fuzz format check-format tidy install deps clean
 BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
@@ -27,6 +27,11 @@ bench: program
 
 parity: build
 	scripts/with-python tests/parity/run $(BUILD)/qkv
+
+# The page of `qkv serve`, in a browser without a screen.
+page: program
+	scripts/install-deps --browser
+	scripts/with-python tests/page/run $(BUILD)/qkv
 
 sanitize: deps
 	scripts/sanitize

@@ -1,4 +1,5 @@
 """What the page's tests share: a server with tiny models, a browser, and the steps that users take."""
+
 import atexit
 import functools
 import json
@@ -7,13 +8,14 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 import urllib.request
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from playwright.sync_api import expect, sync_playwright  # noqa: E402
+from playwright.sync_api import Error, expect, sync_playwright  # noqa: E402
 from scripted_model import encoder, scripted_model  # noqa: E402
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -43,7 +45,15 @@ def browser():
     playwright = sync_playwright().start()
     program = os.environ.get("QKV_CHROMIUM") or shutil.which("chromium")
     # As root there is no sandbox; nothing but our own page is opened.
-    started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+    try:
+        started = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else []
+        )
+    except Error as error:
+        sys.exit(
+            "No browser starts. scripts/install-deps --browser brings one, or, where the distribution has none, "
+            f"`.venv/bin/playwright install --with-deps chromium`.\n{error}"
+        )
     atexit.register(playwright.stop)
     atexit.register(started.close)
     return started
@@ -74,6 +84,7 @@ class Server:
 
 class PageTest(unittest.TestCase):
     """Each test has a fresh browser context; each class a server."""
+
     served = ["script"]
     options = []  # of qkv serve; without --data, a directory of the class's own
     context_options = {}
@@ -85,13 +96,15 @@ class PageTest(unittest.TestCase):
         cls.addClassCleanup(cls.server.stop)
 
     def setUp(self):
-        self.context = browser().new_context(**self.context_options)
+        self.context = browser().new_context(reduced_motion="reduce", **self.context_options)
         self.addCleanup(self.context.close)
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.problems = []
         # Answers must be the same each time.
-        self.context.add_init_script("localStorage.getItem('qkv-settings') ?? "
-                                     "localStorage.setItem('qkv-settings', JSON.stringify({temperature: 0}))")
+        self.context.add_init_script(
+            "localStorage.getItem('qkv-settings') ?? "
+            "localStorage.setItem('qkv-settings', JSON.stringify({temperature: 0}))"
+        )
         self.page = self.open()
 
     def open(self, address=""):
@@ -99,8 +112,11 @@ class PageTest(unittest.TestCase):
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", lambda message: message.type == "error" and self.problems.append(message.text))
         # Nothing comes from anywhere else.
-        page.on("request", lambda request: request.url.startswith((self.server.url, "blob:", "data:"))
-                or self.problems.append(f"asks {request.url}"))
+        page.on(
+            "request",
+            lambda request: request.url.startswith((self.server.url, "blob:", "data:"))
+            or self.problems.append(f"asks {request.url}"),
+        )
         page.goto(self.server.url + address)
         return page
 

@@ -1,4 +1,5 @@
 """Tiny models for the page's tests: one that says texts written here, token by token, and encoders for the tasks."""
+
 import json
 
 import torch
@@ -36,9 +37,13 @@ def f(x):
     "long": " ".join(f"word{i}" for i in range(60)),
     "plain": "The quick brown fox jumps over the lazy dog.",
 }
-TEMPLATE = ("{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
-            "{% set word = messages[-1].content.split(' ')[0] %}"
-            "{% if word in [" + ", ".join(f"'{name}'" for name in SCRIPTS) + "] %}{{ '<|' + word + '|>' }}{% else %}<|plain|>{% endif %}")
+TEMPLATE = (
+    "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+    "{% set word = messages[-1].content.split(' ')[0] %}"
+    "{% if word in ["
+    + ", ".join(f"'{name}'" for name in SCRIPTS)
+    + "] %}{{ '<|' + word + '|>' }}{% else %}<|plain|>{% endif %}"
+)
 END = "<|end|>"
 ALTERNATIVE = 2.0  # by so much the other token is less likely, as logits
 
@@ -62,7 +67,9 @@ def pieces_of(text, taken):
 def byte_letters():
     """GPT-2's letters for bytes."""
     kept = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    return {b: chr(b) if b in kept else chr(256 + i) for i, b in enumerate(sorted(range(256), key=lambda b: (b in kept, b)))}
+    return {
+        b: chr(b) if b in kept else chr(256 + i) for i, b in enumerate(sorted(range(256), key=lambda b: (b in kept, b)))
+    }
 
 
 def scripted_model(folder, chat=True):
@@ -84,8 +91,17 @@ def scripted_model(folder, chat=True):
         follow[last] = vocabulary[END]
     size = len(vocabulary)
     torch.manual_seed(1)
-    config = transformers.GPT2Config(vocab_size=size, n_positions=1024, n_layer=2, n_head=4, n_embd=size + (-size) % 4, n_inner=8,
-                                     tie_word_embeddings=False, bos_token_id=vocabulary[END], eos_token_id=vocabulary[END])
+    config = transformers.GPT2Config(
+        vocab_size=size,
+        n_positions=1024,
+        n_layer=2,
+        n_head=4,
+        n_embd=size + (-size) % 4,
+        n_inner=8,
+        tie_word_embeddings=False,
+        bos_token_id=vocabulary[END],
+        eos_token_id=vocabulary[END],
+    )
     model = transformers.GPT2LMHeadModel(config)
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -94,37 +110,76 @@ def scripted_model(folder, chat=True):
             elif "wpe" in name or "c_proj" in name or "lm_head" in name:
                 weight.zero_()
             elif "c_attn.weight" in name:
-                weight.mul_(20)
-        scale = config.n_embd ** 0.5  # of a one after the last norm
+                weight.mul_(8)
+        scale = config.n_embd**0.5  # of a one after the last norm
         for last, following in follow.items():
             model.lm_head.weight[following, last] = 12 / scale
             model.lm_head.weight[(following + 1) % size, last] = (12 - ALTERNATIVE) / scale
     model.save_pretrained(folder)
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
-    added = [{"id": vocabulary[token], "content": token, "special": True, "single_word": False, "lstrip": False,
-              "rstrip": False, "normalized": False} for token in special]
-    (folder / "tokenizer.json").write_text(json.dumps({
-        "version": "1.0", "added_tokens": added, "normalizer": None, "pre_tokenizer": byte_level, "post_processor": None,
-        "decoder": byte_level, "model": {"type": "BPE", "vocab": vocabulary, "merges": []}}))
+    added = [
+        {
+            "id": vocabulary[token],
+            "content": token,
+            "special": True,
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+        }
+        for token in special
+    ]
+    (folder / "tokenizer.json").write_text(
+        json.dumps(
+            {
+                "version": "1.0",
+                "added_tokens": added,
+                "normalizer": None,
+                "pre_tokenizer": byte_level,
+                "post_processor": None,
+                "decoder": byte_level,
+                "model": {"type": "BPE", "vocab": vocabulary, "merges": []},
+            }
+        )
+    )
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings | ({"chat_template": TEMPLATE} if chat else {})))
     return folder
 
 
-WORDS = "paris london ada lovelace was born in the capital of france is a good bad film . ? who where i liked it".split()
+WORDS = (
+    "paris london ada lovelace was born in the capital of france is a good bad film . ? who where i liked it".split()
+)
 
 
 def encoder(folder, kind):
     """A random BERT with a head: "fill", "tag", "answer" or "classify"."""
-    classes = {"fill": transformers.BertForMaskedLM, "tag": transformers.BertForTokenClassification,
-               "answer": transformers.BertForQuestionAnswering, "classify": transformers.BertForSequenceClassification}
+    classes = {
+        "fill": transformers.BertForMaskedLM,
+        "tag": transformers.BertForTokenClassification,
+        "answer": transformers.BertForQuestionAnswering,
+        "classify": transformers.BertForSequenceClassification,
+    }
     labels = {"tag": ["O", "B-PER", "B-LOC"], "classify": ["bad", "good"]}.get(kind, ["0", "1"])
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
     torch.manual_seed(3)
-    model = classes[kind](transformers.BertConfig(
-        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
-        max_position_embeddings=128, initializer_range=0.5, num_labels=len(labels), id2label=dict(enumerate(labels)), label2id={label: i for i, label in enumerate(labels)}))
+    model = classes[kind](
+        transformers.BertConfig(
+            vocab_size=len(vocabulary),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=128,
+            initializer_range=0.5,
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            label2id={label: i for i, label in enumerate(labels)},
+        )
+    )
     model.save_pretrained(folder)
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True}))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True})
+    )
     return folder

@@ -1,4 +1,5 @@
 """Talking: send, stream, stop, regenerate, edit, branches, settings, models."""
+
 from browser import *
 from scripted_model import SCRIPTS
 
@@ -99,9 +100,13 @@ class Chat(PageTest):
         with self.page.expect_request("**/v1/chat/completions") as sent:
             self.say("plain hello")
         body = sent.value.post_data_json
-        self.assertEqual(body["messages"], [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "plain hello"}])
-        self.assertEqual({name: body[name] for name in ("temperature", "top_p", "top_k", "min_p", "seed", "max_completion_tokens")},
-                         {"temperature": 0.5, "top_p": 0.9, "top_k": 7, "min_p": 0.1, "seed": 11, "max_completion_tokens": 3})
+        self.assertEqual(
+            body["messages"], [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "plain hello"}]
+        )
+        self.assertEqual(
+            {name: body[name] for name in ("temperature", "top_p", "top_k", "min_p", "seed", "max_completion_tokens")},
+            {"temperature": 0.5, "top_p": 0.9, "top_k": 7, "min_p": 0.1, "seed": 11, "max_completion_tokens": 3},
+        )
         self.done()
         expect(self.page.locator(".facts")).to_contain_text("3 tokens · cut at the longest length")
         self.picture("settings")

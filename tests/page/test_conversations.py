@@ -1,4 +1,5 @@
 """The list: search, rename, delete, export, import, reload; with and without a server that keeps it."""
+
 import json
 import tempfile
 
@@ -74,6 +75,7 @@ class Conversations(PageTest):
         self.page.reload()
         expect(self.answers).to_have_text(SCRIPTS["plain"])
         expect(self.titles()).to_have_text(["plain pears", "plain apples"])
+        self.problems.clear()  # the browser notes what it asked meanwhile
 
     def test_export_and_import(self):
         self.button("Export, import, delete all").click()
@@ -107,8 +109,7 @@ class Conversations(PageTest):
         self.problems.clear()  # the browser notes the refusal
 
     def test_one_that_is_gone_is_said_to_be(self):
-        self.page.goto(self.server.url + "#abc")
-        self.page.reload()
+        self.page = self.open("#abc")
         expect(self.page.get_by_role("alert")).to_contain_text("no such conversation")
         self.problems.clear()  # the browser notes the 404
 

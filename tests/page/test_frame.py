@@ -1,4 +1,5 @@
 """The frame: keyboard, colours, phone, API key, names for those who listen."""
+
 from browser import *
 
 
@@ -83,9 +84,11 @@ class Frame(PageTest):
         self.button("Show answers as tokens").click()
         self.page.locator(".token").nth(2).click()
         expect(self.page.locator(".attended")).to_be_visible()
-        nameless = self.page.evaluate("""() => [...document.querySelectorAll('button, input, select, textarea, [role=button]')]
+        nameless = self.page.evaluate(
+            """() => [...document.querySelectorAll('button, input, select, textarea, [role=button]')]
             .filter((e) => e.checkVisibility() && !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length))
-            .map((e) => e.outerHTML.slice(0, 100))""")
+            .map((e) => e.outerHTML.slice(0, 100))"""
+        )
         self.assertEqual(nameless, [])
         ids = self.page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
         self.assertEqual(len(ids), len(set(ids)))

@@ -1,4 +1,5 @@
 """What models write: Markdown, code, and what must never run."""
+
 import json
 
 from browser import *
@@ -6,12 +7,15 @@ from browser import *
 
 class Markdown(PageTest):
     def parse(self, text):
-        parsed = self.page.evaluate("""async (text) => {
+        parsed = self.page.evaluate(
+            """async (text) => {
             const {parse} = await import('/markdown.js');
             const bare = (value) => Array.isArray(value) ? value.map(bare) : value && typeof value === 'object'
                 ? Object.fromEntries(Object.entries(value).filter(([name]) => name !== 'raw').map(([name, one]) => [name, bare(one)])) : value;
             return bare(parse(text));
-        }""", text)
+        }""",
+            text,
+        )
         return parsed
 
     def inlines(self, text):
@@ -21,7 +25,12 @@ class Markdown(PageTest):
     def test_blocks(self):
         text = lambda *inlines: {"type": "paragraph", "inlines": list(inlines)}  # noqa: E731
         item = lambda *blocks, checked=None: {"checked": checked, "blocks": list(blocks)}  # noqa: E731
-        several = lambda start, loose, *items: {"type": "list", "start": start, "loose": loose, "items": list(items)}  # noqa: E731
+        several = lambda start, loose, *items: {
+            "type": "list",
+            "start": start,
+            "loose": loose,
+            "items": list(items),
+        }  # noqa: E731
         cases = {
             "a\n\nb": [text("a"), text("b")],
             "## T ##\nx": [{"type": "heading", "level": 2, "inlines": ["T"]}, text("x")],
@@ -39,7 +48,9 @@ class Markdown(PageTest):
             "- [x] a\n- [ ] b": [several(None, False, item(text("a"), checked=True), item(text("b"), checked=False))],
             "* a\n- b": [several(None, False, item(text("a"))), several(None, False, item(text("b")))],
             "- ```\n  x\n  ```": [several(None, False, item({"type": "code", "language": "", "text": "x"}))],
-            "|a|b|\n|:-:|-|\n|1|\n": [{"type": "table", "align": ["center", None], "head": [["a"], ["b"]], "rows": [[["1"], []]]}],
+            "|a|b|\n|:-:|-|\n|1|\n": [
+                {"type": "table", "align": ["center", None], "head": [["a"], ["b"]], "rows": [[["1"], []]]}
+            ],
             "a|b\nno": [text("a|b", {"type": "break"}, "no")],
             "1986\\. x": [text("1986. x")],
         }
@@ -51,15 +62,33 @@ class Markdown(PageTest):
         node = lambda kind, *children: {"type": kind, "children": list(children)}  # noqa: E731
         link = lambda href, *children: {"type": "link", "href": href, "children": list(children)}  # noqa: E731
         cases = {
-            "*a* _b_ **c** __d__ ***e***": [node("em", "a"), " ", node("em", "b"), " ", node("strong", "c"), " ", node("strong", "d"), " ",
-                                           node("em", node("strong", "e"))],
+            "*a* _b_ **c** __d__ ***e***": [
+                node("em", "a"),
+                " ",
+                node("em", "b"),
+                " ",
+                node("strong", "c"),
+                " ",
+                node("strong", "d"),
+                " ",
+                node("em", node("strong", "e")),
+            ],
             "**a *b* c**": [node("strong", "a ", node("em", "b"), " c")],
             "snake_case_name 2 * 3 * 4 \\*x\\*": ["snake_case_name 2 * 3 * 4 *x*"],
             "~~a~~ ~b~": [node("del", "a"), " ~b~"],
             "`a*b*` ``c`d`` `e": [{"type": "code", "text": "a*b*"}, " ", {"type": "code", "text": "c`d"}, " `e"],
-            "[a *b*](https://x.y/z_(1) \"t\")": [link("https://x.y/z_(1)", "a ", node("em", "b"))],
-            "[a](javascript:b) [c] ![d](http://e)": [node("span", "a", " (javascript:b)"), " [c] ", link("http://e", "d")],
-            "see https://x.y/a_b_c). <http://d>": ["see ", link("https://x.y/a_b_c", "https://x.y/a_b_c"), "). ", link("http://d", "http://d")],
+            '[a *b*](https://x.y/z_(1) "t")': [link("https://x.y/z_(1)", "a ", node("em", "b"))],
+            "[a](javascript:b) [c] ![d](http://e)": [
+                node("span", "a", " (javascript:b)"),
+                " [c] ",
+                link("http://e", "d"),
+            ],
+            "see https://x.y/a_b_c). <http://d>": [
+                "see ",
+                link("https://x.y/a_b_c", "https://x.y/a_b_c"),
+                "). ",
+                link("http://d", "http://d"),
+            ],
             "<b>x</b> &amp;": ["<b>x</b> &amp;"],
             "**a": ["**a"],
         }
@@ -83,17 +112,33 @@ class Markdown(PageTest):
 
     def test_code_is_coloured_and_stays_the_same(self):
         cases = {
-            "python": ("def f(x):\n    return 'a' + str(1)  # b", {"def": "keyword", "f": "call", "return": "keyword", "'a'": "string",
-                                                                  "str": "call", "1": "number", "# b": "comment"}),
-            "cpp": ("#include <a>\nint x = 0x1F; // c", {"#include <a>": "meta", "int": "keyword", "0x1F": "number", "// c": "comment"}),
+            "python": (
+                "def f(x):\n    return 'a' + str(1)  # b",
+                {
+                    "def": "keyword",
+                    "f": "call",
+                    "return": "keyword",
+                    "'a'": "string",
+                    "str": "call",
+                    "1": "number",
+                    "# b": "comment",
+                },
+            ),
+            "cpp": (
+                "#include <a>\nint x = 0x1F; // c",
+                {"#include <a>": "meta", "int": "keyword", "0x1F": "number", "// c": "comment"},
+            ),
             "sql": ("SELECT a FROM b -- c", {"SELECT": "keyword", "FROM": "keyword", "-- c": "comment"}),
             "json": ('{"a": [true, 1.5]}', {'"a"': "meta", "true": "keyword", "1.5": "number"}),
-            "bash": ("echo \"$HOME\" # x", {"echo": "keyword", '"$HOME"': "string", "# x": "comment"}),
+            "bash": ('echo "$HOME" # x', {"echo": "keyword", '"$HOME"': "string", "# x": "comment"}),
             "nothing": ("def", {}),
         }
         for language, (code, expected) in cases.items():
             with self.subTest(language):
-                pieces = self.page.evaluate("async ([code, language]) => (await import('/highlight.js')).highlight(code, language)", [code, language])
+                pieces = self.page.evaluate(
+                    "async ([code, language]) => (await import('/highlight.js')).highlight(code, language)",
+                    [code, language],
+                )
                 self.assertEqual("".join(piece["text"] for piece in pieces), code)
                 self.assertEqual({piece["text"]: piece["kind"] for piece in pieces if piece["kind"]}, expected)
 
@@ -113,7 +158,9 @@ class Markdown(PageTest):
         self.assertIn("noopener", link.get_attribute("rel"))
         expect(answer.locator(".code-keyword").first).to_have_text("def")
         answer.get_by_role("button", name="Copy").click()
-        self.assertEqual(self.page.evaluate("navigator.clipboard.readText()"), 'def f(x):\n    return "x" + str(41 + 1)  # sum')
+        self.assertEqual(
+            self.page.evaluate("navigator.clipboard.readText()"), 'def f(x):\n    return "x" + str(41 + 1)  # sum'
+        )
         self.picture("markdown")
 
     def test_what_a_model_writes_never_runs(self):
@@ -124,12 +171,16 @@ class Markdown(PageTest):
         self.button("Show answers as tokens").click()
         self.page.reload()
         expect(self.answers).to_contain_text('<img src=x onerror="window.hacked=1">')
-        expect(self.page.locator("#thread img, #thread script, #thread a[href^=javascript], #thread iframe")).to_have_count(0)
+        expect(
+            self.page.locator("#thread img, #thread script, #thread a[href^=javascript], #thread iframe")
+        ).to_have_count(0)
         expect(self.page.locator(".message.user .said")).to_have_text("evil <img src=x onerror=window.hacked=5>")
         self.assertIsNone(self.page.evaluate("window.hacked ?? null"))
         # And the policy would stop what were to come through.
         self.page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.hacked=6\">')")
         self.page.wait_for_timeout(300)
         self.assertIsNone(self.page.evaluate("window.hacked ?? null"))
-        self.assertTrue(any("Content Security Policy" in problem for problem in self.problems), json.dumps(self.problems))
+        self.assertTrue(
+            any("Content Security Policy" in problem for problem in self.problems), json.dumps(self.problems)
+        )
         self.problems.clear()

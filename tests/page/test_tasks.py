@@ -1,4 +1,5 @@
 """The tab of encoders: each task gives what its API gives, and only what is served is offered."""
+
 from browser import *
 
 
@@ -11,10 +12,12 @@ class Tasks(PageTest):
         self.form = self.page.locator("#tasks form")
 
     def task(self, name):
-        self.page.locator("#tasks").get_by_role("button", name=name, exact=True).click()
+        self.page.locator("#tasks .task-list").get_by_role("button", name=name, exact=True).click()
 
     def bars(self):
-        return list(zip(self.form.locator(".bars dt").all_text_contents(), self.form.locator(".bars .part").all_text_contents()))
+        return list(
+            zip(self.form.locator(".bars dt").all_text_contents(), self.form.locator(".bars .part").all_text_contents())
+        )
 
     @staticmethod
     def percent(score):
@@ -25,7 +28,9 @@ class Tasks(PageTest):
         self.form.get_by_role("button", name="Insert [MASK]").click()
         self.form.get_by_role("button", name="Fill").click()
         expect(self.form.locator(".sequence")).to_be_visible()
-        fillings = self.server.ask("v1/fill", {"model": "fill", "input": "Paris is the capital of [MASK]", "top_k": 6})["data"][0]["fillings"][0]
+        fillings = self.server.ask("v1/fill", {"model": "fill", "input": "Paris is the capital of [MASK]", "top_k": 6})[
+            "data"
+        ][0]["fillings"][0]
         self.assertEqual(self.bars(), [(f["token_str"].strip(), self.percent(f["score"])) for f in fillings])
         self.picture("tasks")
         self.form.get_by_label("Text with a gap").fill("no gap")
@@ -41,7 +46,7 @@ class Tasks(PageTest):
         expect(self.form.locator(".marked-text")).to_be_visible()
         entities = self.server.ask("v1/tag", {"model": "tag", "input": text})["data"][0]["entities"]
         marks = self.form.locator("mark")
-        self.assertEqual(marks.all_text_contents(), [text[e["start"]:e["end"]] + e["label"] for e in entities])
+        self.assertEqual(marks.all_text_contents(), [text[e["start"] : e["end"]] + e["label"] for e in entities])
         self.assertGreater(len(entities), 0)
 
     def test_answer(self):
@@ -51,7 +56,9 @@ class Tasks(PageTest):
         self.form.get_by_label("Question").fill("where was Ada born ?")
         self.form.get_by_role("button", name="Answer").click()
         expect(self.form.locator(".marked-text")).to_be_visible()
-        answers = self.server.ask("v1/answer", {"model": "answer", "question": "where was Ada born ?", "context": context, "top_k": 4})["answers"]
+        answers = self.server.ask(
+            "v1/answer", {"model": "answer", "question": "where was Ada born ?", "context": context, "top_k": 4}
+        )["answers"]
         self.assertEqual(self.bars(), [(a["answer"], self.percent(a["score"])) for a in answers])
         expect(self.form.locator("mark")).to_have_text(answers[0]["answer"])
 

@@ -3,7 +3,7 @@
 
 A golden Llama must write the tokens that transformers' greedy search writes, with log probabilities to 1e-4, whole and as
 a stream, for one client and for many at a time; chats must start from transformers' prompt, and answers keep to their form; a BERT must give the mean of transformers' hidden states as embeddings;
-mistakes must come as the client's own exceptions. Prints "N passed, N failed"; exits 1 on failure.
+what tokens attend to must be transformers' attentions; mistakes must come as the client's own exceptions. Prints "N passed, N failed"; exits 1 on failure.
 """
 import argparse
 import asyncio
@@ -138,6 +138,20 @@ def embeddings(tally, client, folder):
             tally.add("embedding", torch.allclose(torch.tensor(answer.data[0].embedding), expected, atol=1e-5))
 
 
+def attentions(tally, client, folder, name, auto):
+    """Of a causal model each row alone; of one that sees both ways, all keys."""
+    model = auto.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    ids = [5, 6, 7, 8, 9, 5, 6]
+    with torch.no_grad():
+        expected = model(torch.tensor([ids]), output_attentions=True).attentions
+    for position in (0, 3, 6):
+        answer = client.with_options(base_url=str(client.base_url).removesuffix("v1/")).post("/attention", cast_to=object, body={"model": name, "tokens": ids, "position": position})
+        seen = len(answer["tokens"])
+        tally.add(f"attention of {name}", seen == (position + 1 if model.config.model_type == "llama" else len(ids)) and all(
+            torch.allclose(torch.tensor(layer["heads"]), expected[layer["layer"]][0, :, position, :seen], atol=1e-5)
+            for layer in answer["layers"]) and len(answer["layers"]) == len(expected))
+
+
 def mistakes(tally, client, url):
     def raises(name, error, call, code=None):
         try:
@@ -179,6 +193,8 @@ def main():
             asyncio.run(many(tally, server.url, judge))
             chats(tally, client, chatty)
             embeddings(tally, client, bert)
+            attentions(tally, client, tiny, "tiny", transformers.AutoModelForCausalLM)
+            attentions(tally, client, bert, "bert", transformers.AutoModelForMaskedLM)
             mistakes(tally, client, server.url)
     print(f"{tally.passed} passed, {tally.failed} failed")
     sys.exit(1 if tally.failed else 0)

@@ -42,10 +42,18 @@ async function errorOf(response) {
 async function send(method, path, body, options) {
   for (;;) {
     const used = key;
-    const headers = {...(used && {Authorization: `Bearer ${used}`}), ...(body !== undefined && {"Content-Type": "application/json"})};
+    const headers = {
+      ...(used && {Authorization: `Bearer ${used}`}),
+      ...(body !== undefined && {"Content-Type": "application/json"}),
+    };
     let response;
     try {
-      response = await fetch(path, {method, headers, body: body === undefined ? undefined : JSON.stringify(body), ...options});
+      response = await fetch(path, {
+        method,
+        headers,
+        body: body === undefined ? undefined : JSON.stringify(body),
+        ...options,
+      });
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new ApiError("The server cannot be reached. Is qkv serve still running?");
@@ -54,8 +62,10 @@ async function send(method, path, body, options) {
     if (response.status !== 401) throw await errorOf(response);
     // Requests that were under way while the user typed have their key now.
     if (used !== key) continue;
-    asking ??= keyFromUser().finally(() => { asking = null; });
-    if (!await asking) throw await errorOf(response);
+    asking ??= keyFromUser().finally(() => {
+      asking = null;
+    });
+    if (!(await asking)) throw await errorOf(response);
   }
 }
 

@@ -22,7 +22,7 @@ class App {
   #writers;
   #store;
   #shown;
-  #open = new Map();  // conversations that were opened, by id: answers go on while others are looked at
+  #open = new Map(); // conversations that were opened, by id: answers go on while others are looked at
   #sidebar;
   #thread;
   #composer;
@@ -36,10 +36,18 @@ class App {
     this.#store = await openStore();
     this.#makeBar();
     this.#shown = this.#fresh();
-    this.#sidebar = new Sidebar(this.#store, {
-      open: (id) => this.open(id), fresh: () => this.fresh(), failed: (error) => this.fail(error),
-      renamed: (id, title) => this.#rename(id, title), removed: (id) => this.#remove(id), removedAll: () => this.#removeAll(),
-    }, (id) => this.#open.get(id)?.pending);
+    this.#sidebar = new Sidebar(
+      this.#store,
+      {
+        open: (id) => this.open(id),
+        fresh: () => this.fresh(),
+        failed: (error) => this.fail(error),
+        renamed: (id, title) => this.#rename(id, title),
+        removed: (id) => this.#remove(id),
+        removedAll: () => this.#removeAll(),
+      },
+      (id) => this.#open.get(id)?.pending,
+    );
     this.#thread = new Thread({
       edit: (message, text) => this.#act(() => this.#shown.edit(message, text)),
       regenerate: (message) => this.#act(() => this.#shown.regenerate(message)),
@@ -49,14 +57,20 @@ class App {
       drawn: () => this.#composer?.update(),
     });
     this.#composer = new Composer({
-      send: (text) => this.#send(text), stop: () => this.#shown.stop(), editLast: () => this.#thread.editLast(),
+      send: (text) => this.#send(text),
+      stop: () => this.#shown.stop(),
+      editLast: () => this.#thread.editLast(),
       conversation: () => this.#shown,
     });
     this.#makeFoot();
     this.#makeTabs();
     listen({
-      escape: () => this.#escape(), fresh: () => this.fresh(), settings: () => this.#settings(), inside: () => this.#inside(),
-      sidebar: () => this.#toggleSidebar(), help: () => showHelp(shortcuts),
+      escape: () => this.#escape(),
+      fresh: () => this.fresh(),
+      settings: () => this.#settings(),
+      inside: () => this.#inside(),
+      sidebar: () => this.#toggleSidebar(),
+      help: () => showHelp(shortcuts),
       search: () => {
         this.#toggleSidebar(true);
         byId("search").select();
@@ -66,6 +80,7 @@ class App {
       for (const conversation of this.#open.values()) conversation.keepUnfinished();
     });
     addEventListener("hashchange", () => this.#fromAddress());
+    byId("question").disabled = false;
     const named = location.hash.slice(1);
     if (named === "") this.#show(this.#shown);
     else await this.open(named);
@@ -94,7 +109,9 @@ class App {
     return conversation;
   }
 
-  #modelOf({model}) { return this.#writers.find(({id}) => id === model) ?? this.#writers[0]; }
+  #modelOf({model}) {
+    return this.#writers.find(({id}) => id === model) ?? this.#writers[0];
+  }
 
   #address() {
     const hash = this.#shown.id ? `#${this.#shown.id}` : "";
@@ -116,14 +133,26 @@ class App {
 
   #welcome() {
     const model = this.#modelOf(this.#shown.settings);
-    byId("welcome").replaceChildren(el("h1", {}, model ? "What shall we talk about?" : "No model here writes text"),
-        el("p", {}, model ? (model.chat ? `${model.id} runs on this machine; nothing you write leaves it.`
-                                        : `${model.id} has no chat template: it goes on with what you write.`) : "See the tab “Tasks”."));
+    byId("welcome").replaceChildren(
+      el("h1", {}, model ? "What shall we talk about?" : "No model here writes text"),
+      el(
+        "p",
+        {},
+        model
+          ? model.chat
+            ? `${model.id} runs on this machine; nothing you write leaves it.`
+            : `${model.id} has no chat template: it goes on with what you write.`
+          : "See the tab “Tasks”.",
+      ),
+    );
   }
 
   async open(id) {
     try {
-      this.#show(this.#open.get(id) ?? this.#watch(new Conversation(this.#store, (chosen) => this.#modelOf(chosen), await this.#store.read(id))));
+      this.#show(
+        this.#open.get(id) ??
+          this.#watch(new Conversation(this.#store, (chosen) => this.#modelOf(chosen), await this.#store.read(id))),
+      );
     } catch (error) {
       if (error.status === 404) this.#show(this.#fresh());
       this.fail(error.status === 404 ? new Error("There is no such conversation any more.") : error);
@@ -158,8 +187,12 @@ class App {
 
   // What went wrong apart from an answer.
   fail(error) {
-    const note = el("div", {class: "problem", role: "alert"}, el("span", {}, error.message),
-                    iconButton("close", "Dismiss", () => note.remove()));
+    const note = el(
+      "div",
+      {class: "problem", role: "alert"},
+      el("span", {}, error.message),
+      iconButton("close", "Dismiss", () => note.remove()),
+    );
     byId("dock").prepend(note);
     announce(error.message);
     setTimeout(() => note.remove(), 12000);
@@ -191,16 +224,30 @@ class App {
     const path = conversation.path;
     const model = this.#writers.find(({id}) => id === message.extra.model) ?? conversation.model;
     const view = this.#thread.viewOf(message);
-    inspect({model, settings: conversation.settings, path: path.slice(0, path.indexOf(message)), message, index,
-             closed: () => view.choose(null)});
+    inspect({
+      model,
+      settings: conversation.settings,
+      path: path.slice(0, path.indexOf(message)),
+      message,
+      index,
+      closed: () => view.choose(null),
+    });
     view.choose(index);
   }
 
   #makeBar() {
     const bar = byId("bar");
-    bar.prepend(iconButton("menu", "Show or hide the conversations", () => this.#toggleSidebar(), {id: "toggle-sidebar"}));
-    this.#buttons.inside = iconButton("tokens", "Show answers as tokens", () => this.#inside(), {id: "inside", "aria-pressed": "false"});
-    this.#buttons.settings = iconButton("sliders", "Settings of this conversation", () => this.#settings(), {id: "settings", "aria-expanded": "false"});
+    bar.prepend(
+      iconButton("menu", "Show or hide the conversations", () => this.#toggleSidebar(), {id: "toggle-sidebar"}),
+    );
+    this.#buttons.inside = iconButton("tokens", "Show answers as tokens", () => this.#inside(), {
+      id: "inside",
+      "aria-pressed": "false",
+    });
+    this.#buttons.settings = iconButton("sliders", "Settings of this conversation", () => this.#settings(), {
+      id: "settings",
+      "aria-expanded": "false",
+    });
     bar.append(this.#buttons.inside, this.#buttons.settings);
     const select = byId("model");
     select.append(...this.#writers.map(({id}) => el("option", {}, id)));
@@ -212,17 +259,34 @@ class App {
   }
 
   #makeFoot() {
-    const item = (id, shape, label, work) => el("button", {type: "button", id, onclick: () => {
-      menu.hidePopover();
-      work();
-    }}, icon(shape), label);
-    const menu = el("div", {id: "all-conversations", class: "menu", popover: "auto", "aria-label": "All conversations"},
-        item("export", "save", "Export all", () => this.#sidebar.exportAll()),
-        item("import-button", "load", "Import", () => this.#sidebar.importAll()),
-        item("delete-all", "trash", "Delete all", () => this.#sidebar.removeAll()));
+    const item = (id, shape, label, work) =>
+      el(
+        "button",
+        {
+          type: "button",
+          id,
+          onclick: () => {
+            menu.hidePopover();
+            work();
+          },
+        },
+        icon(shape),
+        label,
+      );
+    const menu = el(
+      "div",
+      {id: "all-conversations", class: "menu", popover: "auto", "aria-label": "All conversations"},
+      item("export", "save", "Export all", () => this.#sidebar.exportAll()),
+      item("import-button", "load", "Import", () => this.#sidebar.importAll()),
+      item("delete-all", "trash", "Delete all", () => this.#sidebar.removeAll()),
+    );
     document.querySelector(".sidebar-foot").append(
-        iconButton("more", "Export, import, delete all", null, {id: "more", popovertarget: "all-conversations"}), menu, el("span", {class: "space"}),
-        iconButton("help", "Keyboard", () => showHelp(shortcuts), {id: "help"}), themeButton());
+      iconButton("more", "Export, import, delete all", null, {id: "more", popovertarget: "all-conversations"}),
+      menu,
+      el("span", {class: "space"}),
+      iconButton("help", "Keyboard", () => showHelp(shortcuts), {id: "help"}),
+      themeButton(),
+    );
   }
 
   #makeTabs() {
@@ -274,8 +338,11 @@ class App {
       closePanel();
       return;
     }
-    openPanel("Settings", settingsForm(this.#shown.settings, (settings) => this.#set(settings)),
-              () => button.setAttribute("aria-expanded", "false"));
+    openPanel(
+      "Settings",
+      settingsForm(this.#shown.settings, (settings) => this.#set(settings)),
+      () => button.setAttribute("aria-expanded", "false"),
+    );
     button.setAttribute("aria-expanded", "true");
     byId("panel").querySelector("textarea").focus();
   }
@@ -295,6 +362,9 @@ class App {
 
 onKeyNeeded(askForKey);
 new App().start().catch((error) => {
-  byId("welcome").replaceChildren(el("h1", {}, "This page cannot work yet"), el("p", {class: "problem", role: "alert"}, error.message),
-                                  el("p", {}, el("button", {type: "button", class: "button", onclick: () => location.reload()}, "Try again")));
+  byId("welcome").replaceChildren(
+    el("h1", {}, "This page cannot work yet"),
+    el("p", {class: "problem", role: "alert"}, error.message),
+    el("p", {}, el("button", {type: "button", class: "button", onclick: () => location.reload()}, "Try again")),
+  );
 });

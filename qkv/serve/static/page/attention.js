@@ -16,7 +16,7 @@ async function fetchLayers(body, layer) {
     return await request("POST", "/attention", layer === null ? body : {...body, layer});
   } catch (error) {
     if (error.code !== "too_many_weights" || layer !== null) throw error;
-    return {...await request("POST", "/attention", {...body, layer: 0}), partial: true};
+    return {...(await request("POST", "/attention", {...body, layer: 0})), partial: true};
   }
 }
 
@@ -63,39 +63,60 @@ export class AttentionView {
     const {layers, layer_count: count, head_count: heads, tokens, partial} = this.#answer;
     const had = this.element.contains(document.activeElement) ? document.activeElement.name : null;
     const select = (label, name, number, chosen, mean, choose) => {
-      const box = el("select", {name, onchange: () => choose(box.value === "" ? null : Number(box.value))},
-                     mean ? el("option", {value: ""}, mean) : null,
-                     Array.from({length: number}, (_, i) => el("option", {value: i}, String(i + 1))));
+      const box = el(
+        "select",
+        {name, onchange: () => choose(box.value === "" ? null : Number(box.value))},
+        mean ? el("option", {value: ""}, mean) : null,
+        Array.from({length: number}, (_, i) => el("option", {value: i}, String(i + 1))),
+      );
       box.value = chosen ?? "";
       return el("label", {class: "field"}, el("span", {}, label), box);
     };
-    const tick = el("input", {type: "checkbox", name: "first", onchange: () => {
-      this.#withoutFirst = tick.checked;
-      this.#draw();
-    }});
+    const tick = el("input", {
+      type: "checkbox",
+      name: "first",
+      onchange: () => {
+        this.#withoutFirst = tick.checked;
+        this.#draw();
+      },
+    });
     tick.checked = this.#withoutFirst;
     const weights = weightsOf(layers, this.#layer, this.#head);
     this.element.replaceChildren(
-        el("div", {class: "choice"},
-           select("Layer", "layer", count, this.#layer, partial ? null : "Mean of all", (layer) => this.#choose(layer, this.#head)),
-           select("Head", "head", heads, this.#head, "Mean of all", (head) => this.#choose(this.#layer, head))),
-        this.#grid(layers, heads), this.#text(tokens, weights),
-        el("label", {class: "tick"}, tick, "Leave out the first token, where idle heads rest"), this.#strongest(tokens, weights));
+      el(
+        "div",
+        {class: "choice"},
+        select("Layer", "layer", count, this.#layer, partial ? null : "Mean of all", (layer) =>
+          this.#choose(layer, this.#head),
+        ),
+        select("Head", "head", heads, this.#head, "Mean of all", (head) => this.#choose(this.#layer, head)),
+      ),
+      this.#grid(layers, heads),
+      this.#text(tokens, weights),
+      el("label", {class: "tick", title: "Heads with nothing to do rest there"}, tick, "Leave out the first token"),
+      this.#strongest(tokens, weights),
+    );
     if (had) this.element.querySelector(`[name="${had}"]`)?.focus();
   }
 
   // All heads: warmer where a head looks hard at one place beyond the first token.
   #grid(layers, heads) {
-    const cells = layers.flatMap(({layer, heads: rows}) => rows.map((row, head) => {
-      const strongest = Math.max(0, ...row.slice(1));
-      const chosen = layer === this.#layer && head === this.#head;
-      const cell = el("button", {type: "button", name: `cell-${layer}-${head}`, "aria-pressed": String(chosen),
-                                 "aria-label": `Layer ${layer + 1}, head ${head + 1}: at most ${percent(strongest)} on one token`,
-                                 title: `Layer ${layer + 1}, head ${head + 1}`,
-                                 onclick: () => (chosen ? this.#choose(this.#answer.partial ? layer : null, null) : this.#choose(layer, head))});
-      cell.style.setProperty("--weight", strongest.toFixed(3));
-      return cell;
-    }));
+    const cells = layers.flatMap(({layer, heads: rows}) =>
+      rows.map((row, head) => {
+        const strongest = Math.max(0, ...row.slice(1));
+        const chosen = layer === this.#layer && head === this.#head;
+        const cell = el("button", {
+          type: "button",
+          name: `cell-${layer}-${head}`,
+          "aria-pressed": String(chosen),
+          "aria-label": `Layer ${layer + 1}, head ${head + 1}: at most ${percent(strongest)} on one token`,
+          title: `Layer ${layer + 1}, head ${head + 1}`,
+          onclick: () => (chosen ? this.#choose(this.#answer.partial ? layer : null, null) : this.#choose(layer, head)),
+        });
+        cell.style.setProperty("--weight", strongest.toFixed(3));
+        return cell;
+      }),
+    );
     const grid = el("div", {class: "heads", role: "group", "aria-label": "Heads, a row for each layer"}, cells);
     grid.style.setProperty("--heads", heads);
     return grid;
@@ -108,18 +129,31 @@ export class AttentionView {
 
   #text(tokens, weights) {
     const most = this.#scale(weights);
-    return el("div", {class: "attended", tabindex: "0", role: "group", "aria-label": "Earlier tokens, warmer where the model looked"}, tokens.map((token, i) => {
-      const left = this.#withoutFirst && i === 0 && tokens.length > 1;
-      const span = el("span", {class: i === this.#answer.position ? "asks" : null, title: `${visible(token.text)}: ${percent(weights[i] ?? 0)}`},
-                      token.special ? el("span", {class: "special"}, token.text) : token.text);
-      span.style.setProperty("--weight", left ? 0 : Math.min(1, (weights[i] ?? 0) / most).toFixed(3));
-      return span;
-    }));
+    return el(
+      "div",
+      {class: "attended", tabindex: "0", role: "group", "aria-label": "Earlier tokens, warmer where the model looked"},
+      tokens.map((token, i) => {
+        const left = this.#withoutFirst && i === 0 && tokens.length > 1;
+        const span = el(
+          "span",
+          {
+            class: i === this.#answer.position ? "asks" : null,
+            title: `${visible(token.text)}: ${percent(weights[i] ?? 0)}`,
+          },
+          token.special ? el("span", {class: "special"}, token.text) : token.text,
+        );
+        span.style.setProperty("--weight", left ? 0 : Math.min(1, (weights[i] ?? 0) / most).toFixed(3));
+        return span;
+      }),
+    );
   }
 
   #strongest(tokens, weights) {
-    const order = weights.map((part, i) => ({part, i})).filter(({i}) => !(this.#withoutFirst && i === 0 && weights.length > 1))
-        .sort((a, b) => b.part - a.part).slice(0, 6);
+    const order = weights
+      .map((part, i) => ({part, i}))
+      .filter(({i}) => !(this.#withoutFirst && i === 0 && weights.length > 1))
+      .sort((a, b) => b.part - a.part)
+      .slice(0, 6);
     return bars(order.map(({part, i}) => ({text: visible(tokens[i].text), part})));
   }
 }

@@ -6,7 +6,7 @@ import {promptOf} from "./writer.js";
 export class Composer {
   #actions;
   #writing = false;
-  #asked = "";  // of what the shown count is
+  #asked = ""; // of what the shown count is
   #count;
 
   // Actions: send(text), stop(), editLast(), conversation().
@@ -100,6 +100,9 @@ export class Composer {
     const element = byId("count");
     element.textContent = `${count.toLocaleString("en")} / ${model.context.toLocaleString("en")} tokens`;
     element.classList.toggle("full", count >= model.context);
-    element.title = count >= model.context ? "Too long for this model" : "Tokens of this conversation, and the most that the model takes";
+    element.title =
+      count >= model.context
+        ? "Too long for this model"
+        : "Tokens of this conversation, and the most that the model takes";
   }
 }

@@ -6,13 +6,13 @@ import {write} from "./writer.js";
 const titleLength = 60;
 
 export class Conversation extends EventTarget {
-  id = null;  // not stored yet
+  id = null; // not stored yet
   title = "";
   settings = {};
   messages = [];
   leaf = null;
-  error = null;    // why the last answer failed
-  pending = null;  // the message that is being written
+  error = null; // why the last answer failed
+  pending = null; // the message that is being written
   #store;
   #models;
   #abort = null;
@@ -25,9 +25,15 @@ export class Conversation extends EventTarget {
     Object.assign(this, stored);
   }
 
-  get path() { return pathTo(this.messages, this.leaf); }
-  get model() { return this.#models(this.settings); }
-  branches(message) { return siblings(this.messages, message); }
+  get path() {
+    return pathTo(this.messages, this.leaf);
+  }
+  get model() {
+    return this.#models(this.settings);
+  }
+  branches(message) {
+    return siblings(this.messages, message);
+  }
 
   async send(text) {
     await this.#say(text, this.leaf);
@@ -41,7 +47,9 @@ export class Conversation extends EventTarget {
   }
 
   // The answer that failed, again.
-  retry() { return this.#answer(); }
+  retry() {
+    return this.#answer();
+  }
 
   // The user's message, said otherwise, beside the old one.
   async edit(message, text) {
@@ -56,7 +64,9 @@ export class Conversation extends EventTarget {
     await this.#store.change(this.id, {leaf: this.leaf});
   }
 
-  stop() { this.#abort?.abort(); }
+  stop() {
+    this.#abort?.abort();
+  }
 
   async rename(title) {
     this.title = title;
@@ -71,12 +81,16 @@ export class Conversation extends EventTarget {
 
   // What is being written when the page closes: it may be lost otherwise.
   keepUnfinished() {
-    if (this.pending?.content) this.#add({...this.pending, extra: {...this.pending.extra, finish: "stopped", tokens: []}}, {keepalive: true});
+    if (this.pending?.content)
+      this.#add({...this.pending, extra: {...this.pending.extra, finish: "stopped", tokens: []}}, {keepalive: true});
   }
 
   async #say(text, parent) {
     if (this.id === null) {
-      const {id, title} = await this.#store.create({title: text.trim().replace(/\s+/g, " ").slice(0, titleLength), settings: this.settings});
+      const {id, title} = await this.#store.create({
+        title: text.trim().replace(/\s+/g, " ").slice(0, titleLength),
+        settings: this.settings,
+      });
       Object.assign(this, {id, title});
     }
     this.error = null;
@@ -95,8 +109,15 @@ export class Conversation extends EventTarget {
   }
 
   async #answer() {
-    const path = this.path, model = this.model;
-    const message = {id: "pending", parent: this.leaf, role: "assistant", content: "", extra: {model: model.id, tokens: []}};
+    const path = this.path,
+      model = this.model;
+    const message = {
+      id: "pending",
+      parent: this.leaf,
+      role: "assistant",
+      content: "",
+      extra: {model: model.id, tokens: []},
+    };
     this.error = null;
     this.pending = message;
     this.#abort = new AbortController();
@@ -134,6 +155,10 @@ export class Conversation extends EventTarget {
     this.#stored();
   }
 
-  #changed() { this.dispatchEvent(new Event("change")); }
-  #stored() { this.dispatchEvent(new Event("stored")); }
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+  #stored() {
+    this.dispatchEvent(new Event("stored"));
+  }
 }

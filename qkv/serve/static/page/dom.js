@@ -30,13 +30,14 @@ const shapes = {
   down: "M12 5v14M6 13l6 6 6-6",
   close: "M6 6l12 12M18 6L6 18",
   menu: "M4 7h16M4 12h16M4 17h16",
-  sliders: "M4 7h8.5M17.5 7H20M4 17h2.5M11.5 17H20M15 4.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5ZM9 14.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5Z",
+  sliders:
+    "M4 7h8.5M17.5 7H20M4 17h2.5M11.5 17H20M15 4.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5ZM9 14.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5Z",
   tokens: "M4 6h7v5H4zM14 6h6v5h-6zM4 14h4v5H4zM11 14h9v5h-9z",
   sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8ZM12 2.5V5M12 19v2.5M2.5 12H5M19 12h2.5M5.3 5.3L7 7M17 17l1.7 1.7M5.3 18.7L7 17M17 7l1.7-1.7",
   moon: "M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5Z",
   system: "M4 5h16v11H4zM9 20h6M12 16v4",
   help: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18ZM9.5 9.5a2.5 2.5 0 1 1 3.5 2.3c-.7.4-1 .9-1 1.7M12 16.5v.5",
-  more: "M6 11.99h.01M12 11.99h.01M18 11.99h.01",
+  more: "M6 11.5a.5.5 0 1 0 0 1 .5.5 0 0 0 0-1ZM12 11.5a.5.5 0 1 0 0 1 .5.5 0 0 0 0-1ZM18 11.5a.5.5 0 1 0 0 1 .5.5 0 0 0 0-1Z",
   save: "M12 4v11M7 10.5l5 5 5-5M5 20h14",
   load: "M12 16V5M7 9.5l5-5 5 5M5 20h14",
 };
@@ -54,8 +55,11 @@ export function icon(name) {
 
 // A button that shows an icon alone.
 export function iconButton(name, label, onclick, attributes = {}) {
-  return el("button", {type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...attributes},
-            icon(name));
+  return el(
+    "button",
+    {type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...attributes},
+    icon(name),
+  );
 }
 
 // Calls `work` when nobody has called for so many milliseconds.

@@ -16,8 +16,8 @@ const at = (pattern, text, place) => {
 
 export function inlines(text) {
   const nodes = [];
-  const brackets = [];        // places in nodes of "[" that may begin links
-  const missing = new Set();  // lengths of runs of ` that nothing ends
+  const brackets = []; // places in nodes of "[" that may begin links
+  const missing = new Set(); // lengths of runs of ` that nothing ends
   let plain = "";
   const flush = () => {
     if (plain !== "") nodes.push(plain);
@@ -117,22 +117,33 @@ function link(href, children) {
 
 // Whether a run of * or _ may begin or end emphasis, by what stands around it (CommonMark 6.2).
 function delimiter(text, start, count) {
-  const before = text[start - 1] ?? " ", after = text[start + count] ?? " ";
+  const before = text[start - 1] ?? " ",
+    after = text[start + count] ?? " ";
   const kind = (c) => (/\s/.test(c) ? "space" : /[\p{P}\p{S}]/u.test(c) ? "mark" : "letter");
-  const b = kind(before), a = kind(after);
+  const b = kind(before),
+    a = kind(after);
   const left = a !== "space" && (a !== "mark" || b !== "letter");
   const right = b !== "space" && (b !== "mark" || a !== "letter");
   const mark = text[start];
   const inWord = mark === "_" && left && right;
-  return {mark, count, opens: left && (!inWord || b === "mark"), closes: right && (!inWord || a === "mark"),
-          both: left && right, length: count};
+  return {
+    mark,
+    count,
+    opens: left && (!inWord || b === "mark"),
+    closes: right && (!inWord || a === "mark"),
+    both: left && right,
+    length: count,
+  };
 }
 
 function matches(opener, closer) {
   if (opener.mark !== closer.mark || !opener.opens || opener.count === 0) return false;
   if (closer.mark === "~") return opener.count === closer.count;
-  return !((opener.both || closer.both) && (opener.length + closer.length) % 3 === 0 &&
-           (opener.length % 3 !== 0 || closer.length % 3 !== 0));
+  return !(
+    (opener.both || closer.both) &&
+    (opener.length + closer.length) % 3 === 0 &&
+    (opener.length % 3 !== 0 || closer.length % 3 !== 0)
+  );
 }
 
 // Puts what stands between delimiters that match under a node; the others become text.
@@ -162,7 +173,7 @@ function emphasised(nodes) {
 function asText(nodes) {
   const out = [];
   for (const node of nodes) {
-    const text = typeof node === "string" ? node : node.bracket ?? (node.mark ? node.mark.repeat(node.count) : null);
+    const text = typeof node === "string" ? node : (node.bracket ?? (node.mark ? node.mark.repeat(node.count) : null));
     if (text === null) out.push(node);
     else if (typeof out.at(-1) === "string") out[out.length - 1] += text;
     else out.push(text);

@@ -14,16 +14,32 @@ export function inspect({model, settings, path, message, index, closed}) {
   const show = (itself) => {
     const view = new AttentionView();
     place.replaceChildren(view.element);
-    view.load({model: model.id, ...promptOf(model, path, settings), continuation: ids.slice(0, index + (itself ? 1 : 0))});
+    view.load({
+      model: model.id,
+      ...promptOf(model, path, settings),
+      continuation: ids.slice(0, index + (itself ? 1 : 0)),
+    });
   };
-  const choice = (value, label, checked) => el("label", {class: "tick"},
-      el("input", {type: "radio", name: "row", checked, onchange: () => show(value)}), label);
+  const choice = (value, label, checked) =>
+    el(
+      "label",
+      {class: "tick"},
+      el("input", {type: "radio", name: "row", checked, onchange: () => show(value)}),
+      label,
+    );
   const known = model.attention && ids.slice(0, index + 1).every(Number.isInteger);
   const body = [
     el("section", {}, el("h3", {}, "What could have stood here"), alternatives(token)),
-    known ? el("section", {}, el("h3", {}, "What the model looked at"), choice(false, "when it wrote this token", true),
-               choice(true, "when it read this token, to write the next", false), place)
-          : el("p", {class: "note"}, "What this model looks at cannot be shown."),
+    known
+      ? el(
+          "section",
+          {},
+          el("h3", {}, "What the model looked at"),
+          choice(false, "when it wrote this token", true),
+          choice(true, "when it read this token, to write the next", false),
+          place,
+        )
+      : el("p", {class: "note"}, "What this model looks at cannot be shown."),
   ];
   openPanel(`Token ${index + 1}: ${visible(token.text)}`, body, closed);
   if (known) show(false);

@@ -2,7 +2,7 @@
 // bare addresses. HTML is text. A line's end in a paragraph is a line's end.
 import {inlines} from "./inlines.js";
 
-const deepest = 16;  // of quotes and lists in each other
+const deepest = 16; // of quotes and lists in each other
 const fence = /^( {0,3})(`{3,}|~{3,})[ \t]*([^\s`]*)[^`]*$/;
 const heading = /^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$/;
 const rule = /^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$/;
@@ -50,7 +50,10 @@ const code = {
       if (line.startsWith(marks) && line === marks[0].repeat(line.length)) break;
       content.push(lines[end].slice(Math.min(space.length, indent(lines[end]))));
     }
-    return [{type: "code", language: language.toLowerCase(), text: content.join("\n")}, Math.min(end + 1, lines.length)];
+    return [
+      {type: "code", language: language.toLowerCase(), text: content.join("\n")},
+      Math.min(end + 1, lines.length),
+    ];
   },
 };
 
@@ -128,11 +131,16 @@ function belongs(here, base, width) {
 }
 
 const table = {
-  starts: (lines, at) => lines[at].includes("|") && at + 1 < lines.length && tableRule.test(lines[at + 1]) &&
-      cells(lines[at]).length === cells(lines[at + 1]).length,
+  starts: (lines, at) =>
+    lines[at].includes("|") &&
+    at + 1 < lines.length &&
+    tableRule.test(lines[at + 1]) &&
+    cells(lines[at]).length === cells(lines[at + 1]).length,
   read(lines, at) {
     const head = cells(lines[at]);
-    const align = cells(lines[at + 1]).map((cell) => (cell.endsWith(":") ? (cell.startsWith(":") ? "center" : "right") : null));
+    const align = cells(lines[at + 1]).map((cell) =>
+      cell.endsWith(":") ? (cell.startsWith(":") ? "center" : "right") : null,
+    );
     const rows = [];
     let end = at + 2;
     for (; end < lines.length && lines[end].includes("|") && !startsBlock(lines[end]); ++end) {
@@ -153,9 +161,19 @@ const paragraph = {
   starts: () => true,
   read(lines, at) {
     let end = at + 1;
-    while (end < lines.length && !blank(lines[end]) && !startsBlock(lines[end]) && !isItem(lines[end]) &&
-           !table.starts(lines, end)) ++end;
-    const text = lines.slice(at, end).map((one) => one.trimStart()).join("\n").trimEnd();
+    while (
+      end < lines.length &&
+      !blank(lines[end]) &&
+      !startsBlock(lines[end]) &&
+      !isItem(lines[end]) &&
+      !table.starts(lines, end)
+    )
+      ++end;
+    const text = lines
+      .slice(at, end)
+      .map((one) => one.trimStart())
+      .join("\n")
+      .trimEnd();
     return [{type: "paragraph", inlines: inlines(text)}, end];
   },
 };

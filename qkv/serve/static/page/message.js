@@ -18,8 +18,12 @@ export class MessageView {
     this.#actions = actions;
     const user = message.role === "user";
     this.#body = el("div", {class: user ? "said" : "written"});
-    this.element = el("article", {class: `message ${user ? "user" : "assistant"}`, "aria-label": user ? "You" : "The model"},
-                      this.#body, this.#row);
+    this.element = el(
+      "article",
+      {class: `message ${user ? "user" : "assistant"}`, "aria-label": user ? "You" : "The model"},
+      this.#body,
+      this.#row,
+    );
   }
 
   // `writing`: it still grows. `inside`: shown as tokens.
@@ -31,7 +35,14 @@ export class MessageView {
     } else {
       this.#showAnswer(message, writing, inside);
     }
-    const state = JSON.stringify([message.id, branches.map(({id}) => id), writing, busy, message.extra?.finish, message.extra?.model]);
+    const state = JSON.stringify([
+      message.id,
+      branches.map(({id}) => id),
+      writing,
+      busy,
+      message.extra?.finish,
+      message.extra?.model,
+    ]);
     if (this.#row.state === state) return;
     this.#row.state = state;
     this.element.classList.toggle("branched", branches.length > 1);
@@ -47,14 +58,19 @@ export class MessageView {
     if (this.#tokens) {
       this.#tokens.update(message.extra.tokens);
     } else if (message.content === "") {
-      this.#body.replaceChildren(writing ? el("span", {class: "cursor", role: "img", "aria-label": "The model begins"})
-                                         : el("p", {class: "note"}, "The model said nothing."));
+      this.#body.replaceChildren(
+        writing
+          ? el("span", {class: "cursor", role: "img", "aria-label": "The model begins"})
+          : el("p", {class: "note"}, "The model said nothing."),
+      );
     } else {
       renderMarkdown(this.#body, message.content);
     }
   }
 
-  choose(index) { this.#tokens?.choose(index); }
+  choose(index) {
+    this.#tokens?.choose(index);
+  }
 
   #tools(branches, writing, busy) {
     const message = this.#message;
@@ -62,38 +78,62 @@ export class MessageView {
     const tools = [];
     if (branches.length > 1) {
       const at = branches.findIndex(({id}) => id === message.id);
-      const to = (place, name, label) => iconButton(name, label, () => this.#actions.choose(branches[place]),
-                                                    {disabled: place < 0 || place >= branches.length || busy});
-      tools.push(el("span", {class: "branches"}, to(at - 1, "left", "Earlier version"),
-                    el("span", {"aria-label": `Version ${at + 1} of ${branches.length}`}, `${at + 1}/${branches.length}`),
-                    to(at + 1, "right", "Later version")));
+      const to = (place, name, label) =>
+        iconButton(name, label, () => this.#actions.choose(branches[place]), {
+          disabled: place < 0 || place >= branches.length || busy,
+        });
+      tools.push(
+        el(
+          "span",
+          {class: "branches"},
+          to(at - 1, "left", "Earlier version"),
+          el("span", {"aria-label": `Version ${at + 1} of ${branches.length}`}, `${at + 1}/${branches.length}`),
+          to(at + 1, "right", "Later version"),
+        ),
+      );
     }
     const copy = iconButton("copy", "Copy", () => copyFrom(copy, message.content));
     tools.push(copy);
     if (message.role === "user") {
       tools.push(iconButton("edit", "Edit", () => this.edit(), {disabled: busy}));
     } else {
-      tools.push(iconButton("again", "Write another answer", () => this.#actions.regenerate(message), {disabled: busy}),
-                 el("span", {class: "facts"}, facts(message.extra ?? {})));
+      tools.push(
+        iconButton("again", "Write another answer", () => this.#actions.regenerate(message), {disabled: busy}),
+        el("span", {class: "facts"}, facts(message.extra ?? {})),
+      );
     }
     return tools;
   }
 
   edit() {
     const message = this.#message;
-    const area = el("textarea", {rows: Math.min(12, message.content.split("\n").length + 1), "aria-label": "Edit your message"});
+    const area = el("textarea", {
+      rows: Math.min(12, message.content.split("\n").length + 1),
+      "aria-label": "Edit your message",
+    });
     area.value = message.content;
     const close = () => {
       this.element.classList.remove("editing");
       this.element.replaceChildren(this.#body, this.#row);
     };
-    const form = el("form", {onsubmit: (event) => {
-      event.preventDefault();
-      if (area.value.trim() === "") return;
-      close();
-      this.#actions.edit(message, area.value);
-    }}, area, el("div", {class: "row-end"}, el("button", {type: "button", class: "button", onclick: close}, "Cancel"),
-                 el("button", {class: "button main"}, icon("send"), "Send")));
+    const form = el(
+      "form",
+      {
+        onsubmit: (event) => {
+          event.preventDefault();
+          if (area.value.trim() === "") return;
+          close();
+          this.#actions.edit(message, area.value);
+        },
+      },
+      area,
+      el(
+        "div",
+        {class: "row-end"},
+        el("button", {type: "button", class: "button", onclick: close}, "Cancel"),
+        el("button", {class: "button main"}, icon("send"), "Send"),
+      ),
+    );
     area.onkeydown = (event) => {
       if (event.isComposing) return;
       if (event.key === "Escape") {

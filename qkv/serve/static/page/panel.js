@@ -2,7 +2,7 @@
 import {byId, el, iconButton} from "./dom.js";
 
 let closed = () => {};
-let before = null;  // what had the focus
+let before = null; // what had the focus
 
 export const panelIsOpen = () => !byId("panel").hidden;
 
@@ -16,8 +16,14 @@ export function openPanel(title, body, onClose = () => {}) {
   panel.hidden = false;
   panel.setAttribute("aria-label", title);
   panel.replaceChildren(
-      el("div", {class: "panel-head"}, el("h2", {}, title), iconButton("close", "Close panel", closePanel, {id: "close-panel"})),
-      el("div", {class: "panel-body"}, body));
+    el(
+      "div",
+      {class: "panel-head"},
+      el("h2", {}, title),
+      iconButton("close", "Close panel", closePanel, {id: "close-panel"}),
+    ),
+    el("div", {class: "panel-body"}, body),
+  );
 }
 
 export function closePanel() {

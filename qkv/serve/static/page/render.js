@@ -19,13 +19,20 @@ export function renderMarkdown(container, text) {
 
 function element(block) {
   switch (block.type) {
-    case "heading": return el(`h${Math.min(6, block.level + 1)}`, {}, marked(block.inlines));
-    case "code": return codeBlock(block);
-    case "quote": return el("blockquote", {}, block.blocks.map(element));
-    case "rule": return el("hr");
-    case "list": return list(block);
-    case "table": return table(block);
-    default: return el("p", {}, marked(block.inlines));
+    case "heading":
+      return el(`h${Math.min(6, block.level + 1)}`, {}, marked(block.inlines));
+    case "code":
+      return codeBlock(block);
+    case "quote":
+      return el("blockquote", {}, block.blocks.map(element));
+    case "rule":
+      return el("hr");
+    case "list":
+      return list(block);
+    case "table":
+      return table(block);
+    default:
+      return el("p", {}, marked(block.inlines));
   }
 }
 
@@ -42,23 +49,61 @@ function marked(nodes) {
 
 function list(block) {
   const items = block.items.map((item) => {
-    const box = item.checked === null ? null : el("input", {type: "checkbox", disabled: true, checked: item.checked, "aria-label": item.checked ? "done" : "to do"});
+    const box =
+      item.checked === null
+        ? null
+        : el("input", {
+            type: "checkbox",
+            disabled: true,
+            checked: item.checked,
+            "aria-label": item.checked ? "done" : "to do",
+          });
     // Tight lists have no paragraphs.
-    const content = item.blocks.flatMap((inner) => (inner.type === "paragraph" && !block.loose ? marked(inner.inlines) : [element(inner)]));
+    const content = item.blocks.flatMap((inner) =>
+      inner.type === "paragraph" && !block.loose ? marked(inner.inlines) : [element(inner)],
+    );
     return el("li", {class: box && "task"}, box, content);
   });
   return block.start === null ? el("ul", {}, items) : el("ol", {start: block.start}, items);
 }
 
 function table(block) {
-  const row = (cells, tag) => el("tr", {}, cells.map((cell, i) => el(tag, {class: block.align[i]}, marked(cell))));
-  return el("div", {class: "table", tabindex: "0", role: "group", "aria-label": "Table"},
-            el("table", {}, el("thead", {}, row(block.head, "th")), el("tbody", {}, block.rows.map((cells) => row(cells, "td")))));
+  const row = (cells, tag) =>
+    el(
+      "tr",
+      {},
+      cells.map((cell, i) => el(tag, {class: block.align[i]}, marked(cell))),
+    );
+  return el(
+    "div",
+    {class: "table", tabindex: "0", role: "group", "aria-label": "Table"},
+    el(
+      "table",
+      {},
+      el("thead", {}, row(block.head, "th")),
+      el(
+        "tbody",
+        {},
+        block.rows.map((cells) => row(cells, "td")),
+      ),
+    ),
+  );
 }
 
 function codeBlock({text, language}) {
-  const copy = el("button", {type: "button", class: "copy-code", onclick: () => copyFrom(copy, text)}, icon("copy"), "Copy");
-  const pieces = highlight(text, language).map(({text: piece, kind}) => (kind === "" ? piece : el("span", {class: `code-${kind}`}, piece)));
-  return el("div", {class: "code"}, el("div", {class: "code-head"}, el("span", {}, language || "code"), copy),
-            el("pre", {tabindex: "0"}, el("code", {}, pieces)));
+  const copy = el(
+    "button",
+    {type: "button", class: "copy-code", onclick: () => copyFrom(copy, text)},
+    icon("copy"),
+    "Copy",
+  );
+  const pieces = highlight(text, language).map(({text: piece, kind}) =>
+    kind === "" ? piece : el("span", {class: `code-${kind}`}, piece),
+  );
+  return el(
+    "div",
+    {class: "code"},
+    el("div", {class: "code-head"}, el("span", {}, language || "code"), copy),
+    el("pre", {tabindex: "0"}, el("code", {}, pieces)),
+  );
 }

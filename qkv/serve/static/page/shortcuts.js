@@ -11,7 +11,7 @@ export const shortcuts = [
   {keys: [command, "B"], what: "Show or hide the conversations", key: "b", does: "sidebar"},
   {keys: [command, "."], what: "Settings of this conversation", key: ".", does: "settings"},
   {keys: [command, "I"], what: "Answers as tokens, or as text", key: "i", does: "inside"},
-  {keys: ["←", "→"], what: "From token to token; Enter looks inside"},
+  {keys: ["← →"], what: "From token to token; Enter looks inside"},
   {keys: [command, "/"], what: "This help", key: "/", does: "help"},
 ];
 
@@ -24,7 +24,9 @@ export function listen(actions) {
       return;
     }
     if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
-    const found = shortcuts.find(({key, shift = false, does}) => does && key === event.key.toLowerCase() && shift === event.shiftKey);
+    const found = shortcuts.find(
+      ({key, shift = false, does}) => does && key === event.key.toLowerCase() && shift === event.shiftKey,
+    );
     if (!found) return;
     event.preventDefault();
     actions[found.does]();

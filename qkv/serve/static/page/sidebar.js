@@ -62,13 +62,25 @@ export class Sidebar {
   }
 
   #entry(conversation) {
-    const {id} = conversation, title = conversation.title || "Untitled";
+    const {id} = conversation,
+      title = conversation.title || "Untitled";
     const shown = id === this.#shown;
-    const entry = el("li", {class: shown ? "entry shown" : "entry", "data-id": id},
-        el("button", {type: "button", title, "aria-current": shown ? "true" : null, onclick: () => this.#actions.open(id)}, title),
-        this.#busy(id) ? el("span", {class: "busy", title: "An answer is being written"}) : null,
-        el("span", {class: "tools"}, iconButton("edit", `Rename ${title}`, () => this.#rename(entry, conversation)),
-           iconButton("trash", `Delete ${title}`, () => this.#remove(id, title))));
+    const entry = el(
+      "li",
+      {class: shown ? "entry shown" : "entry", "data-id": id},
+      el(
+        "button",
+        {type: "button", title, "aria-current": shown ? "true" : null, onclick: () => this.#actions.open(id)},
+        title,
+      ),
+      this.#busy(id) ? el("span", {class: "busy", title: "An answer is being written"}) : null,
+      el(
+        "span",
+        {class: "tools"},
+        iconButton("edit", `Rename ${title}`, () => this.#rename(entry, conversation)),
+        iconButton("trash", `Delete ${title}`, () => this.#remove(id, title)),
+      ),
+    );
     return entry;
   }
 
@@ -89,10 +101,16 @@ export class Sidebar {
       await this.refresh();
       byId("conversations").querySelector(`[data-id="${id}"] button`)?.focus();
     };
-    const form = el("form", {onsubmit: (event) => {
-      event.preventDefault();
-      finish(true);
-    }}, input);
+    const form = el(
+      "form",
+      {
+        onsubmit: (event) => {
+          event.preventDefault();
+          finish(true);
+        },
+      },
+      input,
+    );
     input.onblur = () => finish(true);
     input.onkeydown = (event) => {
       if (event.key !== "Escape") return;
@@ -104,37 +122,46 @@ export class Sidebar {
   }
 
   async #remove(id, title) {
-    if (!await confirmed(`Delete “${title}”?`, "Delete")) return;
+    if (!(await confirmed(`Delete “${title}”?`, "Delete"))) return;
     await this.#try(() => this.#actions.removed(id));
   }
 
   async removeAll() {
-    if (!await confirmed("Delete all conversations?", "Delete all")) return;
+    if (!(await confirmed("Delete all conversations?", "Delete all"))) return;
     await this.#try(() => this.#actions.removedAll());
   }
 
   async exportAll() {
     await this.#try(async () => {
       const content = JSON.stringify(await this.#store.exportAll(), null, 1);
-      const link = el("a", {href: URL.createObjectURL(new Blob([content], {type: "application/json"})), download: "qkv-conversations.json"});
+      const link = el("a", {
+        href: URL.createObjectURL(new Blob([content], {type: "application/json"})),
+        download: "qkv-conversations.json",
+      });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60000);
     });
   }
 
   importAll() {
-    const input = el("input", {type: "file", accept: ".json,application/json", id: "import", class: "hidden-from-sight"});
-    input.onchange = () => this.#try(async () => {
-      const text = await input.files[0].text();
-      input.remove();
-      let content;
-      try {
-        content = JSON.parse(text);
-      } catch {
-        throw new Error("This file is no JSON: give one that “Export” made.");
-      }
-      await this.#store.importAll(content);
+    const input = el("input", {
+      type: "file",
+      accept: ".json,application/json",
+      id: "import",
+      class: "hidden-from-sight",
     });
+    input.onchange = () =>
+      this.#try(async () => {
+        const text = await input.files[0].text();
+        input.remove();
+        let content;
+        try {
+          content = JSON.parse(text);
+        } catch {
+          throw new Error("This file is no JSON: give one that “Export” made.");
+        }
+        await this.#store.importAll(content);
+      });
     document.body.append(input);
     input.click();
   }

@@ -8,21 +8,37 @@ class ServerStore {
   async list(search = "") {
     return (await request("GET", `/conversations?search=${encodeURIComponent(search)}`)).conversations;
   }
-  create(fields) { return request("POST", "/conversations", fields); }
-  read(id) { return request("GET", `/conversations/${id}`); }
-  change(id, fields) { return request("PATCH", `/conversations/${id}`, fields); }
-  remove(id) { return request("DELETE", `/conversations/${id}`); }
-  removeAll() { return request("DELETE", "/conversations"); }
-  add(id, message, options) { return request("POST", `/conversations/${id}/messages`, message, options); }
-  exportAll() { return request("GET", "/conversations/export"); }
-  async importAll(document) { return (await request("POST", "/conversations/import", document)).imported; }
+  create(fields) {
+    return request("POST", "/conversations", fields);
+  }
+  read(id) {
+    return request("GET", `/conversations/${id}`);
+  }
+  change(id, fields) {
+    return request("PATCH", `/conversations/${id}`, fields);
+  }
+  remove(id) {
+    return request("DELETE", `/conversations/${id}`);
+  }
+  removeAll() {
+    return request("DELETE", "/conversations");
+  }
+  add(id, message, options) {
+    return request("POST", `/conversations/${id}/messages`, message, options);
+  }
+  exportAll() {
+    return request("GET", "/conversations/export");
+  }
+  async importAll(document) {
+    return (await request("POST", "/conversations/import", document)).imported;
+  }
 }
 
 const now = () => Math.floor(Date.now() / 1000);
 
 class MemoryStore {
   kept = false;
-  #conversations = [];  // the latest last
+  #conversations = []; // the latest last
   #next = 1;
 
   #find(id) {
@@ -34,18 +50,34 @@ class MemoryStore {
     const wanted = search.toLowerCase();
     const holds = (text) => text.toLowerCase().includes(wanted);
     return this.#conversations
-        .filter((c) => wanted === "" || holds(c.title) || c.messages.some((message) => holds(message.content)))
-        .sort((a, b) => b.updated - a.updated || Number(b.id) - Number(a.id));
+      .filter((c) => wanted === "" || holds(c.title) || c.messages.some((message) => holds(message.content)))
+      .sort((a, b) => b.updated - a.updated || Number(b.id) - Number(a.id));
   }
   async create({title = "", settings = {}}) {
-    const conversation = {id: String(this.#next++), title, settings, leaf: null, created: now(), updated: now(), messages: []};
+    const conversation = {
+      id: String(this.#next++),
+      title,
+      settings,
+      leaf: null,
+      created: now(),
+      updated: now(),
+      messages: [],
+    };
     this.#conversations.push(conversation);
     return conversation;
   }
-  async read(id) { return structuredClone(this.#find(id)); }
-  async change(id, fields) { return Object.assign(this.#find(id), fields); }
-  async remove(id) { this.#conversations = this.#conversations.filter((conversation) => conversation.id !== id); }
-  async removeAll() { this.#conversations = []; }
+  async read(id) {
+    return structuredClone(this.#find(id));
+  }
+  async change(id, fields) {
+    return Object.assign(this.#find(id), fields);
+  }
+  async remove(id) {
+    this.#conversations = this.#conversations.filter((conversation) => conversation.id !== id);
+  }
+  async removeAll() {
+    this.#conversations = [];
+  }
   async add(id, message) {
     const conversation = this.#find(id);
     const stored = {...message, id: this.#next++, created: now()};
@@ -54,7 +86,9 @@ class MemoryStore {
     conversation.updated = now();
     return stored;
   }
-  async exportAll() { return structuredClone({format, conversations: this.#conversations}); }
+  async exportAll() {
+    return structuredClone({format, conversations: this.#conversations});
+  }
   async importAll(document) {
     if (document?.format !== format || !Array.isArray(document.conversations))
       throw new ApiError("This is no export of conversations.");
@@ -63,7 +97,12 @@ class MemoryStore {
       const renamed = new Map([[null, null]]);
       for (const {role, content, parent, extra, id: old} of messages ?? []) {
         if (!renamed.has(parent ?? null)) throw new ApiError("A message's parent does not stand before it.");
-        const stored = await this.add(id, {role: String(role), content: String(content), parent: renamed.get(parent ?? null), extra: extra ?? {}});
+        const stored = await this.add(id, {
+          role: String(role),
+          content: String(content),
+          parent: renamed.get(parent ?? null),
+          extra: extra ?? {},
+        });
         renamed.set(old, stored.id);
       }
       if (renamed.has(leaf)) await this.change(id, {leaf: renamed.get(leaf)});

@@ -10,9 +10,11 @@ function apply(theme) {
   document.documentElement.style.colorScheme = theme === "system" ? "light dark" : theme;
 }
 
+// At once: the page must not flash.
+let theme = recall("theme", "system");
+apply(theme);
+
 export function themeButton() {
-  let theme = recall("theme", "system");
-  apply(theme);
   const make = () => iconButton(icons[theme], labels[theme], next, {id: "theme"});
   let button = make();
   function next() {

@@ -2,12 +2,12 @@
 import {announce, byId, el, icon} from "./dom.js";
 import {MessageView} from "./message.js";
 
-const near = 60;  // pixels from the end that count as the end
+const near = 60; // pixels from the end that count as the end
 
 export class Thread {
   #actions;
   #conversation = null;
-  #views = new Map();  // by message
+  #views = new Map(); // by message
   #scheduled = false;
   #inside = false;
   #writing = false;
@@ -39,8 +39,12 @@ export class Thread {
     this.#draw();
   }
 
-  redraw() { this.#draw(); }
-  viewOf(message) { return this.#views.get(message); }
+  redraw() {
+    this.#draw();
+  }
+  viewOf(message) {
+    return this.#views.get(message);
+  }
   editLast() {
     const last = this.#conversation.path.findLast(({role}) => role === "user");
     if (last && !this.#conversation.pending) this.#views.get(last).edit();
@@ -56,7 +60,9 @@ export class Thread {
     return scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < near;
   }
 
-  #updateEnd() { byId("to-end").hidden = this.#atEnd(); }
+  #updateEnd() {
+    byId("to-end").hidden = this.#atEnd();
+  }
 
   // Once a frame at most, however fast tokens come.
   #schedule() {
@@ -74,12 +80,18 @@ export class Thread {
     const conversation = this.#conversation;
     if (conversation === null) return;
     const follow = this.#atEnd();
-    const path = conversation.path, {pending} = conversation;
+    const path = conversation.path,
+      {pending} = conversation;
     byId("welcome").hidden = path.length > 0;
     const views = new Map();
     const elements = path.map((message) => {
       const view = this.#views.get(message) ?? new MessageView(message, this.#actions);
-      view.update(message, {branches: conversation.branches(message), writing: message === pending, busy: pending !== null, inside: this.#inside});
+      view.update(message, {
+        branches: conversation.branches(message),
+        writing: message === pending,
+        busy: pending !== null,
+        inside: this.#inside,
+      });
       views.set(message, view);
       return view.element;
     });
@@ -98,13 +110,16 @@ export class Thread {
 
   // Those who listen hear that an answer begins, and all of it when it is there.
   #tell(writing, last) {
-    if (writing !== this.#writing) announce(writing ? "The model is writing" : last?.role === "assistant" ? last.content : "Stopped");
+    if (writing !== this.#writing)
+      announce(writing ? "The model is writing" : last?.role === "assistant" ? last.content : "Stopped");
     this.#writing = writing;
   }
 
   #problem(conversation) {
-    const retry = conversation.path.at(-1)?.role === "user"
-        ? el("button", {type: "button", class: "button", onclick: () => this.#actions.retry()}, "Try again") : null;
+    const retry =
+      conversation.path.at(-1)?.role === "user"
+        ? el("button", {type: "button", class: "button", onclick: () => this.#actions.retry()}, "Try again")
+        : null;
     return el("div", {class: "problem", role: "alert"}, el("span", {}, conversation.error.message), retry);
   }
 }

@@ -1,30 +1,56 @@
 // An answer as its tokens: the less likely, the warmer; who rests on one sees what else could have stood there.
 import {byId, el} from "./dom.js";
 
-export const percent = (part) => (part >= 0.9995 ? "100 %" : part >= 0.01 ? `${(100 * part).toFixed(1)} %` : part >= 0.0001 ? `${(100 * part).toFixed(2)} %` : "< 0.01 %");
+export const percent = (part) =>
+  part >= 0.9995
+    ? "100 %"
+    : part >= 0.01
+      ? `${(100 * part).toFixed(1)} %`
+      : part >= 0.0001
+        ? `${(100 * part).toFixed(2)} %`
+        : "< 0.01 %";
 
 // White space can be seen: it is what the token is about, often.
-export const visible = (text) => text.replaceAll("\n", "⏎").replaceAll("\t", "⇥").replace(/^ +| +$/g, (run) => "␣".repeat(run.length)) || "∅";
+export const visible = (text) =>
+  text
+    .replaceAll("\n", "⏎")
+    .replaceAll("\t", "⇥")
+    .replace(/^ +| +$/g, (run) => "␣".repeat(run.length)) || "∅";
 
 // Bars of probabilities: [{text, part, chosen}].
 export function bars(entries) {
-  return el("dl", {class: "bars"}, entries.map(({text, part, chosen}) => {
-    const fill = el("i");
-    fill.style.setProperty("--part", `${100 * part}%`);
-    return [el("dt", {class: chosen ? "is-chosen" : null, title: text}, text),
-            el("dd", {}, el("span", {class: "bar"}, fill), el("span", {class: "part"}, percent(part)))];
-  }));
+  return el(
+    "dl",
+    {class: "bars"},
+    entries.map(({text, part, chosen}) => {
+      const fill = el("i");
+      fill.style.setProperty("--part", `${100 * part}%`);
+      return [
+        el("dt", {class: chosen ? "is-chosen" : null, title: text}, text),
+        el("dd", {}, el("span", {class: "bar"}, fill), el("span", {class: "part"}, percent(part))),
+      ];
+    }),
+  );
 }
 
-// What could have stood at a token's place, with what stands there.
+const unlikely = 0.001;
+
+// What could have stood at a token's place, with what stands there. What hardly could is left out.
 export function alternatives(token) {
-  const entries = token.top.map(({text, score}) => ({text: visible(text), part: Math.exp(score), chosen: text === token.text}));
-  if (!entries.some(({chosen}) => chosen)) entries.push({text: visible(token.text), part: Math.exp(token.score), chosen: true});
+  const entries = token.top
+    .map(({text, score}) => ({text: visible(text), part: Math.exp(score), chosen: text === token.text}))
+    .filter(({part, chosen}) => chosen || part >= unlikely);
+  if (!entries.some(({chosen}) => chosen))
+    entries.push({text: visible(token.text), part: Math.exp(token.score), chosen: true});
   return bars(entries);
 }
 
 export class TokenView {
-  element = el("div", {class: "tokens", role: "group", "aria-label": "Tokens of the answer; arrow keys move, Enter looks inside"});
+  element = el("div", {
+    class: "tokens",
+    role: "group",
+    "aria-label": "Tokens of the answer; arrow keys move, Enter looks inside",
+  });
   #tokens = [];
   #inspect;
 
@@ -50,7 +76,17 @@ export class TokenView {
   update(tokens) {
     for (let i = this.#tokens.length; i < tokens.length; ++i) {
       const {text, score} = tokens[i];
-      const span = el("span", {class: "token", role: "button", tabindex: i === 0 ? "0" : "-1", "data-index": i}, shown(text));
+      const span = el(
+        "span",
+        {
+          class: "token",
+          role: "button",
+          tabindex: i === 0 ? "0" : "-1",
+          "data-index": i,
+          "aria-label": text.trim() === "" ? visible(text) : null,
+        },
+        shown(text),
+      );
       span.style.setProperty("--surprise", (0.75 * (1 - Math.exp(score))).toFixed(3));
       this.element.append(span);
     }
@@ -82,7 +118,10 @@ export class TokenView {
     const card = byId("token-card");
     card.hidden = !token;
     if (!token) return;
-    card.replaceChildren(alternatives(this.#tokens[Number(token.dataset.index)]), el("p", {class: "note"}, "Click: what the model looked at"));
+    card.replaceChildren(
+      alternatives(this.#tokens[Number(token.dataset.index)]),
+      el("p", {class: "note"}, "Click: what the model looked at"),
+    );
     const place = token.getClientRects()[0];
     const left = Math.min(Math.max(8, place.left), innerWidth - card.offsetWidth - 8);
     const below = place.bottom + 8 + card.offsetHeight < innerHeight;
@@ -93,6 +132,8 @@ export class TokenView {
 
 // Line ends are seen and end the line.
 function shown(text) {
-  return text.split(/(\n)/).filter((part) => part !== "").flatMap((part) =>
-      (part === "\n" ? [el("span", {class: "space-mark"}, "⏎"), "\n"] : [part]));
+  return text
+    .split(/(\n)/)
+    .filter((part) => part !== "")
+    .flatMap((part) => (part === "\n" ? [el("span", {class: "space-mark"}, "⏎"), "\n"] : [part]));
 }

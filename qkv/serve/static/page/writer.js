@@ -1,12 +1,21 @@
 // Lets a model write: one stream of text and tokens, whether it chats or only goes on with a text.
 import {requestStream} from "./api.js";
 
-const alternatives = 8;  // told for each token
+const alternatives = 8; // told for each token
 
 // What the settings say of writing; what is not set is left to the server.
 function sampling(settings) {
   const fields = {};
-  for (const name of ["temperature", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "seed"])
+  for (const name of [
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "seed",
+  ])
     if (settings[name] !== undefined) fields[name] = settings[name];
   const stops = (settings.stop ?? "").split("\n").filter((stop) => stop !== "");
   if (stops.length > 0) fields.stop = stops.map((stop) => stop.replaceAll("\\n", "\n"));
@@ -25,12 +34,17 @@ export function promptOf(model, path, settings) {
 // with natural logarithms of probabilities.
 export async function* write(model, path, settings, signal) {
   const body = {model: model.id, ...promptOf(model, path, settings), ...sampling(settings)};
-  if (model.chat) Object.assign(body, {logprobs: true, top_logprobs: alternatives, max_completion_tokens: settings.max_tokens});
+  if (model.chat)
+    Object.assign(body, {logprobs: true, top_logprobs: alternatives, max_completion_tokens: settings.max_tokens});
   else Object.assign(body, {logprobs: 5, max_tokens: settings.max_tokens ?? 256});
   for await (const event of requestStream(model.chat ? "/v1/chat/completions" : "/v1/completions", body, signal)) {
     const choice = event.choices[0];
-    yield {text: choice?.delta?.content ?? choice?.text ?? "", tokens: tokensOf(choice?.logprobs), finish: choice?.finish_reason,
-           usage: event.usage};
+    yield {
+      text: choice?.delta?.content ?? choice?.text ?? "",
+      tokens: tokensOf(choice?.logprobs),
+      finish: choice?.finish_reason,
+      usage: event.usage,
+    };
   }
 }
 
@@ -38,9 +52,17 @@ function tokensOf(logprobs) {
   if (!logprobs) return [];
   if (logprobs.content)
     return logprobs.content.map((token) => ({
-      id: token.id, text: token.token, score: token.logprob,
-      top: token.top_logprobs.map((other) => ({text: other.token, score: other.logprob}))}));
+      id: token.id,
+      text: token.token,
+      score: token.logprob,
+      top: token.top_logprobs.map((other) => ({text: other.token, score: other.logprob})),
+    }));
   return logprobs.tokens.map((text, i) => ({
-    id: logprobs.ids?.[i], text, score: logprobs.token_logprobs[i],
-    top: Object.entries(logprobs.top_logprobs?.[i] ?? {}).map(([other, score]) => ({text: other, score})).sort((a, b) => b.score - a.score)}));
+    id: logprobs.ids?.[i],
+    text,
+    score: logprobs.token_logprobs[i],
+    top: Object.entries(logprobs.top_logprobs?.[i] ?? {})
+      .map(([other, score]) => ({text: other, score}))
+      .sort((a, b) => b.score - a.score),
+  }));
 }
