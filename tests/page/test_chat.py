@@ -54,6 +54,17 @@ class Chat(PageTest):
         self.page.reload()
         expect(self.answers).to_have_text(text)
 
+    def test_a_question_without_an_answer_can_get_one(self):
+        self.page.route("**/v1/chat/completions", lambda route: route.abort())
+        self.say("plain hello")
+        expect(self.page.locator(".problem")).to_be_visible()
+        self.page.unroute("**/v1/chat/completions")
+        self.page.reload()
+        self.button("Write an answer").click()
+        self.done()
+        expect(self.answers).to_have_text(PLAIN)
+        self.problems.clear()  # the browser notes failed requests
+
     def test_another_answer_is_a_branch(self):
         self.say("plain hello")
         self.done()

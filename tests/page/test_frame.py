@@ -103,6 +103,8 @@ class Phone(PageTest):
     def test_usable_on_a_phone(self):
         expect(self.page.locator("#sidebar")).to_be_hidden()
         self.question.fill("markdown please")
+        self.question.press("Enter")
+        expect(self.question).to_have_value("markdown please\n")
         self.page.get_by_role("button", name="Send").tap()
         self.done()
         self.assertEqual(self.overflow(), 0)

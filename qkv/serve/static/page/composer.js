@@ -3,6 +3,9 @@ import {request} from "./api.js";
 import {byId, icon, settled} from "./dom.js";
 import {promptOf} from "./writer.js";
 
+// Keyboards on glass have no Shift+Enter: there, Enter begins a new line.
+const touch = matchMedia("(hover: none) and (pointer: coarse)");
+
 export class Composer {
   #actions;
   #writing = false;
@@ -20,7 +23,7 @@ export class Composer {
     };
     question.onkeydown = (event) => {
       if (event.isComposing) return;
-      if (event.key === "Enter" && !event.shiftKey) {
+      if (event.key === "Enter" && !event.shiftKey && !touch.matches) {
         event.preventDefault();
         this.#submit();
       } else if (event.key === "ArrowUp" && question.value === "") {

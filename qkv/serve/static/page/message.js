@@ -13,7 +13,7 @@ export class MessageView {
   #tokens = null;
   #message = null;
 
-  // Actions: edit(message, text), regenerate(message), choose(message), inspect(message, index).
+  // Actions: edit(message, text), regenerate(message), retry(), choose(message), inspect(message, index).
   constructor(message, actions) {
     this.#actions = actions;
     const user = message.role === "user";
@@ -26,8 +26,8 @@ export class MessageView {
     );
   }
 
-  // `writing`: it still grows. `inside`: shown as tokens.
-  update(message, {branches, writing, busy, inside}) {
+  // `writing`: it still grows. `busy`: an answer does. `inside`: shown as tokens. `last`: of its branch.
+  update(message, {branches, writing, busy, inside, last}) {
     this.#message = message;
     if (this.element.classList.contains("editing")) return;
     if (message.role === "user") {
@@ -40,13 +40,14 @@ export class MessageView {
       branches.map(({id}) => id),
       writing,
       busy,
+      last,
       message.extra?.finish,
       message.extra?.model,
     ]);
     if (this.#row.state === state) return;
     this.#row.state = state;
-    this.element.classList.toggle("branched", branches.length > 1);
-    this.#row.replaceChildren(...this.#tools(branches, writing, busy));
+    this.element.classList.toggle("branched", branches.length > 1 || (last && !busy));
+    this.#row.replaceChildren(...this.#tools(branches, writing, busy, last));
   }
 
   #showAnswer(message, writing, inside) {
@@ -72,7 +73,7 @@ export class MessageView {
     this.#tokens?.choose(index);
   }
 
-  #tools(branches, writing, busy) {
+  #tools(branches, writing, busy, last) {
     const message = this.#message;
     if (writing) return [];
     const tools = [];
@@ -96,6 +97,7 @@ export class MessageView {
     tools.push(copy);
     if (message.role === "user") {
       tools.push(iconButton("edit", "Edit", () => this.edit(), {disabled: busy}));
+      if (last && !busy) tools.push(iconButton("again", "Write an answer", () => this.#actions.retry()));
     } else {
       tools.push(
         iconButton("again", "Write another answer", () => this.#actions.regenerate(message), {disabled: busy}),

@@ -3,6 +3,11 @@ import {ApiError, request} from "./api.js";
 
 const format = "qkv conversations 1";
 
+function check(document) {
+  if (document?.format !== format || !Array.isArray(document.conversations))
+    throw new ApiError("This is no export of conversations.");
+}
+
 class ServerStore {
   kept = true;
   async list(search = "") {
@@ -29,8 +34,11 @@ class ServerStore {
   exportAll() {
     return request("GET", "/conversations/export");
   }
+  // One at a time: a request has a bound, all conversations together have none.
   async importAll(document) {
-    return (await request("POST", "/conversations/import", document)).imported;
+    check(document);
+    for (const conversation of document.conversations)
+      await request("POST", "/conversations/import", {format, conversations: [conversation]});
   }
 }
 
@@ -90,8 +98,7 @@ class MemoryStore {
     return structuredClone({format, conversations: this.#conversations});
   }
   async importAll(document) {
-    if (document?.format !== format || !Array.isArray(document.conversations))
-      throw new ApiError("This is no export of conversations.");
+    check(document);
     for (const {title, settings, messages, leaf} of document.conversations) {
       const {id} = await this.create({title: String(title ?? ""), settings: settings ?? {}});
       const renamed = new Map([[null, null]]);
@@ -107,7 +114,6 @@ class MemoryStore {
       }
       if (renamed.has(leaf)) await this.change(id, {leaf: renamed.get(leaf)});
     }
-    return document.conversations.length;
   }
 }
 

@@ -91,6 +91,7 @@ export class Thread {
         writing: message === pending,
         busy: pending !== null,
         inside: this.#inside,
+        last: message.id === conversation.leaf,
       });
       views.set(message, view);
       return view.element;

@@ -33,13 +33,13 @@ export function bars(entries) {
   );
 }
 
-const unlikely = 0.001;
-
-// What could have stood at a token's place, with what stands there. What hardly could is left out.
+// What could have stood at a token's place, with what stands there.
 export function alternatives(token) {
-  const entries = token.top
-    .map(({text, score}) => ({text: visible(text), part: Math.exp(score), chosen: text === token.text}))
-    .filter(({part, chosen}) => chosen || part >= unlikely);
+  const entries = token.top.map(({text, score}) => ({
+    text: visible(text),
+    part: Math.exp(score),
+    chosen: text === token.text,
+  }));
   if (!entries.some(({chosen}) => chosen))
     entries.push({text: visible(token.text), part: Math.exp(token.score), chosen: true});
   return bars(entries);

@@ -2,6 +2,7 @@
 import {requestStream} from "./api.js";
 
 const alternatives = 8; // told for each token
+const least = Math.log(0.001); // alternatives that are less likely are not kept
 
 // What the settings say of writing; what is not set is left to the server.
 function sampling(settings) {
@@ -54,15 +55,21 @@ function tokensOf(logprobs) {
     return logprobs.content.map((token) => ({
       id: token.id,
       text: token.token,
-      score: token.logprob,
-      top: token.top_logprobs.map((other) => ({text: other.token, score: other.logprob})),
+      score: rounded(token.logprob),
+      top: likely(token.top_logprobs.map((other) => ({text: other.token, score: other.logprob}))),
     }));
   return logprobs.tokens.map((text, i) => ({
     id: logprobs.ids?.[i],
     text,
-    score: logprobs.token_logprobs[i],
-    top: Object.entries(logprobs.top_logprobs?.[i] ?? {})
-      .map(([other, score]) => ({text: other, score}))
-      .sort((a, b) => b.score - a.score),
+    score: rounded(logprobs.token_logprobs[i]),
+    top: likely(Object.entries(logprobs.top_logprobs?.[i] ?? {}).map(([other, score]) => ({text: other, score}))),
   }));
 }
+
+const rounded = (score) => Math.round(score * 1e4) / 1e4;
+
+const likely = (others) =>
+  others
+    .filter(({score}) => score > least)
+    .map(({text, score}) => ({text, score: rounded(score)}))
+    .sort((a, b) => b.score - a.score);
