@@ -42,8 +42,10 @@ void chat(const Options& options) {
   settings.end_ids = from_files.end_ids;
   settings.bad_words = from_files.bad_words;
   Engine engine(*loaded.model, {.compute = dtype_named(options.dtype), .context = options.context, .max_batch = 1});
-  Conversation conversation(engine, tokenizer, chat, settings,
-                            options.overflow == "slide" ? Overflow::slide : Overflow::refuse);
+  const FullContext when_full = options.overflow == "slide"       ? FullContext::slide
+                                : options.overflow == "summarise" ? FullContext::summarise
+                                                                  : FullContext::refuse;
+  Conversation conversation(engine, tokenizer, chat, settings, when_full);
   if (!options.load.empty()) conversation.set_messages(read_messages(options.load));
   if (!options.system.empty()) conversation.set_system(options.system);
   ChatSession(conversation, options.quiet).run();
@@ -71,8 +73,10 @@ void add_chat(CLI::App& app) {
   add("--min-p", o->generation.min_p, "leave out what is less likely than p times the likeliest");
   add("--seed", o->generation.seed, "the same seed and words give the same answers");
   add("--context", o->context, "tokens of the conversation (0: as the model has it, at most 4096)")->check(at_least(0));
-  add("--overflow", o->overflow, "a full context: refuse to go on, or slide: forget the oldest half")
-      ->check(CLI::IsMember({"refuse", "slide"}));
+  add("--overflow", o->overflow,
+      "a full context: refuse to go on, slide: forget the oldest half, or summarise: read a summary of it, which the "
+      "model writes")
+      ->check(CLI::IsMember({"refuse", "slide", "summarise"}));
   add("--dtype", o->dtype, "type of weights (where they are not quantised), activations and cache")
       ->check(CLI::IsMember({"f32", "bf16"}));
   add_threads_option(*command);

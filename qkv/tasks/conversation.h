@@ -16,12 +16,19 @@ struct ChatAnswer {
   int64_t new_tokens = 0;
 };
 
+// What happens when a conversation has filled the context.
+enum class FullContext : uint8_t {
+  refuse,     // it ends there
+  slide,      // the oldest half of its tokens is forgotten
+  summarise,  // the model itself sums up the oldest messages, and reads the summary in their place from then on
+};
+
 class Conversation {
  public:
   // All must outlive it. `options` say how words are chosen and where an answer ends; they may be changed between
-  // answers. What happens when the context is full: see Overflow.
+  // answers.
   Conversation(Engine& engine, const Tokenizer& tokenizer, const ChatTemplate& chat, GenerationOptions options,
-               Overflow overflow = Overflow::refuse);
+               FullContext when_full = FullContext::refuse);
 
   // A system text stands first, and replaces the one before; "" takes it away.
   void set_system(const std::string& text);
@@ -37,19 +44,38 @@ class Conversation {
   bool undo_answer();
   bool undo_question();
 
-  // An array of {"role", "content"}. Throws Error for anything else.
+  // What the model reads in the place of the first messages behind the system's; "" while it reads them all.
+  const std::string& summary() const { return summary_; }
+
+  // All that was said, summed up or not: an array of {"role", "content"}. set_messages() throws Error for anything
+  // else.
   const OrderedJson& messages() const { return messages_; }
   void set_messages(const OrderedJson& messages);
 
   GenerationOptions& options() { return options_; }
 
  private:
+  struct Said {
+    std::string text;
+    Finish finish = Finish::end;
+    int64_t tokens = 0;
+  };
+  Said write(std::vector<int32_t> prompt, const GenerationOptions& options,
+             const std::function<void(const std::string& piece)>& on_piece, const std::function<bool()>& goes_on);
+  OrderedJson read_messages() const;
+  std::vector<int32_t> ids_of(const OrderedJson& messages) const;
+  bool sum_up(const std::function<bool()>& goes_on);
+  size_t first_said() const;
+  void remember_all();
+
   Engine& engine_;
   const Tokenizer& tokenizer_;
   const ChatTemplate& chat_;
   GenerationOptions options_;
-  Overflow overflow_;
+  FullContext when_full_;
   OrderedJson messages_ = OrderedJson::array();
+  std::string summary_;
+  size_t summed_up_ = 0;  // messages behind the system's that the summary stands for
 };
 
 }  // namespace qkv

@@ -56,6 +56,19 @@ class Chat(CommandTest):
         self.refuse("chat", self.model(), *limits, stdin=lines.encode(), says=["the context has 32"])
         self.assertEqual(len(self.talk(lines, *limits, "--overflow", "slide").splitlines()), 7)
 
+    def test_a_full_context_is_summed_up_when_told(self):
+        lines = "".join(f"w{i} w{i + 1} w{i + 2}\n" for i in range(5, 25))
+        limits = ("--context", "64", "--max-new-tokens", "8")
+        self.refuse("chat", self.model(), *limits, stdin=lines.encode(), says=["the context has 64"])
+        out = self.talk(lines + "/history\n", *limits, "--overflow", "summarise").splitlines()
+        answers, history = out[:20], out[20:]
+        # Until the context is full it is as without; nothing is missing from the history.
+        early = "".join(lines.splitlines(True)[:4])
+        self.assertEqual(answers[:4], self.talk(early, *limits).splitlines())
+        self.assertEqual([line for line in history if line.startswith("[user]")],
+                         [f"[user] {line}" for line in lines.splitlines()])
+        self.assertEqual([line.removeprefix("[assistant] ") for line in history if line.startswith("[assistant]")], answers)
+
 
 if __name__ == "__main__":
     unittest.main()
