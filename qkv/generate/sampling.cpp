@@ -4,11 +4,24 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <vector>
 
 namespace qkv {
 namespace {
+
+// The largest that is a number; in lanes, which the compiler makes a vector of.
+float highest(std::span<const float> scores) {
+  constexpr size_t lanes = 16;
+  float most[lanes];
+  std::fill(most, most + lanes, -std::numeric_limits<float>::infinity());
+  size_t i = 0;
+  for (; i + lanes <= scores.size(); i += lanes)
+    for (size_t j = 0; j < lanes; ++j) most[j] = scores[i + j] > most[j] ? scores[i + j] : most[j];
+  for (; i < scores.size(); ++i) most[0] = std::max(most[0], scores[i]);
+  return *std::max_element(most, most + lanes);
+}
 
 struct Candidate {
   int32_t id;
@@ -44,8 +57,8 @@ void keep_typical(std::vector<Candidate>& candidates, double mass) {
 std::span<const float> probabilities(std::span<const float> logits, float temperature) {
   thread_local std::vector<float> p;
   p.resize(logits.size());
-  const float highest = *std::max_element(logits.begin(), logits.end());
-  for (size_t i = 0; i < p.size(); ++i) p[i] = (logits[i] - highest) / temperature;
+  const float most = highest(logits);
+  for (size_t i = 0; i < p.size(); ++i) p[i] = (logits[i] - most) / temperature;
   kernels::kernels_for(Device()).softmax({.rows = 1, .width = std::ssize(p), .x = p.data(), .y = p.data()});
   return p;
 }
@@ -89,13 +102,15 @@ std::vector<Candidate> likeliest_first(std::span<const float> logits, std::span<
 }  // namespace
 
 int32_t argmax(std::span<const float> scores) {
-  return static_cast<int32_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+  const float most = highest(scores);
+  const auto found = std::find(scores.begin(), scores.end(), most);
+  return found == scores.end() ? 0 : static_cast<int32_t>(found - scores.begin());
 }
 
 void to_log_probabilities(std::span<float> scores) {
   // Beside a large score, the logarithm's digits would be rounded away.
-  const float highest = *std::max_element(scores.begin(), scores.end());
-  for (float& score : scores) score -= highest;
+  const float most = highest(scores);
+  for (float& score : scores) score -= most;
   kernels::kernels_for(Device()).softmax(
       {.rows = 1, .width = std::ssize(scores), .log = true, .x = scores.data(), .y = scores.data()});
 }
