@@ -50,8 +50,9 @@ async def read_streams(port, bodies):
 def streams(port, count, prompt, tokens, vocab, seed, **options):
     """`count` prompts of random tokens at once, each written on by so many tokens."""
     dice = random.Random(seed)
-    body = {"max_tokens": tokens, "stream": True, "stream_options": {"include_usage": True}, "ignore_eos": True} | options
-    bodies = [body | {"prompt": [dice.randrange(300, vocab) for _ in range(prompt)]} for _ in range(count)]
+    body = {"max_tokens": tokens, "stream": True, "stream_options": {"include_usage": True}, "ignore_eos": True}
+    body |= options
+    bodies = [body | {"prompt": [dice.randrange(vocab // 2, vocab) for _ in range(prompt)]} for _ in range(count)]
     return asyncio.run(read_streams(port, bodies))
 
 
