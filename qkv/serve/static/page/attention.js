@@ -1,7 +1,7 @@
 // What a token's place attended to: layers and heads to choose from, and the earlier tokens warmed by their weights.
 import {request} from "./api.js";
 import {el} from "./dom.js";
-import {bars, percent, visible} from "./tokens.js";
+import {bars, percent, shown, visible} from "./tokens.js";
 
 // Weights over the tokens: of one head, or the mean over the heads of a layer, over all layers, or both (null: all).
 export function weightsOf(layers, layer, head) {
@@ -91,10 +91,11 @@ export class AttentionView {
         ),
         select("Head", "head", heads, this.#head, "Mean of all", (head) => this.#choose(this.#layer, head)),
       ),
-      this.#grid(layers, heads),
       this.#text(tokens, weights),
       el("label", {class: "tick", title: "Heads with nothing to do rest there"}, tick, "Leave out the first token"),
       this.#strongest(tokens, weights),
+      el("h3", {}, "All heads"),
+      this.#grid(layers, heads),
     );
     if (had) this.element.querySelector(`[name="${had}"]`)?.focus();
   }
@@ -140,7 +141,7 @@ export class AttentionView {
             class: i === this.#answer.position ? "asks" : null,
             title: `${visible(token.text)}: ${percent(weights[i] ?? 0)}`,
           },
-          token.special ? el("span", {class: "special"}, token.text) : token.text,
+          token.special ? el("span", {class: "special"}, token.text) : shown(token.text),
         );
         span.style.setProperty("--weight", left ? 0 : Math.min(1, (weights[i] ?? 0) / most).toFixed(3));
         return span;

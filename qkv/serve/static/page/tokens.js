@@ -57,8 +57,11 @@ export class TokenView {
   constructor(inspect) {
     this.#inspect = inspect;
     const of = (event) => event.target.closest?.(".token");
+    // After a click the panel moves the text: what comes to lie under a pointer that rests was not meant.
+    let clicked = null;
     this.element.addEventListener("pointerover", (event) => {
-      if (event.pointerType !== "touch") this.#card(of(event));
+      const rests = clicked?.clientX === event.clientX && clicked?.clientY === event.clientY;
+      if (event.pointerType !== "touch" && !rests) this.#card(of(event));
     });
     this.element.addEventListener("pointerout", () => this.#card(null));
     this.element.addEventListener("focusin", (event) => {
@@ -67,6 +70,7 @@ export class TokenView {
     this.element.addEventListener("focusout", () => this.#card(null));
     this.element.addEventListener("click", (event) => {
       const token = of(event);
+      clicked = event;
       this.#card(null);
       if (token) this.#inspect(Number(token.dataset.index));
     });
@@ -130,8 +134,8 @@ export class TokenView {
   }
 }
 
-// Line ends are seen and end the line.
-function shown(text) {
+// A token's text, with line ends that are seen and end the line.
+export function shown(text) {
   return text
     .split(/(\n)/)
     .filter((part) => part !== "")
