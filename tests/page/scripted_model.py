@@ -35,6 +35,7 @@ def f(x):
 ```
 """,
     "long": " ".join(f"word{i}" for i in range(60)),
+    "think": "<think>Let me *see*.</think>\n\nI have **thought**.",
     "plain": "The quick brown fox jumps over the lazy dog.",
 }
 TEMPLATE = (

@@ -54,6 +54,25 @@ class Chat(PageTest):
         self.page.reload()
         expect(self.answers).to_have_text(text)
 
+    def test_an_answer_that_was_not_stored_is_stored_later(self):
+        def refuse(route):
+            if route.request.post_data_json["role"] == "assistant":
+                route.fulfill(status=507, json={"error": {"message": "The disk is full.", "code": "not_stored"}})
+            else:
+                route.continue_()
+
+        self.page.route("**/messages", refuse)
+        self.say("plain hello")
+        expect(self.page.locator(".problem")).to_have_text("The disk is full.")
+        expect(self.answers).to_have_text(PLAIN)
+        self.page.unroute("**/messages")
+        self.say("plain more")
+        expect(self.answers).to_have_count(2)
+        self.done()
+        self.page.reload()
+        expect(self.answers).to_have_text([PLAIN, PLAIN])
+        self.problems.clear()  # the browser notes the refusal
+
     def test_a_question_without_an_answer_can_get_one(self):
         self.page.route("**/v1/chat/completions", lambda route: route.abort())
         self.say("plain hello")

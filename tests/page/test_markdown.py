@@ -163,6 +163,14 @@ class Markdown(PageTest):
         )
         self.picture("markdown")
 
+    def test_thoughts_are_folded(self):
+        self.say("think first")
+        self.done()
+        expect(self.answers.locator("> .blocks")).to_have_text("I have thought.")
+        expect(self.answers.locator("details em")).to_be_hidden()
+        self.answers.locator("summary").click()
+        expect(self.answers.locator("details em")).to_have_text("see")
+
     def test_what_a_model_writes_never_runs(self):
         self.say("evil <img src=x onerror=window.hacked=5>")
         self.done()

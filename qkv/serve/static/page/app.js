@@ -149,10 +149,14 @@ class App {
 
   async open(id) {
     try {
-      this.#show(
-        this.#open.get(id) ??
-          this.#watch(new Conversation(this.#store, (chosen) => this.#modelOf(chosen), await this.#store.read(id))),
-      );
+      const open = this.#open.get(id);
+      if (open?.pending) this.#show(open);
+      else {
+        const stored = await this.#store.read(id);
+        const read = this.#watch(new Conversation(this.#store, (chosen) => this.#modelOf(chosen), stored));
+        this.#open.set(id, read);
+        this.#show(read);
+      }
     } catch (error) {
       if (error.status === 404) this.#show(this.#fresh());
       this.fail(error.status === 404 ? new Error("There is no such conversation any more.") : error);

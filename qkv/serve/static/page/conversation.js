@@ -36,6 +36,7 @@ export class Conversation extends EventTarget {
   }
 
   async send(text) {
+    await this.#keepUnstored();
     await this.#say(text, this.leaf);
     await this.#answer();
   }
@@ -139,20 +140,30 @@ export class Conversation extends EventTarget {
 
   // What was written stays, even where it broke off; an answer that never began does not.
   async #finish(message) {
-    this.pending = this.#abort = null;
     if (message.content === "" && message.extra.finish === "stopped") {
       this.messages.splice(this.messages.indexOf(message), 1);
       this.leaf = message.parent;
     } else {
       try {
-        message.id = (await this.#add(message)).id;
-        if (this.leaf === "pending") this.leaf = message.id;
+        await this.#keep(message);
       } catch (error) {
         this.error = error;
       }
     }
+    this.pending = this.#abort = null;
     this.#changed();
     this.#stored();
+  }
+
+  async #keep(message) {
+    message.id = (await this.#add(message)).id;
+    if (this.leaf === "pending") this.leaf = message.id;
+  }
+
+  // An answer that could not be stored, for the disk was full or the server away, gets another try.
+  async #keepUnstored() {
+    const message = this.messages.find(({id}) => id === "pending");
+    if (message) await this.#keep(message);
   }
 
   #changed() {

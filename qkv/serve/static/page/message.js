@@ -1,6 +1,6 @@
 // One message on the page, with what can be done with it.
 import {copyFrom, el, icon, iconButton} from "./dom.js";
-import {renderMarkdown} from "./render.js";
+import {renderAnswer} from "./render.js";
 import {TokenView} from "./tokens.js";
 
 const ends = {length: "cut at the longest length", stopped: "stopped", content_filter: "filtered"};
@@ -65,7 +65,7 @@ export class MessageView {
           : el("p", {class: "note"}, "The model said nothing."),
       );
     } else {
-      renderMarkdown(this.#body, message.content);
+      renderAnswer(this.#body, message.content);
     }
   }
 

@@ -3,6 +3,24 @@ import {copyFrom, el, icon} from "./dom.js";
 import {highlight} from "./highlight.js";
 import {parse} from "./markdown.js";
 
+const thinking = /^\s*<think>([\s\S]*?)(?:<\/think>|$)([\s\S]*)$/;
+
+// An answer: what the model thought before it, folded, and the rest.
+export function renderAnswer(container, text) {
+  const [, thoughts, said] = thinking.exec(text) ?? [null, "", text];
+  let [folded, blocks] = [container.querySelector(":scope > details"), container.querySelector(":scope > .blocks")];
+  if (!blocks) container.replaceChildren((blocks = el("div", {class: "blocks"})));
+  if (thoughts.trim() === "") folded?.remove();
+  else {
+    if (!folded) {
+      folded = el("details", {}, el("summary", {}, "Thoughts"), el("div", {class: "blocks"}));
+      container.prepend(folded);
+    }
+    renderMarkdown(folded.lastElementChild, thoughts.trim());
+  }
+  renderMarkdown(blocks, said);
+}
+
 // Shows the text. While it grows, blocks that have not changed keep their elements.
 export function renderMarkdown(container, text) {
   const blocks = parse(text);
