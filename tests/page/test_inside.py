@@ -45,10 +45,12 @@ class Inside(PageTest):
         card = self.page.locator("#token-card")
         expect(card).to_be_visible()
         expected = self.reference()[4]["top_logprobs"]
-        shown = card.locator(".part").all_text_contents()
-        likely = [f"{100 * math.exp(one['logprob']):.1f} %" for one in expected if one["logprob"] > math.log(1e-3)]
-        self.assertEqual(shown, likely)
+        shown = [float(part.removesuffix(" %")) for part in card.locator(".part").all_text_contents()]
+        likely = [100 * math.exp(one["logprob"]) for one in expected if one["logprob"] > math.log(1e-3)]
         self.assertEqual(len(shown), 2)
+        self.assertEqual(len(likely), 2)
+        for got, wanted in zip(shown, likely):
+            self.assertAlmostEqual(got, wanted, delta=0.06)
         expect(card.locator(".is-chosen")).to_have_text(expected[0]["token"].replace(" ", "␣"))
         self.picture("alternatives")
         self.page.mouse.move(5, 5)
