@@ -89,13 +89,12 @@ Tensor plus(const Tensor& x, float number) {
   return add(x, Tensor::from(x.shape(), std::vector<float>(static_cast<size_t>(x.numel()), number)));
 }
 
-// Reads one parameter: its pieces joined, laid out our way, as f32 (or bf16 for halves of big models).
-Tensor read_parameter(const Checkpoint& checkpoint, const std::vector<std::string>& stored, WeightRule::Layout layout,
-                      const AttentionSpec& attention, DType dtype, bool in_place) {
+// One parameter: its pieces joined, laid out our way, as f32 (or bf16 for halves of big models).
+Tensor arranged(const std::vector<Tensor>& stored, WeightRule::Layout layout, const AttentionSpec& attention,
+                DType dtype, bool in_place) {
   using Layout = WeightRule::Layout;
   std::vector<Tensor> pieces;
-  for (const std::string& name : stored) {
-    Tensor piece = checkpoint.get(name);
+  for (Tensor piece : stored) {
     if (layout == Layout::transposed) piece = piece.transpose(0, 1);
     if (heads_apart(layout)) piece = joined_heads(piece, layout);
     pieces.push_back(piece.dtype() == dtype && piece.contiguous() ? piece : cast(piece, dtype));
@@ -104,7 +103,17 @@ Tensor read_parameter(const Checkpoint& checkpoint, const std::vector<std::strin
   if (layout == Layout::minus_one) return plus(pieces[0], 1);
   if (layout == Layout::one_row) return clone(reshape(pieces[0], {pieces[0].numel()}));
   if (pieces.size() > 1) return concat(pieces, 0);
-  return in_place ? pieces[0] : clone(pieces[0]);
+  return in_place || !pieces[0].shares_memory(stored[0]) ? pieces[0] : clone(pieces[0]);
+}
+
+Tensor read_parameter(const Checkpoint& checkpoint, const std::vector<std::string>& names, WeightRule::Layout layout,
+                      const AttentionSpec& attention, DType dtype, bool in_place) {
+  std::vector<Tensor> stored;
+  for (const std::string& name : names) stored.push_back(checkpoint.get(name));
+  Tensor value = arranged(stored, layout, attention, dtype, in_place);
+  for (const Tensor& piece : stored)
+    if (!value.shares_memory(piece)) piece.forget();
+  return value;
 }
 
 std::map<std::string, WeightRule> rules_by_name(const Family& family, const Spec& spec) {

@@ -127,15 +127,19 @@ void Model::pack(const PackOptions& options) {
   const auto wanted = [&](const Tensor& weight) {
     return weight.rank() == 2 && !weight.packed() && (is_block(weight.dtype()) || options.int8);
   };
+  const auto pack_one = [&](Tensor& value) {
+    const Tensor before = value.detach();
+    value = packed(before, options.outlier);
+    before.forget();
+  };
   visit([&](const std::string& name, Tensor& value, Role role) {
     const bool matrix = role == Role::matrix || role == Role::residual_matrix;
     const bool sensitive = name.find("router") != std::string::npos || name.find(".step.") != std::string::npos ||
                            name.starts_with("heads.adaptive");
-    if (matrix && !sensitive && wanted(value)) value = packed(value.detach(), options.outlier);
+    if (matrix && !sensitive && wanted(value)) pack_one(value);
   });
   Tensor& head = heads_.language_model.weight;
-  if (heads_.spec.language_model && heads_.spec.tied && !heads_.spec.adaptive && wanted(head))
-    head = packed(head.detach(), options.outlier);
+  if (heads_.spec.language_model && heads_.spec.tied && !heads_.spec.adaptive && wanted(head)) pack_one(head);
 }
 
 Tensor Model::run(const Embeddings& embeddings, const Stack& stack, const Inputs& inputs, Context& context) const {

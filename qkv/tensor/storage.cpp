@@ -3,6 +3,7 @@
 #include "qkv/core/error.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -41,19 +42,19 @@ class Cache {
         return block;
       }
     }
+    // Not rounded up to whole huge pages: the last would be there whole, however little of it is used.
     const size_t align = size >= huge_page ? huge_page : alignment;
-    const size_t rounded = (size + align - 1) / align * align;
-    void* block = std::aligned_alloc(align, rounded);
-    if (block == nullptr) {
+    void* block = nullptr;
+    if (::posix_memalign(&block, align, size) != 0) {
       release();
-      block = std::aligned_alloc(align, rounded);
+      if (::posix_memalign(&block, align, size) != 0) block = nullptr;
     }
     if (block == nullptr) {
       give_up(size);
       throw Error("memory", fmt::format("cannot allocate {:.1f} MiB", static_cast<double>(bytes) / (1 << 20)),
                   "use a smaller batch or context, or activation checkpointing");
     }
-    if (align == huge_page) ::madvise(block, rounded, MADV_HUGEPAGE);
+    if (align == huge_page) ::madvise(block, size, MADV_HUGEPAGE);
     return block;
   }
 
@@ -116,6 +117,15 @@ std::shared_ptr<Storage> Storage::borrow(const void* data, size_t bytes, std::sh
 
 Storage::~Storage() {
   if (!owner_ && data_ != nullptr) cache().put(data_, bytes_);
+}
+
+void Storage::forget(size_t offset, size_t bytes) const {
+  if (!owner_) return;
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(data_) + offset;
+  // Pages that hold something else too: what was read before it has been used, what follows may be wanted next.
+  const uintptr_t first = begin / page * page, last = (begin + bytes) / page * page;
+  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 NoMemory::NoMemory() : before_(no_memory) { no_memory = true; }

@@ -19,11 +19,15 @@ struct Device {
 class Storage {
  public:
   static std::shared_ptr<Storage> allocate(size_t bytes, Device device = {});
-  // Memory that somebody else owns (a mapped file), kept alive by `owner`. Must not be written.
+  // The memory of a mapped file, kept alive by `owner`. Must not be written.
   static std::shared_ptr<Storage> borrow(const void* data, size_t bytes, std::shared_ptr<const void> owner);
 
   Storage(const Storage&) = delete;
   ~Storage();
+
+  // Of a mapped file: these bytes are not needed for now, and cost no memory until somebody looks at them again, when
+  // they come from the file. Memory of another kind stays as it is.
+  void forget(size_t offset, size_t bytes) const;
 
   void* data() const { return data_; }
   size_t bytes() const { return bytes_; }

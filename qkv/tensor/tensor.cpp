@@ -157,6 +157,10 @@ Tensor Tensor::transpose(int a, int b) const {
   return result;
 }
 
+void Tensor::forget() const {
+  if (contiguous()) storage_->forget(byte_offset_, static_cast<size_t>(bytes_of(dtype_, numel())));
+}
+
 Tensor Tensor::detach() const {
   Tensor result = *this;
   result.grad_meta_ = nullptr;

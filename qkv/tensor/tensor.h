@@ -59,6 +59,8 @@ class Tensor {
   T item() const;  // the value of a one-element tensor
 
   const std::shared_ptr<Storage>& storage() const { return storage_; }
+  // Of a dense tensor on a file's pages: Storage::forget().
+  void forget() const;
   bool shares_memory(const Tensor& other) const { return storage_ == other.storage_; }
   long storage_uses() const { return storage_.use_count(); }
 
