@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <memory>
 
 namespace qkv {
@@ -443,6 +445,7 @@ void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DTy
                      .kv_heads = s.kv_heads,
                      .head_dim = s.head_dim,
                      .type = type,
+                     .kv_type = type,
                      .q = at(0),
                      .k = at(s.heads),
                      .v = at(s.heads + s.kv_heads),
@@ -489,22 +492,88 @@ void attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DTy
        }});
 }
 
+// f32 numbers as a cache of the type keeps them.
+Tensor kept_as(const Tensor& x, DType type) {
+  const Tensor y = Tensor::empty(x.shape(), type);
+  reference().copy(
+      {.rank = 1, .size = {x.numel()}, .x = x.raw(), .x_stride = {1}, .y = y.raw(), .y_type = type, .y_stride = {1}});
+  return y;
+}
+
+// Queries against keys and values of another type, which a cache keeps.
+void cached_attention_case(std::vector<KernelCase>& cases, const AttentionShape& s, DType type, DType kv_type) {
+  const Tensor q = random({s.batch, s.queries, s.heads, s.head_dim}, type, 1);
+  const Shape kept{s.batch, s.keys, s.kv_heads, s.head_dim};
+  const Tensor k = kept_as(random(kept, DType::f32, 2), kv_type), v = kept_as(random(kept, DType::f32, 3), kv_type);
+  const int64_t q_row = s.heads * s.head_dim, k_row = s.kv_heads * s.head_dim;
+  cases.push_back({fmt::format("attention cached b{} t{} s{} h{}/{} d{} {} {}{}", s.batch, s.queries, s.keys, s.heads,
+                               s.kv_heads, s.head_dim, name_of(type), name_of(kv_type), s.window > 0 ? " window" : ""),
+                   tolerance_of(type), 0,
+                   static_cast<double>(bytes_of(kv_type, k.numel()) + bytes_of(kv_type, v.numel())), s.large,
+                   [=](const KernelSet& set) {
+                     const Tensor out = Tensor::empty(q.shape(), type);
+                     set.attention({.batch = s.batch,
+                                    .queries = s.queries,
+                                    .keys = s.keys,
+                                    .heads = s.heads,
+                                    .kv_heads = s.kv_heads,
+                                    .head_dim = s.head_dim,
+                                    .type = type,
+                                    .kv_type = kv_type,
+                                    .q = {q.raw(), s.queries * q_row, q_row, s.head_dim},
+                                    .k = {k.raw(), s.keys * k_row, k_row, s.head_dim},
+                                    .v = {v.raw(), s.keys * k_row, k_row, s.head_dim},
+                                    .out = {out.raw(), s.queries * q_row, q_row, s.head_dim},
+                                    .scale = 0.3F,
+                                    .causal = true,
+                                    .window = s.window});
+                     return std::vector<Tensor>{out};
+                   }});
+}
+
+// Rows of [rows, 3, width] into blocks [rows, width]: bit for bit.
+void quantizing_case(std::vector<KernelCase>& cases, int64_t rows, int64_t width, DType type, bool large) {
+  Tensor x = random({rows, 3, width}, type, 1, 5);
+  const Tensor whole = Tensor::empty({rows, width}, DType::q8_0);
+  if (type == DType::f32) {
+    std::fill_n(x.data<float>(), 32, 0.0F);
+    x.data<float>()[3 * width] = INFINITY;
+    x.data<float>()[3 * width + 40] = NAN;
+    x.data<float>()[6 * width] = 1e-37F;
+  }
+  cases.push_back({fmt::format("copy to q8_0 {}x{} {}", rows, width, name_of(type)), 0, 0,
+                   static_cast<double>(rows * width * size_of(type)), large, [=](const KernelSet& set) {
+                     set.copy({.rank = 2,
+                               .size = {rows, width},
+                               .x = x.raw(),
+                               .x_type = type,
+                               .x_stride = {3 * width, 1},
+                               .y = whole.raw(),
+                               .y_type = DType::q8_0,
+                               .y_stride = {width, 1}});
+                     const Tensor bytes = Tensor::empty({bytes_of(DType::q8_0, rows * width)}, DType::u8);
+                     std::memcpy(bytes.raw(), whole.raw(), static_cast<size_t>(bytes.numel()));
+                     return std::vector<Tensor>{bytes};
+                   }});
+}
+
 // Sequences of different lengths whose keys and values lie in pages: decoding, a few rows, chunks of prompts.
-void paged_attention_case(std::vector<KernelCase>& cases, DType type, int64_t page_size, bool special, bool large) {
+void paged_attention_case(std::vector<KernelCase>& cases, DType type, DType kv_type, int64_t page_size, bool special,
+                          bool large) {
   struct Row {
     int64_t queries, keys;
   };
   const std::vector<Row> rows = large ? std::vector<Row>(16, {1, 1024})
                                       : std::vector<Row>{{1, 1}, {1, 77}, {3, 130}, {70, 70}, {20, 150}, {1, 64}};
-  const int64_t heads = 4, kv_heads = 2, head_dim = large ? 64 : 20;
+  const int64_t heads = 4, kv_heads = 2, head_dim = large ? 64 : kv_type == DType::q8_0 ? 32 : 20;
   int64_t queries = 0, pages = 0;
   for (const Row& row : rows) {
     queries += row.queries;
     pages += (row.keys + page_size - 1) / page_size;
   }
   const Tensor q = random({queries, heads, head_dim}, type, 1);
-  const Tensor keys = random({pages, kv_heads, page_size, head_dim}, type, 2);
-  const Tensor values = random({pages, kv_heads, page_size, head_dim}, type, 3);
+  const Tensor keys = kept_as(random({pages, kv_heads, page_size, head_dim}, DType::f32, 2), kv_type);
+  const Tensor values = kept_as(random({pages, kv_heads, page_size, head_dim}, DType::f32, 3), kv_type);
   const Tensor slopes = random({heads}, DType::f32, 4);
   // From the last page to the first: no two follow each other.
   std::vector<int32_t> order;
@@ -528,6 +597,7 @@ void paged_attention_case(std::vector<KernelCase>& cases, DType type, int64_t pa
                      .kv_heads = kv_heads,
                      .head_dim = head_dim,
                      .type = type,
+                     .kv_type = kv_type,
                      .q = {row_of(q, query), 0, heads * head_dim, head_dim},
                      .k = pool(keys),
                      .v = pool(values),
@@ -545,8 +615,9 @@ void paged_attention_case(std::vector<KernelCase>& cases, DType type, int64_t pa
     set.attention_each(all);
     return std::vector<Tensor>{out};
   };
-  cases.push_back({fmt::format("attention_each {} pages of {}{}", name_of(type), page_size, special ? " special" : ""),
-                   tolerance_of(type), 0, bytes_of({keys, values}), large, call});
+  cases.push_back({fmt::format("attention_each {} {} pages of {}{}", name_of(type), name_of(kv_type), page_size,
+                               special ? " special" : ""),
+                   tolerance_of(type), 0, 2 * static_cast<double>(bytes_of(kv_type, keys.numel())), large, call});
 }
 
 void add_relative_bias(std::vector<KernelCase>& cases) {
@@ -630,9 +701,27 @@ void add_attention(std::vector<KernelCase>& cases) {
                       .always = always},
                      type);
     attention_case(cases, {0, 5, 5, 2, 2, 8, true}, type);
-    for (const int64_t page_size : {5, 64, 100})
-      for (const bool special : {false, true}) paged_attention_case(cases, type, page_size, special, false);
-    paged_attention_case(cases, type, 64, false, true);
+    for (const DType kv_type : {DType::f32, DType::bf16, DType::q8_0}) {
+      for (const int64_t page_size : {5, 64, 100})
+        for (const bool special : {false, true}) paged_attention_case(cases, type, kv_type, page_size, special, false);
+      paged_attention_case(cases, type, kv_type, 64, false, true);
+      cached_attention_case(cases, {1, 1, 200, 4, 4, 64, true}, type, kv_type);
+      cached_attention_case(cases, {2, 3, 77, 8, 2, 32, true, 20}, type, kv_type);
+      cached_attention_case(cases, {1, 70, 130, 2, 1, 96, true}, type, kv_type);
+      for (const int64_t kv_heads : {4, 32})
+        cached_attention_case(cases,
+                              {.batch = 1,
+                               .queries = 1,
+                               .keys = 2048,
+                               .heads = 32,
+                               .kv_heads = kv_heads,
+                               .head_dim = 64,
+                               .causal = true,
+                               .large = true},
+                              type, kv_type);
+    }
+    quantizing_case(cases, 5, 64, type, false);
+    quantizing_case(cases, 512, 2048, type, true);
     attention_case(cases, {12, 64, 64, 4, 4, 32, true, 0, false, false, 0, true}, type);
     attention_case(cases, {8, 256, 256, 6, 6, 64, true, 0, false, false, 0, true}, type);
     attention_case(cases, {1, 512, 512, 12, 12, 64, true, 0, false, false, 0, true}, type);

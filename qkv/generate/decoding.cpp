@@ -26,11 +26,12 @@ int64_t positions_before(const Spec& spec) {
 
 }  // namespace
 
-Decoding::Decoding(Model& model, DType compute, const std::vector<std::vector<int32_t>>& prompts, int64_t new_tokens,
+Decoding::Decoding(Model& model, DType compute, std::optional<DType> cache,
+                   const std::vector<std::vector<int32_t>>& prompts, int64_t new_tokens,
                    const std::vector<std::vector<int32_t>>& sources, bool keeps_hidden)
     : model_(model),
       cache_(model.spec().layers(), static_cast<int64_t>(prompts.size()),
-             longest(prompts) + new_tokens + positions_before(model.spec())),
+             longest(prompts) + new_tokens + positions_before(model.spec()), cache),
       keeps_hidden_(keeps_hidden) {
   context_.compute = compute;
   if (!sources.empty()) encode(sources);

@@ -9,10 +9,11 @@ namespace qkv {
 
 class Decoding {
  public:
-  // Runs the prompts through the model. At most `new_tokens` further positions will be asked for. An encoder-decoder
-  // reads `sources` first, one for each prompt. With `keeps_hidden`, the model's hidden states can be asked for.
-  Decoding(Model& model, DType compute, const std::vector<std::vector<int32_t>>& prompts, int64_t new_tokens,
-           const std::vector<std::vector<int32_t>>& sources = {}, bool keeps_hidden = false);
+  // Runs the prompts through the model; keys and values are kept as `cache` (generate/cache_type.h). At most
+  // `new_tokens` further positions will be asked for. An encoder-decoder reads `sources` first, one for each prompt.
+  // With `keeps_hidden`, the model's hidden states can be asked for.
+  Decoding(Model& model, DType compute, std::optional<DType> cache, const std::vector<std::vector<int32_t>>& prompts,
+           int64_t new_tokens, const std::vector<std::vector<int32_t>>& sources = {}, bool keeps_hidden = false);
 
   size_t rows() const { return static_cast<size_t>(cache_.rows()); }
   std::span<const float> logits(size_t row) const;  // of the next position, [V]; valid until the next step

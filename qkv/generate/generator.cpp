@@ -4,6 +4,7 @@
 #include "qkv/core/error.h"
 #include "qkv/core/threads.h"
 #include "qkv/generate/beam_search.h"
+#include "qkv/generate/cache_type.h"
 #include "qkv/generate/contrastive_search.h"
 #include "qkv/generate/decoding.h"
 #include "qkv/generate/penalties.h"
@@ -69,7 +70,9 @@ int32_t choose(Row& row, std::span<const float> logits, const GenerationOptions&
 
 }  // namespace
 
-Generator::Generator(Model& model, DType compute) : model_(model), compute_(compute) {
+Generator::Generator(Model& model, DType compute, std::optional<DType> cache)
+    : model_(model), compute_(compute), cache_(cache) {
+  check_cache_type(model.spec(), cache);
   if (!model.spec().generates())
     throw Error("generate", fmt::format("this model is a {}, which writes no text", name_of(model.spec().task)),
                 "name a model such as GPT-2, Llama or T5 with its language-model head");
@@ -94,7 +97,7 @@ std::vector<std::vector<Continuation>> Generator::generate(const std::vector<std
   options.max_new_tokens = room(model_.spec(), prompts, wanted.max_new_tokens);
   const int64_t limit = options.max_new_tokens;
   const auto prompt_start = Clock::now();
-  Decoding decoding(model_, compute_, prompts, limit, encodes ? given : std::vector<std::vector<int32_t>>(),
+  Decoding decoding(model_, compute_, cache_, prompts, limit, encodes ? given : std::vector<std::vector<int32_t>>(),
                     searches_contrastively(options));
   times_.prompt_seconds = seconds_since(prompt_start);
   const auto decode_start = Clock::now();

@@ -5,6 +5,7 @@
 #include "qkv/models/model.h"
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,9 @@ struct GenerationTimes {
 
 class Generator {
  public:
-  // The model must be a causal language model or an encoder-decoder. `compute` is the dtype of activations and cache.
-  Generator(Model& model, DType compute);
+  // The model must be a causal language model or an encoder-decoder. `compute` is the dtype of activations, and of the
+  // cache unless that is given (generate/cache_type.h).
+  Generator(Model& model, DType compute, std::optional<DType> cache = {});
 
   // Called with (row, token) as soon as it is chosen; returning false ends that row. Not used by beam search.
   using OnToken = std::function<bool(size_t row, int32_t token)>;
@@ -46,6 +48,7 @@ class Generator {
                                                     const GenerationOptions& options, const OnToken& on_token);
   Model& model_;
   DType compute_;
+  std::optional<DType> cache_;
   GenerationTimes times_;
 };
 

@@ -23,7 +23,7 @@ PagedScheduler::PagedScheduler(Model& model, const EngineOptions& options, Model
       model_(model),
       draft_(draft),
       pool_(pool_size(options, context_), options.page_size),
-      cache_(model.spec().layers(), pool_.pages(), options.page_size) {
+      cache_(model.spec().layers(), pool_.pages(), options.page_size, options.cache) {
   stats_.pages = pool_.pages();
   if (draft == nullptr) return;
   if (!batches_continuously(draft->spec()) || draft->spec().vocab != model.spec().vocab)

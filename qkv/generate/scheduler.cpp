@@ -1,6 +1,7 @@
 #include "qkv/generate/scheduler.h"
 
 #include "qkv/core/error.h"
+#include "qkv/generate/cache_type.h"
 #include "qkv/generate/paged_scheduler.h"
 #include "qkv/generate/solo_scheduler.h"
 
@@ -17,6 +18,7 @@ Scheduler::Scheduler(const Spec& spec, const EngineOptions& options) : spec_(spe
   if (!spec.generates())
     throw Error("model", fmt::format("is a {}, which writes no text", name_of(spec.task)),
                 "name a model such as GPT-2, Llama or T5 with its language-model head");
+  check_cache_type(spec, options.cache);
   context_ = engine_context(spec, options);
   if (context_ < 2 || options.max_batch < 1 || options.page_size < 1 || options.prompt_chunk < 1 ||
       options.busy_chunk < 1)

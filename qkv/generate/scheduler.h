@@ -6,11 +6,13 @@
 #include "qkv/models/model.h"
 
 #include <memory>
+#include <optional>
 
 namespace qkv {
 
 struct EngineOptions {
-  DType compute = DType::f32;  // of activations and cache
+  DType compute = DType::f32;  // of activations, and of the cache unless
+  std::optional<DType> cache;  // this is given (generate/cache_type.h)
   int64_t context = 0;         // positions of a sequence, prompt included; 0 = the model's, at most 4096
   int64_t max_batch = 8;       // sequences that run together
   int64_t max_waiting = 256;   // requests beyond are refused

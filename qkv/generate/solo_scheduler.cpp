@@ -27,7 +27,8 @@ void SoloScheduler::begin() {
   }
   stats_.prompt_tokens += std::ssize(request.prompt);
   prompt_ = prompt.size();
-  decoding_.emplace(model_, options_.compute, std::vector<std::vector<int32_t>>{prompt}, limit_, sources);
+  decoding_.emplace(model_, options_.compute, options_.cache, std::vector<std::vector<int32_t>>{prompt}, limit_,
+                    sources);
   const int64_t rows = request.options.num_return_sequences;
   const RandomKey key{request.options.seed};
   for (int64_t i = 0; i < rows; ++i) rows_.push_back({prompt, Random(key.child(static_cast<uint64_t>(i))), false});

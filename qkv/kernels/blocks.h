@@ -85,4 +85,10 @@ void dequantize_row(DType type, const void* row, float* out, int64_t count);
 // and deterministic.
 void quantize_row(DType type, const float* values, void* row, int64_t count, const float* importance = nullptr);
 
+// The quick way, for numbers that are rounded while they are used (a cache's): no search. Of each 32,
+//   d = half(max |x| / 127),   code = round(x (127 / max |x|)), half-way cases to the even integer, all in f32.
+// A block with a number that is not finite, or too large for d, is NaN; one with none beyond 1e-30 is 0.
+void quantize_q8_0(const float* values, BlockQ8_0* blocks, int64_t count);
+inline constexpr float least_q8_0 = 1e-30F, most_q8_0 = 65504.0F * 127;
+
 }  // namespace qkv::kernels

@@ -204,9 +204,12 @@ struct ConstHeads {
 // 32 bits, dropped when dropout_hash(dropout_key, index) < dropout * 2^32, others divided by 1 - dropout.
 // logsumexp f32 [batch, heads, queries] (of the scaled, biased scores; 0 where nothing is seen): may be null when no
 // backward pass follows.
+// q and out have the compute type; k and v are f32, bf16 or, in a cache, q8_0, whose blocks lie along head_dim, a
+// multiple of 32, and whose strides count elements as all do.
 struct Attention {
   int64_t batch = 0, queries = 0, keys = 0, heads = 0, kv_heads = 0, head_dim = 0;
   DType type = DType::f32;
+  DType kv_type = DType::f32;
   ConstHeads q, k, v;
   Heads out;
   float* logsumexp = nullptr;
@@ -227,7 +230,8 @@ struct Attention {
   int64_t page_size = 0;
 };
 
-// The gradients of Attention. `forward` holds its arguments, `out` and `logsumexp` included. dq, dk, dv are
+// The gradients of Attention, all of whose arrays have the compute type. `forward` holds its arguments, `out` and
+// `logsumexp` included. dq, dk, dv are
 // overwritten. dbias: f32, laid out by the bias strides, added to; may be null.
 struct AttentionBackward {
   Attention forward;
@@ -434,7 +438,8 @@ struct Dropout {
 
 // y = x for arrays of up to six dimensions with any strides, converting between any two dtypes (float to integer is not
 // asked for). Serves casts, transposes and concatenation. x may lie in blocks (blocks.h): then y is dense, and f32 or
-// of x's type, and x's last dimension is dense.
+// of x's type, and x's last dimension is dense. y may lie in q8_0 blocks, as quantize_q8_0() fills them, where x is f32
+// or bf16: then the last dimension is dense on both sides.
 struct Copy {
   int rank = 0;
   int64_t size[6] = {};
@@ -492,8 +497,8 @@ struct KernelSet {
   void (*gated)(const Gated&) = nullptr;
   void (*gated_backward)(const GatedBackward&) = nullptr;
   void (*attention)(const Attention&) = nullptr;
-  // Independent attentions with any numbers of queries and keys, in one call: of one type, heads and head_dim, with
-  // batch 1, without dropout.
+  // Independent attentions with any numbers of queries and keys, in one call: of the same types, heads and head_dim,
+  // with batch 1, without dropout.
   void (*attention_each)(std::span<const Attention>) = nullptr;
   void (*attention_backward)(const AttentionBackward&) = nullptr;
   void (*attention_pattern)(const AttentionPattern&) = nullptr;

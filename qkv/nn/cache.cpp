@@ -6,8 +6,8 @@
 namespace qkv {
 namespace {
 
-Tensor room_for(const Tensor& some, int64_t capacity) {
-  return Tensor::empty({some.size(0), capacity, some.size(2), some.size(3)}, some.dtype(), some.device());
+Tensor room_for(const Tensor& some, int64_t capacity, DType type) {
+  return Tensor::empty({some.size(0), capacity, some.size(2), some.size(3)}, type, some.device());
 }
 
 // Row i is row sources[i] of `old`. With `length` >= 0 only so many positions (dimension 1) hold anything.
@@ -26,8 +26,8 @@ Tensor selected(const Tensor& old, const std::vector<int32_t>& sources, int64_t 
 
 }  // namespace
 
-KeyValueCache::KeyValueCache(int64_t layers, int64_t rows, int64_t capacity)
-    : layers_(static_cast<size_t>(layers)), rows_(rows), capacity_(capacity) {}
+KeyValueCache::KeyValueCache(int64_t layers, int64_t rows, int64_t capacity, std::optional<DType> type)
+    : layers_(static_cast<size_t>(layers)), rows_(rows), capacity_(capacity), type_(type) {}
 
 KeyValueCache::View KeyValueCache::append(int64_t layer, const Tensor& k, const Tensor& v) {
   const int64_t count = k.size(1);
@@ -36,8 +36,8 @@ KeyValueCache::View KeyValueCache::append(int64_t layer, const Tensor& k, const 
                 "generate fewer tokens or shorten the prompt");
   Layer& place = layers_.at(static_cast<size_t>(layer));
   if (!place.keys) {
-    place.keys = room_for(k, capacity_);
-    place.values = room_for(v, capacity_);
+    place.keys = room_for(k, capacity_, type_.value_or(k.dtype()));
+    place.values = room_for(v, capacity_, type_.value_or(v.dtype()));
   }
   copy_elements(k, place.keys.narrow(1, length_, count));
   copy_elements(v, place.values.narrow(1, length_, count));

@@ -5,6 +5,7 @@
 #include "qkv/tensor/tensor.h"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace qkv {
@@ -12,8 +13,9 @@ namespace qkv {
 class KeyValueCache {
  public:
   // Room for `capacity` positions of `rows` sequences, in each of `layers` layers. Memory for keys and values is taken
-  // when a layer first appends, in their shapes and dtypes; a layer that never does costs none.
-  KeyValueCache(int64_t layers, int64_t rows, int64_t capacity);
+  // when a layer first appends, in their shapes; a layer that never does costs none. They are kept as `type`, f32, bf16
+  // or q8_0 (heads of a multiple of 32), or as what they are when none is given.
+  KeyValueCache(int64_t layers, int64_t rows, int64_t capacity, std::optional<DType> type = {});
 
   struct View {
     Tensor keys;    // [rows, length + T, heads, K]
@@ -53,6 +55,7 @@ class KeyValueCache {
   std::vector<Layer> layers_;
   int64_t rows_;
   int64_t capacity_;
+  std::optional<DType> type_;
   int64_t length_ = 0;
 };
 

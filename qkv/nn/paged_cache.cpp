@@ -6,8 +6,8 @@
 
 namespace qkv {
 
-PagedCache::PagedCache(int64_t layers, int64_t pages, int64_t page_size)
-    : layers_(static_cast<size_t>(layers)), pages_(pages), page_size_(page_size) {}
+PagedCache::PagedCache(int64_t layers, int64_t pages, int64_t page_size, std::optional<DType> type)
+    : layers_(static_cast<size_t>(layers)), pages_(pages), page_size_(page_size), type_(type) {}
 
 void PagedCache::lay_out(std::vector<PagedRun> runs) {
   runs_ = std::move(runs);
@@ -42,8 +42,8 @@ Tensor PagedCache::attend(int64_t layer, const Tensor& q, const Tensor& k, const
   Layer& place = layers_.at(static_cast<size_t>(layer));
   if (!place.keys) {
     const Shape shape{pages_, k.size(2), page_size_, k.size(3)};
-    place.keys = Tensor::empty(shape, k.dtype(), k.device());
-    place.values = Tensor::empty(shape, v.dtype(), v.device());
+    place.keys = Tensor::empty(shape, type_.value_or(k.dtype()), k.device());
+    place.values = Tensor::empty(shape, type_.value_or(v.dtype()), v.device());
   }
   write(k, place.keys);
   write(v, place.values);

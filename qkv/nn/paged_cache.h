@@ -4,14 +4,15 @@
 
 #include "qkv/ops/attention.h"
 
+#include <optional>
 #include <vector>
 
 namespace qkv {
 
 class PagedCache {
  public:
-  // Memory is taken when a layer first writes, and touched page by page.
-  PagedCache(int64_t layers, int64_t pages, int64_t page_size);
+  // Memory is taken when a layer first writes, and touched page by page. `type`: as KeyValueCache has it.
+  PagedCache(int64_t layers, int64_t pages, int64_t page_size, std::optional<DType> type = {});
 
   int64_t page_size() const { return page_size_; }
 
@@ -34,6 +35,7 @@ class PagedCache {
   std::vector<Layer> layers_;
   int64_t pages_;
   int64_t page_size_;
+  std::optional<DType> type_;
   std::vector<PagedRun> runs_;
   int64_t longest_ = 0;
 };

@@ -16,6 +16,14 @@ Tensor dense_heads(const Tensor& x) { return x.stride(3) == 1 || x.size(3) == 1 
 
 int64_t broadcast_stride(const Tensor& bias, int dim) { return bias.size(dim) == 1 ? 0 : bias.stride(dim); }
 
+// Keys and values have the queries' type, or that of a cache.
+void check_cache_type(const Tensor& q, const Tensor& k, const Tensor& v, std::string_view op) {
+  check(k.dtype() == v.dtype() &&
+            (k.dtype() == q.dtype() || k.dtype() == DType::f32 || k.dtype() == DType::bf16 || k.dtype() == DType::q8_0),
+        op, "expected keys and values of one type, f32, bf16 or q8_0, got {} and {}", name_of(k.dtype()),
+        name_of(v.dtype()));
+}
+
 kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
   constexpr std::string_view op = "attention";
   check_compute_type(q, op);
@@ -23,7 +31,7 @@ kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
             k.size(2) > 0 && q.size(2) % k.size(2) == 0,
         op, "expected q [B,T,H,K] and k, v [B,S,G,K], got {}, {} and {}", to_string(q.shape()), to_string(k.shape()),
         to_string(v.shape()));
-  check(q.dtype() == k.dtype() && k.dtype() == v.dtype(), op, "q, k and v differ in dtype");
+  check_cache_type(q, k, v, op);
   kernels::Attention a{.batch = q.size(0),
                        .queries = q.size(1),
                        .keys = k.size(1),
@@ -31,6 +39,7 @@ kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
                        .kv_heads = k.size(2),
                        .head_dim = q.size(3),
                        .type = q.dtype(),
+                       .kv_type = k.dtype(),
                        .q = read_heads(q),
                        .k = read_heads(k),
                        .v = read_heads(v),
@@ -94,6 +103,7 @@ Tensor attention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, con
   kernels::Attention forward = arguments(q, k, v, options);
   const Tensor& bias = bias_of(options);
   const bool recorded = wants_grad({&q, &k, &v, &bias});
+  check(!recorded || k.dtype() == q.dtype(), "attention", "keys and values of a cache have no gradient");
   Tensor out = Tensor::empty(q.shape(), q.dtype(), q.device());
   const Tensor logsumexp =
       recorded ? Tensor::empty({forward.batch, forward.heads, forward.queries}, DType::f32, q.device()) : Tensor();
@@ -155,7 +165,7 @@ Tensor paged_attention(const Tensor& q_in, const Tensor& keys, const Tensor& val
             values.contiguous() && q.size(3) == keys.size(3) && q.size(2) % keys.size(1) == 0,
         op, "expected q [1,N,H,K] and pages [n,G,P,K], got {}, {} and {}", to_string(q.shape()),
         to_string(keys.shape()), to_string(values.shape()));
-  check(q.dtype() == keys.dtype() && keys.dtype() == values.dtype(), op, "q, keys and values differ in dtype");
+  check_cache_type(q, keys, values, op);
   check(!options.slopes || options.slopes.shape() == Shape{q.size(2)}, op, "expected f32 slopes [{}]", q.size(2));
   check(!options.bias && !options.distances && !options.key_mask && options.dropout == 0 && options.always == 0, op,
         "takes no bias, mask or dropout");
@@ -179,6 +189,7 @@ Tensor paged_attention(const Tensor& q_in, const Tensor& keys, const Tensor& val
                    .kv_heads = keys.size(1),
                    .head_dim = q.size(3),
                    .type = q.dtype(),
+                   .kv_type = keys.dtype(),
                    .q = read_heads(q.narrow(1, run.first, run.queries)),
                    .k = pool(keys),
                    .v = pool(values),

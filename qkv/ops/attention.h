@@ -22,7 +22,8 @@ struct AttentionOptions {
 
 // softmax(scale q k^T + bias) v (Vaswani et al. 2017; computed by blocks as in Dao et al. 2022, the scores never exist
 // whole). q [B,T,H,K], k and v [B,S,G,K] with H a multiple of G; the last dimension dense, the others may be strided.
-// -> [B, T, H, K]. Query t stands at key position t + S - T.
+// -> [B, T, H, K], of q's dtype. Query t stands at key position t + S - T. k and v may have a cache's type, f32, bf16
+// or q8_0 (K a multiple of 32), whatever q's; then there are no gradients.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options);
 
 // Consecutive queries of one sequence whose keys and values lie in pages.
@@ -34,7 +35,8 @@ struct PagedRun {
 };
 
 // Causal attention of several sequences of different lengths: q [1, N, H, K], the rows of all runs; keys and values
-// [pages, G, P, K]. Of the options, scale, window, softcap and slopes count. -> [1, N, H, K]. Not differentiable.
+// [pages, G, P, K], of a cache's type as above. Of the options, scale, window, softcap and slopes count.
+// -> [1, N, H, K]. Not differentiable.
 Tensor paged_attention(const Tensor& q, const Tensor& keys, const Tensor& values, std::span<const PagedRun> runs,
                        const AttentionOptions& options);
 

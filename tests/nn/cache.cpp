@@ -2,8 +2,11 @@
 #include "qkv/nn/cache.h"
 
 #include "qkv/core/error.h"
+#include "qkv/ops/copy.h"
 
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 namespace qkv {
 namespace {
@@ -38,6 +41,33 @@ TEST(Cache, RowsFollowTheirSources) {
   const KeyValueCache::View all = cache.append(0, filled({3, 1, 1, 1}, 20), filled({3, 1, 1, 1}, 30));
   EXPECT_EQ(all.keys.to_vector<float>(), (std::vector<float>{2, 20, 2, 21, 1, 22}));
   EXPECT_EQ(all.values.to_vector<float>(), (std::vector<float>{6, 30, 6, 31, 5, 32}));
+}
+
+TEST(Cache, KeepsBlocksOfEightBits) {
+  KeyValueCache cache(1, 2, 5, DType::q8_0);
+  const Tensor k = filled({2, 3, 2, 32}, -40), v = filled({2, 3, 2, 64}, 7);
+  cache.append(0, k.narrow(1, 0, 2), v.narrow(1, 0, 2));
+  cache.advance(2);
+  const KeyValueCache::View all = cache.append(0, k.narrow(1, 2, 1), v.narrow(1, 2, 1));
+  cache.advance(1);
+  EXPECT_EQ(all.keys.dtype(), DType::q8_0);
+  const auto expect_near = [](const Tensor& got, const Tensor& want) {
+    const Tensor plain = Tensor::empty(want.shape());
+    copy_elements(got, plain);
+    const std::vector<float> x = plain.to_vector<float>(), y = want.to_vector<float>();
+    // Half a step of the block's scale, its largest / 127, which is a half of 11 bits itself.
+    for (size_t i = 0; i < y.size(); ++i) {
+      float largest = 0;
+      for (size_t j = i / 32 * 32; j < i / 32 * 32 + 32; ++j) largest = std::max(largest, std::abs(y[j]));
+      EXPECT_NEAR(x[i], y[i], largest * (0.5F / 127 + 1.0F / 2048)) << i;
+    }
+  };
+  expect_near(all.keys, k);
+  expect_near(all.values, v);
+  cache.select_rows({1, 1, 0});
+  const KeyValueCache::View again = cache.append(0, filled({3, 1, 2, 32}, 1), filled({3, 1, 2, 64}, 1));
+  expect_near(again.keys.narrow(0, 2, 1).narrow(1, 0, 3), k.narrow(0, 0, 1));
+  expect_near(again.values.narrow(0, 1, 1).narrow(1, 0, 3), v.narrow(0, 1, 1));
 }
 
 TEST(Cache, RowsOfOnePromptShareItsMemory) {

@@ -7,11 +7,13 @@
 #define QKV_KERNELS_CPU_ATTENTION_INL_H_
 #endif
 
+#include "qkv/kernels/blocks.h"
 #include "qkv/kernels/cpu/vector-inl.h"
 #include "qkv/kernels/kernels.h"
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels::cpu_set {
@@ -67,6 +69,26 @@ void multiply(const float* a, int64_t lda, const float* b, int64_t ldb, float* c
   for (; v < vectors; ++v) multiply_columns<1, transposed>(a, lda, b + v * N, ldb, c + v * N, ldc, m, k, add);
 }
 
+// How many numbers one T holds.
+template <typename T>
+constexpr int64_t numbers_of = std::is_same_v<T, BlockQ8_0> ? 32 : 1;
+
+// y = x factor: numbers of any type that a cache has, as f32.
+template <typename T>
+HWY_INLINE void widen(const T* x, float* y, int64_t count, V factor) {
+  map(x, y, count, [=](V v) HWY_ATTR { return hn::Mul(v, factor); });
+}
+HWY_INLINE void widen(const BlockQ8_0* x, float* y, int64_t count, V factor) {
+  const hn::Rebind<int8_t, F> codes;
+  const hn::Rebind<hwy::float16_t, F> halves;
+  for (int64_t b = 0; b < count / 32; ++b) {
+    const auto d = hn::BitCast(halves, hn::Set(U16(), x[b].d.bits));
+    const V scale = hn::Mul(hn::PromoteTo(F(), d), factor);
+    for (int64_t i = 0; i < 32; i += lanes())
+      store(hn::Mul(scale, hn::ConvertTo(F(), hn::PromoteTo(I(), hn::LoadU(codes, x[b].codes + i)))), y + b * 32 + i);
+  }
+}
+
 // Rows of one head as f32, times `scale`, padded with zeros to `width`; rows beyond `count` are zero up to `rows`.
 template <typename T>
 void pack_rows(const T* x, int64_t stride, int64_t count, int64_t rows, int64_t head_dim, int64_t width, float scale,
@@ -75,7 +97,7 @@ void pack_rows(const T* x, int64_t stride, int64_t count, int64_t rows, int64_t 
   for (int64_t i = 0; i < rows; ++i) {
     float* to = out + i * width;
     if (i < count) {
-      map(x + i * stride, to, head_dim, [=](V v) HWY_ATTR { return hn::Mul(v, factor); });
+      widen(x + i * stride / numbers_of<T>, to, head_dim, factor);
       std::fill(to + head_dim, to + width, 0.0F);
     } else {
       std::fill(to, to + width, 0.0F);

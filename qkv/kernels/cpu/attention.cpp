@@ -54,17 +54,37 @@ HWY_INLINE float soften_row(float* scores, float& highest, float& sum) {
   return rescale;
 }
 
+// Rows of a head of the queries, scaled, and of the results.
+void pack_queries(const Attention& a, HeadPlace place, int64_t q0, int64_t count, int64_t width, float* rows) {
+  const int64_t offset = place.b * a.q.batch_stride + q0 * a.q.time_stride + place.h * a.q.head_stride;
+  with_type(a.type, [&](auto t) HWY_ATTR {
+    pack_rows(static_cast<const decltype(t)*>(a.q.data) + offset, a.q.time_stride, count, count, a.head_dim, width,
+              a.scale, rows);
+  });
+}
+void write_result(const Attention& a, HeadPlace place, int64_t query, const float* row, float factor) {
+  const int64_t offset = place.b * a.out.batch_stride + query * a.out.time_stride + place.h * a.out.head_stride;
+  with_type(a.type, [&](auto t) HWY_ATTR {
+    map(row, static_cast<decltype(t)*>(a.out.data) + offset, a.head_dim,
+        [v = splat(factor)](V x) HWY_ATTR { return hn::Mul(x, v); });
+  });
+}
+
+// Calls body(T()) with T what keys and values are made of.
+template <typename Body>
+void with_kv_type(DType type, Body&& body) {
+  if (type == DType::q8_0) return body(BlockQ8_0());
+  with_type(type, body);
+}
+
 // One tile of queries of one head against packed keys (by tiles, turned over) and values.
-template <typename T>
 void attend_tile(const Attention& a, HeadPlace place, int64_t q0, const float* keys, const float* values, int64_t width,
                  float* scratch) {
   const int64_t count = std::min(tile, a.queries - q0);
   float* q = scratch;
   float* scores = q + tile * width;
   float* out = scores + tile * tile;
-  pack_rows(
-      static_cast<const T*>(a.q.data) + place.b * a.q.batch_stride + q0 * a.q.time_stride + place.h * a.q.head_stride,
-      a.q.time_stride, count, count, a.head_dim, width, a.scale, q);
+  pack_queries(a, place, q0, count, width, q);
   Running running;
   std::fill(running.highest, running.highest + tile, nothing);
   std::fill(running.sum, running.sum + tile, 0.0F);
@@ -90,10 +110,7 @@ void attend_tile(const Attention& a, HeadPlace place, int64_t q0, const float* k
   }
   for (int64_t i = 0; i < count; ++i) {
     const float sum = running.sum[i];
-    const V factor = splat(sum > 0 ? 1 / sum : 0);
-    T* to = static_cast<T*>(a.out.data) + place.b * a.out.batch_stride + (q0 + i) * a.out.time_stride +
-            place.h * a.out.head_stride;
-    map(out + i * width, to, a.head_dim, [=](V v) HWY_ATTR { return hn::Mul(v, factor); });
+    write_result(a, place, q0 + i, out + i * width, sum > 0 ? 1 / sum : 0);
     if (a.logsumexp != nullptr)
       a.logsumexp[(place.b * a.heads + place.h) * a.queries + q0 + i] =
           sum > 0 ? running.highest[i] + std::log(sum) : 0;
@@ -109,10 +126,13 @@ struct Stretch {
 template <typename T>
 HWY_INLINE Stretch<T> stretch_of(const Attention& a, const ConstHeads& x, int64_t b, int64_t g, int64_t s,
                                  int64_t count) {
-  const T* head = static_cast<const T*>(x.data) + g * x.head_stride;
-  if (a.pages == nullptr) return {head + b * x.batch_stride + s * x.time_stride, count};
+  const auto at = [&](int64_t batch, int64_t time) {
+    return static_cast<const T*>(x.data) +
+           (batch * x.batch_stride + time * x.time_stride + g * x.head_stride) / numbers_of<T>;
+  };
+  if (a.pages == nullptr) return {at(b, s), count};
   const int64_t row = s % a.page_size;
-  return {head + a.pages[s / a.page_size] * x.batch_stride + row * x.time_stride, std::min(count, a.page_size - row)};
+  return {at(a.pages[s / a.page_size], row), std::min(count, a.page_size - row)};
 }
 
 // One tile of a head's keys or values as packed rows.
@@ -162,15 +182,61 @@ void attention_of(const Attention& a) {
                      }
                    for (int64_t member = 0; member < group; ++member)
                      for (int64_t q = query_tiles * share / shares; q < query_tiles * (share + 1) / shares; ++q)
-                       attend_tile<T>(a, {b, g * group + member}, q * tile, keys, values, width, scratch);
+                       attend_tile(a, {b, g * group + member}, q * tile, keys, values, width, scratch);
                  }
                });
 }
 
-// A few queries over a long cache: nothing is packed, keys and values stream by once for each group of heads.
+// A few queries over a long cache: keys and values stream by once for each group of heads, a tile at a time.
 int64_t decode_scratch(const Attention& a) {
   const int64_t padded_keys = (a.keys + tile - 1) / tile * tile;
-  return a.heads / a.kv_heads * a.queries * (padded(a.head_dim) + padded_keys) + padded(a.head_dim);
+  return a.heads / a.kv_heads * a.queries * (2 * padded(a.head_dim) + padded_keys) + tile * padded(a.head_dim);
+}
+
+// Calls body(s, count, rows, stride) for all positions of a head's keys or values, at most a tile at a time, as f32
+// rows of whole vectors: where they lie if they are that, else in `buffer`.
+template <typename T, typename Body>
+HWY_INLINE void for_each_tile(const Attention& a, const ConstHeads& x, int64_t b, int64_t g, float* buffer,
+                              Body&& body) {
+  const int64_t width = padded(a.head_dim);
+  for (int64_t s = 0; s < a.keys;) {
+    const Stretch<T> part = stretch_of<T>(a, x, b, g, s, std::min(tile, a.keys - s));
+    if constexpr (std::is_same_v<T, float>) {
+      if (width == a.head_dim) {
+        body(s, part.count, part.rows, x.time_stride);
+        s += part.count;
+        continue;
+      }
+    }
+    pack_rows(part.rows, x.time_stride, part.count, part.count, a.head_dim, width, 1, buffer);
+    body(s, part.count, buffer, width);
+    s += part.count;
+  }
+}
+
+// Scores of one row of queries become exp(score - highest), 0 for what it does not see; returns their sum.
+HWY_INLINE float soften(const Attention& a, HeadPlace place, int64_t query, int64_t padded_keys, float* row,
+                        float& highest) {
+  for (int64_t k0 = 0; k0 < a.keys; k0 += tile) {
+    if (a.softcap > 0) cap_row(a.softcap, row + k0, nullptr);
+    mask_row(a, place, query, k0, row + k0);
+  }
+  V top = splat(nothing);
+  for (int64_t j = 0; j < padded_keys; j += lanes()) top = hn::Max(top, load(row + j));
+  highest = max_of(top);
+  if (highest == nothing) {
+    std::fill(row, row + padded_keys, 0.0F);
+    return 0;
+  }
+  V total = hn::Zero(F());
+  for (int64_t j = 0; j < padded_keys; j += lanes()) {
+    const V p = exp(hn::Sub(load(row + j), splat(highest)));
+    store(p, row + j);
+    total = hn::Add(total, p);
+  }
+  if (a.dropout > 0)
+    for (int64_t k0 = 0; k0 < a.keys; k0 += tile) drop_row(a, place, query, k0, row + k0);
+  return sum_of(total);
 }
 
 template <typename T>
@@ -178,63 +244,36 @@ void decode_head(const Attention& a, int64_t b, int64_t g, float* q) {
   const int64_t width = padded(a.head_dim);
   const int64_t group = a.heads / a.kv_heads;
   const int64_t padded_keys = (a.keys + tile - 1) / tile * tile;
-  float* scores = q + group * a.queries * width;
-  float* out = scores + group * a.queries * padded_keys;
   const int64_t rows = group * a.queries;  // row = member * queries + query
+  float* out = q + rows * width;
+  float* scores = out + rows * width;
+  float* buffer = scores + rows * padded_keys;
   for (int64_t member = 0; member < group; ++member)
-    pack_rows(static_cast<const T*>(a.q.data) + b * a.q.batch_stride + (g * group + member) * a.q.head_stride,
-              a.q.time_stride, a.queries, a.queries, a.head_dim, width, a.scale, q + member * a.queries * width);
-  for (int64_t s = 0; s < a.keys;) {
-    const Stretch<T> keys = stretch_of<T>(a, a.k, b, g, s, a.keys - s);
-    for (const int64_t end = s + keys.count, first = s; s < end; ++s) {
-      const T* key = keys.rows + (s - first) * a.k.time_stride;
+    pack_queries(a, {b, g * group + member}, 0, a.queries, width, q + member * a.queries * width);
+  for_each_tile<T>(a, a.k, b, g, buffer, [&](int64_t s, int64_t count, const float* keys, int64_t stride) HWY_ATTR {
+    for (int64_t i = 0; i < count; ++i)
       for (int64_t r = 0; r < rows; ++r) {
         V sum = hn::Zero(F());
-        int64_t d = 0;
-        for (; d + lanes() <= a.head_dim; d += lanes()) sum = hn::MulAdd(load(key + d), load(q + r * width + d), sum);
-        if (d < a.head_dim) sum = hn::MulAdd(load_part(key + d, a.head_dim - d), load(q + r * width + d), sum);
-        scores[r * padded_keys + s] = sum_of(sum);
+        for (int64_t d = 0; d < width; d += lanes())
+          sum = hn::MulAdd(load(keys + i * stride + d), load(q + r * width + d), sum);
+        scores[r * padded_keys + s + i] = sum_of(sum);
       }
-    }
-  }
+  });
   for (int64_t r = 0; r < rows; ++r) {
     const HeadPlace place{b, g * group + r / a.queries};
     const int64_t query = r % a.queries;
-    float* row = scores + r * padded_keys;
-    for (int64_t k0 = 0; k0 < a.keys; k0 += tile) {
-      if (a.softcap > 0) cap_row(a.softcap, row + k0, nullptr);
-      mask_row(a, place, query, k0, row + k0);
-    }
-    V top = splat(nothing);
-    for (int64_t j = 0; j < padded_keys; j += lanes()) top = hn::Max(top, load(row + j));
-    const float highest = max_of(top);
-    V total = hn::Zero(F());
-    for (int64_t j = 0; j < padded_keys && highest != nothing; j += lanes()) {
-      const V p = exp(hn::Sub(load(row + j), splat(highest)));
-      store(p, row + j);
-      total = hn::Add(total, p);
-    }
-    const float sum = sum_of(total);
-    std::fill(out, out + width, 0.0F);
-    if (highest != nothing) {
-      if (a.dropout > 0)
-        for (int64_t k0 = 0; k0 < a.keys; k0 += tile) drop_row(a, place, query, k0, row + k0);
-      for (int64_t s = 0; s < a.keys;) {
-        const Stretch<T> values = stretch_of<T>(a, a.v, b, g, s, a.keys - s);
-        for (const int64_t end = s + values.count, first = s; s < end; ++s) {
-          const V p = splat(row[s]);
-          map(values.rows + (s - first) * a.v.time_stride, out, out, a.head_dim,
-              [=](V v, V o) HWY_ATTR { return hn::MulAdd(p, v, o); });
-        }
-      }
-    }
-    const V factor = splat(sum > 0 ? 1 / sum : 0);
-    T* to =
-        static_cast<T*>(a.out.data) + b * a.out.batch_stride + query * a.out.time_stride + place.h * a.out.head_stride;
-    map(out, to, a.head_dim, [=](V v) HWY_ATTR { return hn::Mul(v, factor); });
+    float highest = 0;
+    const float sum = soften(a, place, query, padded_keys, scores + r * padded_keys, highest);
     if (a.logsumexp != nullptr)
       a.logsumexp[(b * a.heads + place.h) * a.queries + query] = sum > 0 ? highest + std::log(sum) : 0;
+    q[r * width] = sum > 0 ? 1 / sum : 0;  // the queries have been read
   }
+  std::fill(out, out + rows * width, 0.0F);
+  for_each_tile<T>(a, a.v, b, g, buffer, [&](int64_t s, int64_t count, const float* values, int64_t stride) HWY_ATTR {
+    multiply<false>(scores + s, padded_keys, values, stride, out, width, rows, width, count, true);
+  });
+  for (int64_t r = 0; r < rows; ++r)
+    write_result(a, {b, g * group + r / a.queries}, r % a.queries, out + r * width, q[r * width]);
 }
 
 int64_t decode_grain(const Attention& a) {
@@ -252,7 +291,7 @@ void decode_of(const Attention& a) {
 constexpr int64_t few = 4;
 
 void attention_on_target(const Attention& a) {
-  with_type(a.type, [&](auto t) {
+  with_kv_type(a.kv_type, [&](auto t) {
     if (a.queries <= few) {
       decode_of<decltype(t)>(a);
     } else {
@@ -277,7 +316,7 @@ void attention_each_on_target(std::span<const Attention> all) {
   Attention longest = *short_ones[0];
   longest.keys = keys;
   longest.queries = few;
-  with_type(longest.type, [&](auto t) {
+  with_kv_type(longest.kv_type, [&](auto t) {
     parallel_for(std::ssize(short_ones) * heads, decode_grain(longest), [&](int64_t begin, int64_t end) HWY_ATTR {
       float* scratch = thread_scratch<DecodeScratch>(decode_scratch(longest));
       for (int64_t task = begin; task < end; ++task)

@@ -9,6 +9,8 @@ namespace qkv::kernels::cpu_set {
 void gemm_of_blocks(const Gemm& a);
 void gather_of_blocks(const Gather& a);
 void copy_of_blocks(const Copy& a);
+// A copy of rows, f32 or bf16 and dense, that become the other of these, or q8_0 blocks.
+void convert_rows(const Copy& a);
 void gemm(const Gemm& a);
 int64_t packed_bytes(DType type, int64_t n, int64_t k);
 void pack(const Pack& a);

@@ -163,6 +163,7 @@ void copy(const Copy& a) {
   for (int d = 0; d < a.rank; ++d) count *= a.size[d];
   if (count == 0) return;
   if (is_block(a.x_type)) return copy_of_blocks(a);
+  if (is_block(a.y_type)) return convert_rows(a);
   if (a.x_type == a.y_type) {
     if (dense(a, a.x_stride) && dense(a, a.y_stride)) {
       const int64_t size = size_of(a.x_type);
@@ -187,6 +188,8 @@ void copy(const Copy& a) {
       (a.x_type == DType::f32 && a.y_type == DType::bf16) || (a.x_type == DType::bf16 && a.y_type == DType::f32);
   if (fast_pair && dense(a, a.x_stride) && dense(a, a.y_stride)) {
     HWY_DYNAMIC_DISPATCH(convert_on_target)(a.x, a.x_type, a.y, count);
+  } else if (fast_pair && a.x_stride[a.rank - 1] == 1 && a.y_stride[a.rank - 1] == 1) {
+    convert_rows(a);
   } else {
     reference().copy(a);
   }

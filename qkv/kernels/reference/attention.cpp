@@ -1,4 +1,5 @@
 #include "qkv/core/random.h"
+#include "qkv/kernels/blocks.h"
 #include "qkv/kernels/reference/element.h"
 #include "qkv/kernels/reference/reference.h"
 
@@ -24,6 +25,13 @@ int64_t key_offset(const Attention& a, const ConstHeads& x, int64_t b, int64_t s
   return offset(x, a.pages[s / a.page_size], s % a.page_size, h);
 }
 
+// Number `i` of keys or values.
+double load_kv(const Attention& a, const ConstHeads& x, int64_t i) {
+  if (a.kv_type != DType::q8_0) return load(x.data, a.kv_type, i);
+  const BlockQ8_0& block = static_cast<const BlockQ8_0*>(x.data)[i / 32];
+  return static_cast<double>(static_cast<float>(block.d)) * block.codes[i % 32];
+}
+
 int64_t kv_head(const Attention& a, int64_t h) { return h / (a.heads / a.kv_heads); }
 
 bool sees(const Attention& a, const Place& p, int64_t s) {
@@ -46,7 +54,7 @@ std::vector<double> scores_of(const Attention& a, const Place& p, std::vector<do
     if (!sees(a, p, s)) continue;
     const int64_t k = key_offset(a, a.k, p.b, s, kv_head(a, p.h));
     double dot = 0;
-    for (int64_t d = 0; d < a.head_dim; ++d) dot += load(a.q.data, a.type, q + d) * load(a.k.data, a.type, k + d);
+    for (int64_t d = 0; d < a.head_dim; ++d) dot += load(a.q.data, a.type, q + d) * load_kv(a, a.k, k + d);
     double score = a.scale * dot;
     if (a.softcap > 0) {
       const double capped = std::tanh(score / a.softcap);
@@ -103,7 +111,7 @@ void attention(const Attention& a) {
       for (int64_t s = 0; s < a.keys; ++s)
         if (weights[static_cast<size_t>(s)] != 0)
           sum += weights[static_cast<size_t>(s)] * kept(a, p, s) *
-                 load(a.v.data, a.type, key_offset(a, a.v, p.b, s, kv_head(a, p.h)) + d);
+                 load_kv(a, a.v, key_offset(a, a.v, p.b, s, kv_head(a, p.h)) + d);
       store(a.out.data, a.type, offset(a.out, p.b, p.t, p.h) + d, sum);
     }
   });

@@ -3,6 +3,9 @@
 #include "qkv/kernels/reference/block_search.h"
 #include "qkv/kernels/reference/element.h"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 namespace qkv::kernels {
@@ -31,6 +34,22 @@ void quantize_row(DType type, const float* values, void* row, int64_t count, con
   for (int64_t begin = 0; begin < count; begin += length) {
     const float* weight = importance == nullptr ? even.data() : importance + begin;
     format.pack(search_block(format, values + begin, weight), static_cast<char*>(row) + bytes_of(type, begin));
+  }
+}
+
+void quantize_q8_0(const float* values, BlockQ8_0* blocks, int64_t count) {
+  constexpr int length = 32;
+  for (int64_t begin = 0; begin < count; begin += length) {
+    BlockQ8_0& block = blocks[begin / length];
+    const float* x = values + begin;
+    float largest = 0;
+    for (int i = 0; i < length; ++i)
+      largest = !(std::abs(x[i]) <= most_q8_0) ? INFINITY : std::max(largest, std::abs(x[i]));
+    const bool bounded = largest <= most_q8_0;
+    const float inverse = bounded && largest > least_q8_0 ? 127 / largest : 0;
+    block.d = f16(bounded ? largest / 127 : std::numeric_limits<float>::quiet_NaN());
+    for (int i = 0; i < length; ++i)
+      block.codes[i] = bounded ? static_cast<int8_t>(std::nearbyint(x[i] * inverse)) : int8_t{0};
   }
 }
 

@@ -4,6 +4,7 @@
 #include "qkv/kernels/reference/reference.h"
 
 #include <cstring>
+#include <vector>
 
 namespace qkv::kernels::reference_set {
 
@@ -28,13 +29,17 @@ void dropout(const Dropout& a) {
 
 namespace {
 
-// Rows of blocks, as they are or taken out of their blocks.
+// Rows of blocks: as they are, taken out of their blocks, or put into them.
 void copy_blocks(const Copy& a, const char* x, char* y, int d) {
   if (d < a.rank - 1) {
     for (int64_t i = 0; i < a.size[d]; ++i)
       copy_blocks(a, x + bytes_of(a.x_type, i * a.x_stride[d]), y + bytes_of(a.y_type, i * a.y_stride[d]), d + 1);
   } else if (a.x_type == a.y_type) {
     std::memcpy(y, x, static_cast<size_t>(bytes_of(a.x_type, a.size[d])));
+  } else if (is_block(a.y_type)) {
+    std::vector<float> row(static_cast<size_t>(a.size[d]));
+    for (int64_t i = 0; i < a.size[d]; ++i) row[static_cast<size_t>(i)] = static_cast<float>(load(x, a.x_type, i));
+    quantize_q8_0(row.data(), reinterpret_cast<BlockQ8_0*>(y), a.size[d]);
   } else {
     dequantize_row(a.x_type, x, reinterpret_cast<float*>(y), a.size[d]);
   }
@@ -43,7 +48,8 @@ void copy_blocks(const Copy& a, const char* x, char* y, int d) {
 }  // namespace
 
 void copy(const Copy& a) {
-  if (is_block(a.x_type)) return copy_blocks(a, static_cast<const char*>(a.x), static_cast<char*>(a.y), 0);
+  if (is_block(a.x_type) || is_block(a.y_type))
+    return copy_blocks(a, static_cast<const char*>(a.x), static_cast<char*>(a.y), 0);
   int64_t count = 1;
   for (int d = 0; d < a.rank; ++d) count *= a.size[d];
   for (int64_t i = 0; i < count; ++i) {
