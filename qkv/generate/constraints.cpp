@@ -1,6 +1,8 @@
 #include "qkv/generate/constraints.h"
 
 #include "qkv/core/error.h"
+#include "qkv/generate/grammar/gbnf_grammar.h"
+#include "qkv/generate/grammar/token_mask.h"
 #include "qkv/generate/token_trie.h"
 
 #include <fmt/format.h>
@@ -46,6 +48,11 @@ void apply_constraints(const Constraints& constraints, const Tokenizer& tokenize
     options.forced_first = token_named(constraints.forced_first, tokenizer, "--forced-first");
   if (!constraints.forced_last.empty())
     options.forced_last = token_named(constraints.forced_last, tokenizer, "--forced-last");
+  if (!constraints.grammar.empty()) {
+    if (!constraints.only.empty() || !constraints.forced_first.empty() || !constraints.forced_last.empty())
+      throw Error("--grammar", "says what the text is, and --only and forced tokens do too", "give one of them");
+    return constrain(options, gbnf_grammar(constraints.grammar), std::make_shared<TokenTexts>(tokenizer));
+  }
   if (constraints.only.empty()) return;
   if (options.end_ids.empty()) throw Error("--only", "needs a token that ends a text, and this model has none");
   const auto trie = std::make_shared<TokenTrie>();

@@ -17,10 +17,13 @@ struct Constraints {
   std::string forced_first, forced_last;
   // One of these texts is written, and then an end token. Empty: anything.
   std::vector<std::string> only;
+  // What the whole text must be, as rules in GBNF (grammar/gbnf_grammar.h). Empty: anything.
+  std::string grammar;
 };
 
 // Sets the options that say so: bad words are added to those there are. `tokenizer` is that of what is written. Throws
-// Error, named for the command's options, for an unknown token, an empty text, and `only` without end ids.
+// Error, named for the command's options, for an unknown token, an empty text, `only` or a grammar without end ids, and
+// a grammar beside what could contradict it.
 void apply_constraints(const Constraints& constraints, const Tokenizer& tokenizer, GenerationOptions& options);
 
 }  // namespace qkv

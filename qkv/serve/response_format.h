@@ -7,8 +7,9 @@
 namespace qkv {
 
 // "response_format": {"type": "text"}, {"type": "json_object"}, {"type": "json_schema", "json_schema": {"name",
-// "schema"}} as OpenAI has them, and {"type": "regex", "pattern"}. Nothing outside the form is ever written; an answer
-// that reaches its length is cut off. Throws ApiError and Error for what cannot be kept to.
+// "schema"}} as OpenAI has them, {"type": "regex", "pattern"} and {"type": "grammar", "grammar"} with GBNF rules, which
+// may also stand beside it as "grammar", as llama.cpp's server has them. Nothing outside the form is ever written; an
+// answer that reaches its length is cut off. Throws ApiError and Error for what cannot be kept to.
 void read_response_format(Fields& fields, ServedModel& model, GenerationOptions& options);
 
 }  // namespace qkv

@@ -65,6 +65,7 @@ bool Conversation::sum_up(const std::function<bool()>& goes_on) {
   if (end >= messages_.size()) end = messages_.size() - 1;
   if (end <= begin) return false;
   GenerationOptions options = options_;
+  options.allowed = {};  // answers may be held to a form; a summary is not
   options.max_new_tokens = std::max<int64_t>(8, engine_.context() / 8);
   std::string said = summary_.empty() ? "" : summary_ + "\n";
   for (size_t i = begin; i < end; ++i)

@@ -136,6 +136,17 @@ TEST_F(Chat, AnswersKeepTheirForm) {
                                        {"response_format", {{"type", "regex"}, {"pattern", "[0-9]{4}-(a|b)"}}}});
     const std::string said = digits["choices"][0]["message"]["content"];
     EXPECT_EQ(said.size(), 6U) << said;
+    const std::string rules = "root ::= \"<\" root \">\" | [0-9]{2}";
+    const OrderedJson nested = answer({{"messages", hello()},
+                                       {"seed", seed},
+                                       {"temperature", 3},
+                                       {"response_format", {{"type", "grammar"}, {"grammar", rules}}}});
+    const OrderedJson beside = answer({{"messages", hello()}, {"seed", seed}, {"temperature", 3}, {"grammar", rules}});
+    const std::string inside = nested["choices"][0]["message"]["content"];
+    EXPECT_EQ(beside["choices"][0]["message"]["content"], inside);
+    EXPECT_EQ(inside.find_first_not_of("<0123456789>"), std::string::npos) << inside;
+    if (nested["choices"][0]["finish_reason"] == "stop")
+      EXPECT_EQ(std::count(inside.begin(), inside.end(), '<'), std::count(inside.begin(), inside.end(), '>'));
   }
   // Even what is begged for does not come when it is outside.
   const OrderedJson forced = answer({{"messages", hello()},
@@ -226,6 +237,11 @@ TEST_F(Chat, WhatMakesNoSenseIsRefused) {
            {"response_format", {{"type", "json_schema"}, {"json_schema", {{"schema", {{"not", 1}}}}}}}},
           "not");
   refused({{"messages", hello()}, {"response_format", {{"type", "regex"}, {"pattern", "("}}}}, "pattern");
+  refused({{"messages", hello()}, {"response_format", {{"type", "grammar"}, {"grammar", "root ::= root"}}}},
+          "begin with itself");
+  refused({{"messages", hello()}, {"grammar", "root ::= x"}}, "'x'");
+  refused({{"messages", hello()}, {"grammar", "root ::= \"a\""}, {"response_format", {{"type", "json_object"}}}},
+          "response_format");
   refused({{"messages", hello()}, {"ignore_eos", true}, {"response_format", {{"type", "json_object"}}}}, "ends a text");
   refused({{"messages", hello()}, {"surprise", 1}}, "surprise");
 }

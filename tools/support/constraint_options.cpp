@@ -1,6 +1,7 @@
 #include "tools/support/constraint_options.h"
 
 #include "qkv/core/error.h"
+#include "qkv/core/files.h"
 #include "qkv/text/token_files.h"
 
 namespace qkv {
@@ -20,6 +21,7 @@ void add_constraint_options(CLI::App& command, ConstraintOptions& options) {
   command.add_option("--only-file", options.only_file, "nothing but one of the lines of this file")
       ->type_name("FILE")
       ->group(group);
+  add_grammar_option(command, options, group);
   command.add_option("--forced-first", options.given.forced_first, "the first new token, by its spelling or id")
       ->type_name("TOKEN")
       ->group(group);
@@ -29,8 +31,20 @@ void add_constraint_options(CLI::App& command, ConstraintOptions& options) {
       ->group(group);
 }
 
+void add_grammar_option(CLI::App& command, ConstraintOptions& options, const std::string& group) {
+  CLI::Option* option = command
+                            .add_option("--grammar", options.grammar_file,
+                                        "nothing but what this grammar says, written in GBNF as llama.cpp has it")
+                            ->type_name("FILE");
+  if (!group.empty()) option->group(group);
+}
+
 Constraints read_constraints(const ConstraintOptions& options) {
   Constraints constraints = options.given;
+  if (!options.grammar_file.empty()) {
+    constraints.grammar = read_file(options.grammar_file, 1 << 20);
+    if (constraints.grammar.empty()) throw Error(options.grammar_file, "is empty", "give at least a rule 'root'");
+  }
   if (options.only_file.empty()) return constraints;
   for (std::string& line : read_lines(options.only_file))
     if (!line.empty()) constraints.only.push_back(std::move(line));

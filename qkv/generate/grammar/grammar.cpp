@@ -4,7 +4,6 @@
 #include "qkv/text/unicode.h"
 
 #include <algorithm>
-#include <set>
 
 namespace qkv {
 namespace {
@@ -76,7 +75,9 @@ Grammar::Rule Grammar::repeated(Rule rule, int64_t least, int64_t most) {
   Rule rest;
   if (most < 0) {
     rest = declare();
-    define(rest, choice({sequence({rule, rest}), literal("")}));
+    const Rule round = sequence({rule, rest});
+    rounds_.emplace(round, rest);
+    define(rest, choice({round, literal("")}));
   } else {
     rest = literal("");
     for (int64_t i = least; i < most; ++i) rest = choice({sequence({rule, rest}), literal("")});

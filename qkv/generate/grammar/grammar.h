@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,6 +40,10 @@ class Grammar {
 
   void start(Rule rule) { start_ = rule; }
 
+  // Rules that can begin with each other in a circle, so that no text could ever be begun; empty: there are none.
+  // Repetitions of what may be nothing are no such circle: they end.
+  std::vector<Rule> left_recursion() const;
+
   // Ways in which a text may go on: for each, what is still to be matched, innermost last; an empty way is the end.
   using State = std::vector<std::vector<int32_t>>;
   // Of the empty text.
@@ -57,10 +62,12 @@ class Grammar {
   Rule add_rule(std::vector<int32_t> alternatives);
   void expand(std::vector<std::vector<int32_t>> open, State& state) const;
   bool matches(int32_t set, char32_t character) const;
+  std::vector<bool> rules_of_nothing() const;
 
   std::vector<Symbol> symbols_;              // alternatives, each up to its end
   std::vector<std::vector<int32_t>> rules_;  // where a rule's alternatives begin
   std::vector<std::vector<CharacterRange>> sets_;
+  std::set<std::pair<Rule, Rule>> rounds_;  // of repetitions: what begins another round, and the repetition
   Rule start_ = -1;
 };
 
