@@ -1,14 +1,18 @@
 // qkv chat MODEL: a conversation in a terminal.
 #include "qkv/core/error.h"
 #include "qkv/core/files.h"
+#include "qkv/generate/cache_type.h"
 #include "qkv/generate/checkpoint_options.h"
+#include "qkv/generate/model_size.h"
 #include "qkv/io/hugging_face.h"
 #include "qkv/io/model_source.h"
 #include "qkv/io/tokenizer_fits.h"
 #include "qkv/tasks/conversation.h"
 #include "tools/commands.h"
+#include "tools/support/cache_option.h"
 #include "tools/support/chat_session.h"
 #include "tools/support/checks.h"
+#include "tools/support/constraint_options.h"
 
 #include <fmt/format.h>
 
@@ -17,8 +21,9 @@ namespace {
 
 struct Options {
   std::string model, template_file, system, load;
-  std::string dtype = "f32", overflow = "refuse";
+  std::string dtype = "f32", cache, overflow = "refuse";
   int64_t context = 0;
+  ConstraintOptions constraints;
   GenerationOptions generation{.max_new_tokens = 512, .sample = true, .temperature = 0.7F, .top_p = 0.95F};
   bool quiet = false;
 };
@@ -33,7 +38,14 @@ void chat(const Options& options) {
                                 : ChatTemplate(read_file(options.template_file, 1 << 20), tokenizer);
   GenerationOptions settings = options.generation;
   check_options(settings);
-  LoadedModel loaded = load_model(options.model, {.in_place = true, .half = options.dtype == "bf16"});
+  const EngineOptions how{.compute = dtype_named(options.dtype),
+                          .cache = cache_type_named(options.cache),
+                          .context = options.context,
+                          .max_batch = 1};
+  const Spec spec = spec_of(read_config(options.model));
+  if (spec.generates()) check_memory(options.model, spec, use_of(spec, how));
+  LoadedModel loaded =
+      load_model(options.model, {.in_place = true, .half = options.dtype == "bf16", .pack = PackOptions{}});
   if (!loaded.model->spec().generates() || loaded.model->spec().encoder)
     throw Error(options.model,
                 fmt::format("is a {}, which holds no conversations", name_of(loaded.model->spec().task)));
@@ -41,7 +53,8 @@ void chat(const Options& options) {
   const GenerationOptions from_files = checkpoint_options(loaded.config, options.model, tokenizer);
   settings.end_ids = from_files.end_ids;
   settings.bad_words = from_files.bad_words;
-  Engine engine(*loaded.model, {.compute = dtype_named(options.dtype), .context = options.context, .max_batch = 1});
+  apply_constraints(read_constraints(options.constraints), tokenizer, settings);
+  Engine engine(*loaded.model, how);
   const FullContext when_full = options.overflow == "slide"       ? FullContext::slide
                                 : options.overflow == "summarise" ? FullContext::summarise
                                                                   : FullContext::refuse;
@@ -79,6 +92,8 @@ void add_chat(CLI::App& app) {
       ->check(CLI::IsMember({"refuse", "slide", "summarise"}));
   add("--dtype", o->dtype, "type of weights (where they are not quantised), activations and cache")
       ->check(CLI::IsMember({"f32", "bf16"}));
+  add_cache_option(*command, o->cache);
+  add_grammar_option(*command, o->constraints);
   add_threads_option(*command);
   command->add_flag("-q,--quiet", o->quiet, "answers alone, without prompts and counts");
   command->footer(

@@ -1,13 +1,16 @@
 // qkv generate MODEL: text from prompts.
 #include "qkv/core/error.h"
+#include "qkv/generate/cache_type.h"
 #include "qkv/generate/checkpoint_options.h"
 #include "qkv/generate/generator.h"
+#include "qkv/generate/model_size.h"
 #include "qkv/generate/stop_strings.h"
 #include "qkv/io/model_source.h"
 #include "qkv/io/hugging_face.h"
 #include "qkv/io/tokenizer_fits.h"
 #include "qkv/text/tokenizer.h"
 #include "tools/commands.h"
+#include "tools/support/cache_option.h"
 #include "tools/support/checks.h"
 #include "tools/support/constraint_options.h"
 #include "tools/support/int8_options.h"
@@ -25,7 +28,7 @@ struct Options {
   std::string directory;
   std::vector<std::string> prompts;
   std::string prompt_file;
-  std::string dtype = "f32";
+  std::string dtype = "f32", cache;
   PackOptions pack;
   GenerationOptions generation;
   std::string early_stopping = "no";
@@ -96,10 +99,30 @@ void print_times(const GenerationTimes& times) {
              rate(times.new_tokens, times.decode_seconds));
 }
 
+// The longest prompt and what is written behind it, for every text that is written together.
+void check_room(const Options& options, const Spec& spec, const std::vector<std::vector<int32_t>>& ids) {
+  if (!spec.generates()) return;
+  const GenerationOptions& g = options.generation;
+  size_t longest = 0;
+  for (const auto& prompt : ids) longest = std::max(longest, prompt.size());
+  const int64_t own = spec.max_positions(), context = static_cast<int64_t>(longest) + g.max_new_tokens;
+  check_memory(options.directory, spec,
+               {.compute = dtype_named(options.dtype),
+                .cache = cache_type_named(options.cache),
+                .packing = options.pack,
+                .context = own > 0 ? std::min(own, context) : context,
+                .sequences = std::ssize(ids) * std::max(g.num_beams, g.num_return_sequences)});
+}
+
 void generate(const Options& options) {
+  const Spec spec = spec_of(read_config(options.directory));
+  const Tokenizer tokenizer = load_tokenizer(options.directory);
+  const std::vector<std::string> prompts = prompts_of(options);
+  std::vector<std::vector<int32_t>> ids;
+  for (const std::string& prompt : prompts) ids.push_back(encode_prompt(tokenizer, prompt));
+  check_room(options, spec, ids);
   LoadedModel loaded =
       load_model(options.directory, {.in_place = true, .half = options.dtype == "bf16", .pack = options.pack});
-  const Tokenizer tokenizer = load_tokenizer(options.directory);
   GenerationOptions settings = options.generation;
   check_tokenizer_fits(tokenizer, loaded.model->spec().vocab, options.directory);
   const GenerationOptions from_files = checkpoint_options(loaded.config, options.directory, tokenizer);
@@ -117,9 +140,6 @@ void generate(const Options& options) {
   apply_constraints(read_constraints(options.constraints), tokenizer, settings);
   check_options(settings);
 
-  const std::vector<std::string> prompts = prompts_of(options);
-  std::vector<std::vector<int32_t>> ids;
-  for (const std::string& prompt : prompts) ids.push_back(encode_prompt(tokenizer, prompt));
   const size_t per_prompt = static_cast<size_t>(settings.num_return_sequences);
   const bool stream = !options.json && settings.num_beams == 1 && prompts.size() * per_prompt == 1;
   std::vector<Writer> writers(prompts.size() * per_prompt, Writer(tokenizer, settings.stop, stream));
@@ -129,7 +149,7 @@ void generate(const Options& options) {
     std::fwrite(prompts[0].data(), 1, prompts[0].size(), stdout);
     std::fflush(stdout);
   }
-  Generator generator(*loaded.model, dtype_named(options.dtype));
+  Generator generator(*loaded.model, dtype_named(options.dtype), cache_type_named(options.cache));
   const std::atomic<bool>& stop = stop_requested();
   const auto results =
       generator.generate(ids, settings, [&](size_t row, int32_t token) { return writers[row].push(token) && !stop; });
@@ -193,6 +213,7 @@ void add_generate(CLI::App& app) {
   command->add_flag("--ignore-end", o->ignore_end, "go on after end-of-text tokens");
   number("--return-sequences", g.num_return_sequences, "so many continuations of each prompt");
   number("--dtype", o->dtype, "type of weights and activations")->check(CLI::IsMember({"f32", "bf16"}));
+  add_cache_option(*command, o->cache);
   add_int8_options(*command, o->pack);
   add_threads_option(*command);
 

@@ -1,10 +1,12 @@
 // qkv serve MODEL...: models behind an HTTP API.
 #include "qkv/core/error.h"
 #include "qkv/core/files.h"
+#include "qkv/generate/cache_type.h"
 #include "qkv/serve/handlers.h"
 #include "qkv/serve/http_server.h"
 #include "qkv/serve/service.h"
 #include "tools/commands.h"
+#include "tools/support/cache_option.h"
 #include "tools/support/checks.h"
 #include "tools/support/signals.h"
 #include "tools/support/user_data.h"
@@ -26,7 +28,7 @@ struct Options {
   ServiceOptions service;
   ModelOptions model;
   std::string key_file, data;
-  std::string dtype = "f32";
+  std::string dtype = "f32", cache;
   std::string draft;
   double memory = 0;  // GB
   int64_t drain = 30;
@@ -75,6 +77,7 @@ void serve(Options& options) {
   const std::atomic<bool>& stop = stop_requested();
   ModelOptions& model = options.model;
   model.engine.compute = dtype_named(options.dtype);
+  model.engine.cache = cache_type_named(options.cache);
   model.draft = options.draft;
   if (!options.draft.empty() && model.engine.drafts == 0) model.engine.drafts = 4;
   ModelStore models(options.models, model, static_cast<uint64_t>(options.memory * 1e9));
@@ -137,6 +140,7 @@ void add_serve(CLI::App& app) {
   add("--max-batch", e.max_batch, "so many texts are written together")->check(at_least(1));
   add("--dtype", o->dtype, "type of weights (where they are not quantised), activations and cache")
       ->check(CLI::IsMember({"f32", "bf16"}));
+  add_cache_option(*command, o->cache)->group(group);
   add("--memory", o->memory,
       "GB that all models together may take: the longest unused are unloaded (0: four fifths of the machine's)")
       ->check(not_negative());

@@ -130,8 +130,10 @@ class Loader {
     const DType type = options_.half && is_matrix(role) ? DType::bf16 : DType::f32;
     Tensor value = cast(is_block(stored.dtype()) ? cast(stored, DType::f32) : stored, type);
     const int64_t heads = architecture_.rotary_pairs && !options_.in_place ? turning_heads(theirs, attention_) : 0;
-    if (heads > 0 && value.size(0) % (2 * heads) == 0) return rotary_rows(value, heads, false);
-    return options_.in_place ? value : clone(value);
+    if (heads > 0 && value.size(0) % (2 * heads) == 0) value = rotary_rows(value, heads, false);
+    if (!options_.in_place && value.shares_memory(stored)) value = clone(value);
+    if (!value.shares_memory(stored)) stored.forget();
+    return value;
   }
 
   const Gguf& file_;
@@ -192,6 +194,44 @@ void check_said(const GgufContents& contents, const GgufArchitecture& architectu
                 "keep it in its Hugging Face form");
 }
 
+// A tensor of the file, and the rows of our parameter that it is.
+struct Written {
+  std::string name;
+  DType type;
+  Tensor rows;
+  int64_t turning_heads;  // whose rows lie in llama.cpp's order
+};
+
+std::vector<Written> written_tensors(const std::string& where, Model& model, const GgufArchitecture& architecture,
+                                     const std::function<DType(const std::string&, const Shape&)>& type_of) {
+  const Spec& spec = model.spec();
+  const std::map<std::string, WeightRule> rules = rules_by_name(architecture, spec, architecture.fused);
+  const AttentionSpec& attention = spec.stack.block.attention;
+  std::vector<Written> tensors;
+  model.visit([&](const std::string& name, Tensor& parameter, Role role) {
+    if (architecture.body_only && name.starts_with("heads.")) return;
+    const auto found = rules.find(name);
+    if (found == rules.end())
+      throw Error(where, fmt::format("GGUF has no name for {} of {} models", name, spec.family),
+                  "keep the model in its Hugging Face form");
+    const std::vector<std::string>& theirs = found->second.theirs;
+    std::vector<int64_t> lengths(theirs.size(), parameter.size(0) / static_cast<int64_t>(theirs.size()));
+    if (theirs.size() == 3)
+      lengths = {attention.heads * attention.head_dim, attention.kv_heads * attention.head_dim,
+                 attention.kv_heads * attention.head_dim};
+    int64_t begin = 0;
+    for (size_t i = 0; i < theirs.size(); ++i) {
+      const Tensor rows = parameter.detach().narrow(0, begin, lengths[i]);
+      begin += lengths[i];
+      const bool plain = !is_matrix(role) || theirs[i] == "position_embd.weight" || theirs[i] == "token_types.weight";
+      const bool turns = architecture.rotary_pairs && !attention.rotary->interleaved;
+      tensors.push_back({theirs[i], plain ? DType::f32 : type_of(theirs[i], rows.shape()), rows,
+                         turns ? turning_heads(theirs[i], attention) : 0});
+    }
+  });
+  return tensors;
+}
+
 }  // namespace
 
 LoadedModel load_gguf_model(const fs::path& path, const LoadOptions& options) {
@@ -207,36 +247,16 @@ void save_gguf_model(const fs::path& path, Model& model, const SaveGguf& how) {
   const NoGrad no_grad;
   const Spec& spec = model.spec();
   const GgufArchitecture& architecture = gguf_architecture_of(spec);
-  const std::map<std::string, WeightRule> rules = rules_by_name(architecture, spec, architecture.fused);
   const AttentionSpec& attention = spec.stack.block.attention;
   std::vector<LazyTensor> tensors;
   uint64_t total = 0;
-  model.visit([&](const std::string& name, Tensor& parameter, Role role) {
-    if (architecture.body_only && name.starts_with("heads.")) return;
-    const auto found = rules.find(name);
-    if (found == rules.end())
-      throw Error(path.string(), fmt::format("GGUF has no name for {} of {} models", name, spec.family),
-                  "keep the model in its Hugging Face form");
-    const std::vector<std::string>& theirs = found->second.theirs;
-    std::vector<int64_t> lengths(theirs.size(), parameter.size(0) / static_cast<int64_t>(theirs.size()));
-    if (theirs.size() == 3)
-      lengths = {attention.heads * attention.head_dim, attention.kv_heads * attention.head_dim,
-                 attention.kv_heads * attention.head_dim};
-    int64_t begin = 0;
-    for (size_t i = 0; i < theirs.size(); ++i) {
-      const Tensor piece = parameter.detach().narrow(0, begin, lengths[i]);
-      begin += lengths[i];
-      const bool plain = !is_matrix(role) || theirs[i] == "position_embd.weight" || theirs[i] == "token_types.weight";
-      const DType type = plain ? DType::f32 : how.type(theirs[i], piece.shape());
-      const int64_t heads =
-          architecture.rotary_pairs && !attention.rotary->interleaved ? turning_heads(theirs[i], attention) : 0;
-      tensors.push_back({theirs[i], type, piece.shape(), [&how, piece, type, heads, name = theirs[i]] {
-                           const Tensor rows = heads > 0 ? rotary_rows(piece, heads, true) : piece;
-                           return encoded(rows, type, how.importance ? how.importance(name) : Tensor());
-                         }});
-      total += bytes_of(tensors.back());
-    }
-  });
+  for (const Written& w : written_tensors(path.string(), model, architecture, how.type)) {
+    tensors.push_back({w.name, w.type, w.rows.shape(), [&how, w] {
+                         const Tensor rows = w.turning_heads > 0 ? rotary_rows(w.rows, w.turning_heads, true) : w.rows;
+                         return encoded(rows, w.type, how.importance ? how.importance(w.name) : Tensor());
+                       }});
+    total += bytes_of(tensors.back());
+  }
   if (attention.rotary && attention.rotary->scaling == RotarySpec::Scaling::llama3) {
     const std::vector<double> factors = rotary_factors(*attention.rotary);
     tensors.push_back({rotary_factors_name, DType::f32, {std::ssize(factors)}, [factors] {
@@ -254,6 +274,16 @@ void save_gguf_model(const fs::path& path, Model& model, const SaveGguf& how) {
     if (how.progress) how.progress(done, total);
   };
   write_gguf(path, metadata, tensors, writing);
+}
+
+uint64_t gguf_bytes(const Spec& spec, const GgufMix& mix) {
+  const NoMemory no_memory;
+  Model model(spec);
+  uint64_t bytes = 0;
+  const auto type_of = [&](const std::string& name, const Shape& shape) { return mix_type(mix, spec, name, shape); };
+  for (const Written& w : written_tensors("GGUF", model, gguf_architecture_of(spec), type_of))
+    bytes += static_cast<uint64_t>(bytes_of(w.type, w.rows.numel()));
+  return bytes;
 }
 
 }  // namespace qkv

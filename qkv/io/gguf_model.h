@@ -3,6 +3,7 @@
 
 #include "qkv/io/hugging_face.h"
 #include "qkv/io/gguf.h"
+#include "qkv/io/gguf_mixes.h"
 
 namespace qkv {
 
@@ -24,5 +25,8 @@ struct SaveGguf {
 
 // Writes a model with the metadata that describes it. Throws Error where GGUF, or llama.cpp, has no words for it.
 void save_gguf_model(const fs::path& path, Model& model, const SaveGguf& how);
+
+// What the tensors of such a file take in this mix of types, from the Spec alone. Throws likewise.
+uint64_t gguf_bytes(const Spec& spec, const GgufMix& mix);
 
 }  // namespace qkv

@@ -1,20 +1,13 @@
 #include "qkv/serve/model_store.h"
 
 #include "qkv/core/error.h"
+#include "qkv/generate/model_size.h"
 #include "qkv/serve/api_error.h"
-#include "qkv/serve/model_size.h"
-
-#include <unistd.h>
 
 #include <algorithm>
 
 namespace qkv {
 namespace {
-
-uint64_t usual_memory() {
-  const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
-  return pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) / 5 * 4 : UINT64_MAX;
-}
 
 std::pair<std::string, fs::path> name_and_path(const std::string& given) {
   const size_t equals = given.find('=');
@@ -90,8 +83,7 @@ void ModelStore::make_room(ServedModel& asking, uint64_t bytes) {
     throw Error(asking.name(),
                 fmt::format("needs {} for weights and cache, {} more than there are", gigabytes(bytes),
                             gigabytes(bytes - memory_)),
-                "a smaller --context or --max-batch, a quantised model (qkv quantize: q8_0 takes a quarter of f32, "
-                "q4_k_m a seventh), or more --memory");
+                asking.memory_advice(memory_));
   }
 }
 

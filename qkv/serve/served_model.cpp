@@ -2,10 +2,10 @@
 
 #include "qkv/core/error.h"
 #include "qkv/generate/checkpoint_options.h"
+#include "qkv/generate/model_size.h"
 #include "qkv/io/model_source.h"
 #include "qkv/io/tokenizer_fits.h"
 #include "qkv/serve/api_error.h"
-#include "qkv/serve/model_size.h"
 
 namespace qkv {
 namespace {
@@ -47,6 +47,10 @@ std::shared_ptr<const TokenTexts> ServedModel::token_texts() {
   return texts_;
 }
 
+std::string ServedModel::memory_advice(uint64_t memory) const {
+  return qkv::memory_advice(path_, spec_, use_of(spec_, options_.engine), memory);
+}
+
 void ServedModel::take(uint64_t bytes) {
   make_room_(*this, bytes);
   bytes_ += bytes;
@@ -60,7 +64,8 @@ std::optional<EngineStats> ServedModel::engine_stats() const {
 
 void ServedModel::load_engine() {
   const bool half = options_.engine.compute == DType::bf16;
-  uint64_t bytes = weight_bytes(path_, half) + cache_bytes(spec_, options_.engine);
+  const Use use = use_of(spec_, options_.engine);
+  uint64_t bytes = weight_bytes(planned_weights(path_, spec_, use)) + cache_bytes(spec_, use);
   if (!options_.draft.empty()) bytes += weight_bytes(options_.draft, half);
   take(bytes);
   try {

@@ -72,6 +72,8 @@ class ServedModel {
   void unload();
   bool loaded() const { return bytes_ > 0; }
   uint64_t bytes() const { return bytes_; }  // taken, by estimate
+  // What would make it fit into so much memory.
+  std::string memory_advice(uint64_t memory) const;
   int64_t waiting_tasks() const { return static_cast<int64_t>(worker_.waiting()); }
   std::optional<EngineStats> engine_stats() const;
 

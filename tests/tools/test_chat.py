@@ -26,6 +26,12 @@ class Chat(CommandTest):
                              "--max-new-tokens", "4", "-q", "--json")
         self.assertEqual(second.strip(), json.loads(alone)["text"].strip())
 
+    def test_an_answer_in_a_grammar(self):
+        rules = self.folder / "rules.gbnf"
+        rules.write_text('root ::= " "? ("w3" | "w4") (" w5")*\n')
+        for line in self.talk("w7 w8\nw9\n", "--grammar", rules, "--cache", "bf16").splitlines():
+            self.assertRegex(line.strip(), r"^w[34]( w5)*$")
+
     def test_commands(self):
         path = self.folder / "saved.json"
         out = self.talk(f"/system w5\nw7\\\nw8\nw9\n/undo\n/regenerate\n/save {path}\n/quit\nw1\n").splitlines()

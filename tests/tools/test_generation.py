@@ -36,6 +36,22 @@ class Generation(CommandTest):
         found = self.write_text("--beams", "5", "--return-sequences", "5", "--only-file", texts)
         self.assertEqual(sorted(line["text"] for line in found), ["one", "three", "two"])
 
+    def test_a_grammar(self):
+        rules = self.write("list.gbnf", 'root ::= "(" root ")" | [0-9]{2} # nested\n')
+        for seed in range(6):
+            text = self.write_text("--grammar", rules, "--temperature", "3", "--seed", str(seed), "-n", "40")[0]["text"]
+            inside = text.strip("()")
+            self.assertTrue(text == "(" * text.count("(") + inside + ")" * text.count(")"), text)
+            self.assertTrue(all(c in "0123456789" for c in inside), text)
+        self.assertRegex(self.write_text("--grammar", rules, "--beams", "3")[0]["text"], r"^\(*\d{0,2}\)*$")
+        def refuse(rules, says, *more):
+            self.refuse("generate", self.model, "-p", "word", "--grammar", self.write("bad.gbnf", rules), *more, says=says)
+        refuse('root ::= root "a"', ["grammar", "'root'", "begin with itself"])
+        refuse('root ::= "a" other', ["grammar", "'other'", "line 1"])
+        refuse("", "empty")
+        refuse('root ::= "a"', ["--grammar", "--only"], "--only", "yes")
+        self.refuse("generate", self.model, "-p", "word", "--grammar", self.folder / "none.gbnf", says="none.gbnf")
+
     def test_what_makes_no_sense_is_refused(self):
         def refuse(*arguments, says):
             self.refuse("generate", self.model, "-p", "word", *arguments, says=says)

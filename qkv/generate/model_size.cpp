@@ -1,0 +1,241 @@
+#include "qkv/generate/model_size.h"
+
+#include "qkv/core/error.h"
+#include "qkv/core/threads.h"
+#include "qkv/generate/cache_type.h"
+#include "qkv/io/checkpoint.h"
+#include "qkv/io/gguf.h"
+#include "qkv/io/gguf_mixes.h"
+#include "qkv/io/gguf_model.h"
+#include "qkv/io/model_source.h"
+#include "qkv/kernels/kernels.h"
+#include "qkv/models/family.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <set>
+
+namespace qkv {
+namespace {
+
+using Place = PlannedWeight::Place;
+
+// Where a matrix of a type ends up, and as what. `joined`: with others, or laid out otherwise than it is stored.
+void settle(PlannedWeight& weight, const Use& use, bool packable, bool joined = false) {
+  const bool blocks = is_block(weight.stored);
+  const bool whole = use.packing && use.packing->int8;
+  if (packable && use.packing && (blocks || whole)) {
+    weight.kept = blocks ? weight.stored : DType::i8;
+    weight.place = Place::packed;
+    weight.bytes =
+        static_cast<uint64_t>(kernels::kernels_for({}).packed_bytes(weight.kept, weight.rows, weight.columns));
+    return;
+  }
+  weight.kept = blocks ? weight.stored : weight.rows > 1 ? use.compute : DType::f32;
+  weight.place = weight.kept == weight.stored && !joined ? Place::mapped : Place::copied;
+  weight.bytes = static_cast<uint64_t>(bytes_of(weight.kept, weight.rows * weight.columns));
+}
+
+// A head that is the embedding: it is packed apart from it, or multiplied by as it lies.
+void add_tied_head(std::vector<PlannedWeight>& weights, const PlannedWeight& embedding, const Use& use) {
+  PlannedWeight head = embedding;
+  head.name += " as the head";
+  head.used = 1;
+  head.head = true;
+  settle(head, use, true);
+  if (head.place != Place::packed) head.bytes = 0;
+  weights.push_back(head);
+}
+
+// Whether a tensor that lies in no blocks becomes rows of a larger matrix: queries, keys and values, gates and their
+// kin.
+bool is_joined(const Gguf& file, const std::string& name) {
+  const auto among = [&](std::initializer_list<const char*> parts) {
+    return std::any_of(parts.begin(), parts.end(),
+                       [&](const char* part) { return name.find(part) != std::string::npos; });
+  };
+  return among({".attn_q.", ".attn_k.", ".attn_v."}) ||
+         (file.contains("blk.0.ffn_gate.weight") && among({".ffn_gate.", ".ffn_up."}));
+}
+
+std::vector<PlannedWeight> weights_of_gguf(const fs::path& model, const Use& use) {
+  const Gguf file(model);
+  std::vector<PlannedWeight> weights;
+  for (const std::string& name : file.names()) {
+    const Shape& shape = file.shape(name);
+    const bool matrix = shape.rank() >= 2;
+    const bool embedding =
+        name == "token_embd.weight" || name == "position_embd.weight" || name == "token_types.weight";
+    PlannedWeight weight{.name = name,
+                         .rows = matrix ? shape.numel() / shape[-1] : 1,
+                         .columns = shape.rank() > 0 ? shape[-1] : 1,
+                         .stored = file.dtype(name),
+                         .used = matrix && !embedding ? 1.0 : 0.0,
+                         .head = name == "output.weight"};
+    settle(weight, use, matrix && !embedding, is_joined(file, name));
+    weights.push_back(weight);
+    if (name == "token_embd.weight" && !file.contains("output.weight")) add_tied_head(weights, weight, use);
+  }
+  return weights;
+}
+
+// The type that most numbers of a checkpoint have.
+DType usual_type(const Checkpoint& checkpoint) {
+  std::map<DType, int64_t> counts;
+  for (const std::string& name : checkpoint.names()) counts[checkpoint.dtype(name)] += checkpoint.shape(name).numel();
+  DType usual = DType::f32;
+  for (const auto& [type, count] : counts)
+    if (count > counts[usual]) usual = type;
+  return usual;
+}
+
+std::vector<PlannedWeight> weights_of_directory(const fs::path& model, const Spec& spec, const Use& use) {
+  const DType stored = usual_type(Checkpoint(model));
+  const ExpertsSpec* experts = spec.stack.experts();
+  std::set<std::string> joined;
+  for (const WeightRule& rule : expanded_weights(family_named(spec.family, model.string()), spec))
+    if (rule.theirs.size() > 1 || rule.layout != WeightRule::Layout::same) joined.insert(rule.ours);
+  std::vector<PlannedWeight> weights;
+  const NoMemory no_memory;
+  Model(spec).visit([&](const std::string& name, Tensor& value, Role role) {
+    const bool matrix = value.rank() >= 2;
+    const bool multiplies = role == Role::matrix || role == Role::residual_matrix;
+    const bool expert = experts != nullptr && name.find(".experts.") != std::string::npos;
+    PlannedWeight weight{.name = name,
+                         .rows = matrix ? value.numel() / value.size(-1) : 1,
+                         .columns = value.rank() > 0 ? value.size(-1) : 1,
+                         .stored = stored,
+                         .used = !multiplies ? 0.0
+                                 : expert ? static_cast<double>(experts->chosen) / static_cast<double>(experts->count)
+                                          : 1.0,
+                         .head = name.starts_with("heads.")};
+    settle(weight, use, multiplies && matrix, joined.contains(name));
+    weights.push_back(weight);
+    if (name == "embeddings.token" && spec.heads.language_model && spec.heads.tied) add_tied_head(weights, weight, use);
+  });
+  return weights;
+}
+
+// What a checkpoint would take as a GGUF file of this mix; none where GGUF has no words for the family.
+std::optional<uint64_t> bytes_of_mix(const Spec& spec, std::string_view mix) {
+  try {
+    return gguf_bytes(spec, gguf_mix(mix));
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+}  // namespace
+
+std::vector<PlannedWeight> planned_weights(const fs::path& model, const Spec& spec, const Use& use) {
+  return is_gguf(model) ? weights_of_gguf(model, use) : weights_of_directory(model, spec, use);
+}
+
+uint64_t weight_bytes(const fs::path& model, bool half) {
+  if (is_gguf(model)) return fs::file_size(model);
+  uint64_t bytes = 0;
+  for (const fs::directory_entry& entry : fs::directory_iterator(model)) {
+    const std::string kind = entry.path().extension().string();
+    if (kind == ".safetensors" || (kind == ".bin" && entry.path().stem().string().starts_with("pytorch_model")) ||
+        kind.starts_with(".data-"))
+      bytes += entry.file_size();
+  }
+  const Config config = read_config(model);
+  const std::string dtype = config.text("dtype", config.text("torch_dtype", "float32"));
+  const uint64_t on_disk = dtype == "bfloat16" || dtype == "float16" ? 2 : 4;
+  return bytes / on_disk * (half ? 2 : 4);
+}
+
+uint64_t weight_bytes(const std::vector<PlannedWeight>& weights) {
+  uint64_t bytes = 0;
+  for (const PlannedWeight& weight : weights) bytes += weight.bytes;
+  return bytes;
+}
+
+uint64_t cache_bytes(const Spec& spec, const Use& use) {
+  if (!spec.generates()) return 0;
+  const double bytes = cache_bytes_of_position(spec, use.compute, use.cache) * static_cast<double>(use.context) *
+                       static_cast<double>(use.sequences);
+  return static_cast<uint64_t>(std::min(bytes, 1e18));
+}
+
+Use use_of(const Spec& spec, const EngineOptions& options) {
+  return {.compute = options.compute,
+          .cache = options.cache,
+          .packing = PackOptions{},
+          .context = engine_context(spec, options),
+          .sequences = batches_continuously(spec) ? options.max_batch : 1};
+}
+
+uint64_t scratch_bytes(const Spec& spec, const Use& use) {
+  constexpr int64_t together = 512;
+  const int64_t positions = std::max<int64_t>(1, std::min(together, use.context));
+  const BlockSpec& block = spec.stack.block;
+  const AttentionSpec& a = block.attention;
+  // The stream and its norm, queries, keys and values and their copies turned, the result; gate, up and their product.
+  const int64_t row = 4 * spec.width() + 3 * (a.heads + 2 * a.kv_heads) * a.head_dim + 3 * block.feed_forward.width;
+  // Keys and values of a head as each thread unpacks them; scores of the vocabulary, and their logarithms.
+  const int64_t unpacked = 2 * use.context * a.head_dim * threads();
+  const int64_t scores = spec.generates() ? 3 * use.sequences * spec.vocab : 0;
+  return static_cast<uint64_t>(positions * row * size_of(use.compute) + 4 * (unpacked + scores));
+}
+
+uint64_t machine_memory() {
+  const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
+  uint64_t memory = pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) : UINT64_MAX;
+  for (const char* file : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    std::ifstream limit(file);
+    uint64_t bytes = 0;
+    if (limit >> bytes && bytes > 0) memory = std::min(memory, bytes);
+  }
+  return memory;
+}
+
+uint64_t usual_memory() { return machine_memory() / 5 * 4; }
+
+std::string memory_advice(const fs::path& model, const Spec& spec, const Use& use, uint64_t memory) {
+  const uint64_t weights = weight_bytes(planned_weights(model, spec, use));
+  const uint64_t cache = cache_bytes(spec, use);
+  std::vector<std::string> ways;
+  std::string smallest;
+  for (const char* mix : {"bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k"}) {
+    const std::optional<uint64_t> bytes = bytes_of_mix(spec, mix);
+    if (bytes) smallest = fmt::format("; as {} it takes {}", mix, gigabytes(*bytes));
+    if (!bytes || *bytes >= weights || *bytes + cache > memory) continue;
+    ways.push_back(
+        fmt::format("quantised it would fit: qkv quantize --type {} makes {} of it", mix, gigabytes(*bytes)));
+    break;
+  }
+  Use smaller = use;
+  smaller.cache = DType::q8_0;
+  const bool shrinks =
+      cache > 0 && use.cache != DType::q8_0 && spec.stack.block.attention.head_dim % block_length(DType::q8_0) == 0;
+  if (shrinks && weights + cache_bytes(spec, smaller) <= memory)
+    ways.push_back(fmt::format("--cache q8_0 takes {} less", gigabytes(cache - cache_bytes(spec, smaller))));
+  const double position = static_cast<double>(cache) / static_cast<double>(std::max<int64_t>(1, use.context));
+  if (position > 0 && weights < memory) {
+    const auto positions = static_cast<int64_t>(static_cast<double>(memory - weights) / position);
+    if (positions >= 16 && positions < use.context) ways.push_back(fmt::format("a --context of {} fits", positions));
+  }
+  if (ways.empty()) return "a smaller model, or more memory" + smallest;
+  std::string text = ways[0];
+  for (size_t i = 1; i < ways.size(); ++i) text += "; " + ways[i];
+  return text;
+}
+
+void check_memory(const fs::path& model, const Spec& spec, const Use& use) {
+  const uint64_t need = weight_bytes(planned_weights(model, spec, use)) + cache_bytes(spec, use);
+  const uint64_t memory = machine_memory();
+  if (need > memory)
+    throw Error(model.string(),
+                fmt::format("needs {} for weights and cache, {} more than there are", gigabytes(need),
+                            gigabytes(need - memory)),
+                memory_advice(model, spec, use, memory));
+}
+
+std::string gigabytes(uint64_t bytes) { return fmt::format("{:.2f} GB", static_cast<double>(bytes) / 1e9); }
+
+}  // namespace qkv
