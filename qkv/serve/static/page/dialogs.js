@@ -17,6 +17,12 @@ function ask(content, label) {
   });
 }
 
+// Not one that submits: Enter in a field presses the first of those.
+function cancelButton(attributes = {}) {
+  const cancel = ({target}) => target.closest("dialog").close("");
+  return el("button", {type: "button", class: "button", onclick: cancel, ...attributes}, "Cancel");
+}
+
 export async function confirmed(question, action) {
   const answer = await ask(
     el(
@@ -27,7 +33,7 @@ export async function confirmed(question, action) {
       el(
         "div",
         {class: "row-end"},
-        el("button", {class: "button", value: "", autofocus: true}, "Cancel"),
+        cancelButton({autofocus: true}),
         el("button", {class: "button danger", value: "yes"}, action),
       ),
     ),
@@ -57,7 +63,7 @@ export async function askForKey(wrong) {
       el(
         "div",
         {class: "row-end"},
-        el("button", {class: "button", value: "", formnovalidate: true}, "Cancel"),
+        cancelButton(),
         el("button", {class: "button main", value: "yes"}, "Use this key"),
       ),
     ),
