@@ -60,12 +60,7 @@ export async function askForKey(wrong) {
       wrong ? el("p", {class: "problem", role: "alert"}, "That key is not one of the server's.") : null,
       el("label", {class: "field"}, el("span", {}, "API key"), key),
       el("label", {class: "tick"}, kept, "Remember it on this device"),
-      el(
-        "div",
-        {class: "row-end"},
-        cancelButton(),
-        el("button", {class: "button main", value: "yes"}, "Use this key"),
-      ),
+      el("div", {class: "row-end"}, cancelButton(), el("button", {class: "button main", value: "yes"}, "Use this key")),
     ),
     "API key",
   );
