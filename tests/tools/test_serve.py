@@ -297,8 +297,8 @@ class Serve(CommandTest):
                   {"type": "json_schema", "json_schema": {"schema": {"type": "integer"}}}]
         fields = ["prompt", "max_tokens", "n", "stop", "logprobs", "echo", "seed", "logit_bias", "top_p", "temperature",
                   "stream_options", "model", "input", "content", "tokens", "question", "context", "top_k", "best_of", "other",
-                  "messages", "tools", "tool_choice", "response_format"]
-        paths = ["/v1/completions", "/v1/chat/completions", "/v1/embeddings", "/v1/classify", "/v1/fill", "/v1/answer", "/v1/translate", "/tokenize",
+                  "messages", "tools", "tool_choice", "response_format", "position", "layer", "continuation"]
+        paths = ["/v1/completions", "/v1/chat/completions", "/v1/embeddings", "/v1/classify", "/v1/fill", "/v1/answer", "/v1/translate", "/attention", "/tokenize",
                  "/detokenize"]
         for _ in range(400):
             body = {dice.choice(fields): dice.choice(values) for _ in range(dice.randrange(5))}
