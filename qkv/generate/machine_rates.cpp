@@ -18,12 +18,13 @@ namespace {
 
 constexpr double long_enough = 0.08;  // seconds of each measurement
 
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + std::ssize(values) / 2, values.end());
-  return values[values.size() / 2];
+// The lower quartile: what else runs on the machine makes calls longer, never shorter.
+double usual(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + std::ssize(values) / 4, values.end());
+  return values[values.size() / 4];
 }
 
-// The median time of a call of work(i), i = 0, 1, ..., after one uncounted round of `round` calls.
+// The usual time of a call of work(i), i = 0, 1, ..., after one uncounted round of `round` calls.
 double seconds_of(int64_t round, const std::function<void(int64_t)>& work) {
   for (int64_t i = 0; i < round; ++i) work(i);
   std::vector<double> times;
@@ -34,7 +35,7 @@ double seconds_of(int64_t round, const std::function<void(int64_t)>& work) {
     times.push_back(seconds_since(before));
     if (seconds_since(start) > 10 * long_enough && times.size() >= 3) break;
   }
-  return median(std::move(times));
+  return usual(std::move(times));
 }
 
 Tensor weight_of(DType type, bool pack, int64_t rows, int64_t columns) {
