@@ -3,6 +3,8 @@
 #include "qkv/core/clock.h"
 #include "qkv/core/error.h"
 #include "qkv/generate/generator.h"
+#include "qkv/generate/penalties.h"
+#include "qkv/generate/sampling.h"
 #include "qkv/models/family.h"
 #include "qkv/ops/attention.h"
 #include "qkv/ops/autograd.h"
@@ -90,6 +92,12 @@ double attention_seconds(const AttentionSpec& spec, DType compute, DType cache, 
   return seconds_of(std::ssize(layers) / 2, [&](int64_t i) {
     attention(q, layers[static_cast<size_t>(2 * i)], layers[static_cast<size_t>(2 * i + 1)], options);
   });
+}
+
+double choice_seconds(int64_t vocab) {
+  const std::vector<float> logits(static_cast<size_t>(vocab), 0.5F);
+  const std::vector<int32_t> ids = {0};
+  return seconds_of(1, [&](int64_t) { argmax(next_scores(logits, ids, 1, {}).scores); });
 }
 
 double step_overhead(const Spec& spec, DType compute, int64_t batch) {

@@ -26,6 +26,9 @@ ProductRate product_rate(DType type, bool packed, DType compute, int64_t rows, i
 double attention_seconds(const AttentionSpec& spec, DType compute, DType cache, int64_t batch, int64_t queries,
                          int64_t keys, uint64_t working_set);
 
+// Seconds of choosing the likeliest token of a vocabulary, with its log probability.
+double choice_seconds(int64_t vocab);
+
 // Seconds that a step takes beside its products and its attention's arithmetic: of a model of the same family and
 // number of layers that is hardly wide. 0 where the family makes no such model.
 double step_overhead(const Spec& spec, DType compute, int64_t batch);

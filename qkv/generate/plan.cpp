@@ -105,7 +105,10 @@ Prediction predict(const ModelPlan& plan, const Spec& spec, const Use& use) {
       step += layers * attention_seconds(a, use.compute, cache, use.sequences, 1, use.context, kept);
     reading += layers * attention_seconds(a, use.compute, cache, 1, plan.prompt, plan.prompt, kept);
   }
-  if (spec.generates()) result.tokens_a_second = static_cast<double>(use.sequences) / (step + overhead);
+  if (spec.generates()) {
+    step += static_cast<double>(use.sequences) * choice_seconds(spec.vocab);
+    result.tokens_a_second = static_cast<double>(use.sequences) / (step + overhead);
+  }
   result.prompt_tokens_a_second = static_cast<double>(plan.prompt) / (reading + overhead);
   return result;
 }
