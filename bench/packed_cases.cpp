@@ -1,4 +1,4 @@
-// Products with packed weights: every block type and rows of integers.
+// Products with packed weights: every block type, rows of integers, and floating-point numbers.
 #include "bench/case_values.h"
 
 #include "qkv/kernels/blocks.h"
@@ -41,18 +41,18 @@ Tensor random_blocks(DType type, int64_t n, int64_t k, uint64_t seed) {
 
 struct Case {
   int64_t m, n, k;
-  DType x_type = DType::f32;
+  DType x_type = DType::f32;  // and of what comes out
   bool bias = false;
   Activation activation = Activation::none;
   float outlier = 0;
+  DType rows_type = DType::f32;  // of the weight before it is packed, where that is not in blocks
   bool large = false;
 };
 
 void add(std::vector<KernelCase>& cases, DType type, const Case& c) {
   const Tensor x = random({c.m, c.k + 3}, c.x_type, 2), bias = random({c.n}, DType::f32, 3);
   const auto pack_for = [=](const KernelSet& set) {
-    // Of i8, f32 rows are packed.
-    const Tensor w = type == DType::i8 ? random({c.n, c.k}, DType::f32, 1) : random_blocks(type, c.n, c.k, 1);
+    const Tensor w = is_block(type) ? random_blocks(type, c.n, c.k, 1) : random({c.n, c.k}, c.rows_type, 1);
     const Tensor packed = Tensor::empty({set.packed_bytes(type, c.n, c.k)}, DType::u8);
     set.pack({.type = type,
               .n = c.n,
@@ -68,7 +68,7 @@ void add(std::vector<KernelCase>& cases, DType type, const Case& c) {
   cases.push_back({fmt::format("packed_gemm {} {}x{}x{} {}{}{}{}", name_of(type), c.m, c.n, c.k, name_of(c.x_type),
                                c.bias ? " bias" : "", c.activation == Activation::none ? "" : " act",
                                c.outlier > 0 ? " outliers" : ""),
-                   tolerance_of(c.x_type), 2.0 * static_cast<double>(c.m * c.n) * static_cast<double>(c.k),
+                   tolerance_of(type == DType::bf16 ? type : c.x_type), 2.0 * static_cast<double>(c.m * c.n) * static_cast<double>(c.k),
                    static_cast<double>(cpu().packed_bytes(type, c.n, c.k)), c.large, [=](const KernelSet& set) {
                      const Tensor packed = *ready && set.name == "cpu" ? *ready : pack_for(set);
                      const Tensor y = Tensor::empty({c.m, c.n}, c.x_type);
@@ -121,6 +121,24 @@ void add_packed(std::vector<KernelCase>& cases) {
   add(cases, DType::i8, {.m = 1, .n = 4096, .k = 4096, .large = true});
   add(cases, DType::i8, {.m = 128, .n = 3072, .k = 768, .large = true});
   add(cases, DType::i8, {.m = 1024, .n = 768, .k = 3072, .large = true});
+  for (const DType type : both) {
+    for (const DType x_type : both)
+      for (const Case& c : {Case{1, 1, 1, x_type},
+                            {2, 16, 65, x_type},
+                            {3, 33, 40, x_type, true},
+                            {9, 70, 601, x_type, true, Activation::silu, 0, DType::bf16},
+                            {30, 50, 1100, x_type, true},
+                            {5, 17, 64, x_type, true, Activation::gelu, 0, x_type},
+                            {0, 4, 8, x_type},
+                            {3, 4, 0, x_type, true}})
+        add(cases, type, c);
+    add(cases, type, {.m = 1, .n = 4096, .k = 4096, .x_type = type, .large = true});
+    add(cases, type, {.m = 8, .n = 768, .k = 3072, .x_type = type, .bias = true, .large = true});
+    add(cases, type, {.m = 128, .n = 768, .k = 768, .x_type = type, .bias = true, .large = true});
+    add(cases, type,
+        {.m = 128, .n = 3072, .k = 768, .x_type = type, .bias = true, .activation = Activation::gelu, .large = true});
+    add(cases, type, {.m = 512, .n = 768, .k = 3072, .x_type = type, .bias = true, .large = true});
+  }
 }
 
 }  // namespace qkv

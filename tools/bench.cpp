@@ -196,7 +196,10 @@ void add_bench(CLI::App& app) {
   sizes(*encode);
   add_int8_options(*encode, o->pack);
   encode->add_option("--length", o->length, "tokens a row")->capture_default_str()->check(CLI::PositiveNumber);
-  encode->callback([o] { bench_encode(*o); });
+  encode->callback([o] {
+    o->pack.floats = true;
+    bench_encode(*o);
+  });
   CLI::App* model = command->add_subcommand("model", "a checkpoint's forward pass and training step; prints JSON");
   model->add_option("model", o->model, "directory of a language model")->required()->type_name("DIR");
   model->add_option("--batch", o->batch, "rows")->capture_default_str()->check(CLI::PositiveNumber);

@@ -45,8 +45,8 @@ struct Gemm {
 
 // A weight W[n,k] rearranged once for products in inference, in a layout that is the kernel set's own. `type` says what
 // is kept: a block type (W comes in its blocks, and its values stay as they are), or i8: integers in [-127,127] with a
-// scale a row, q = round(W / scale), scale = max |W| / 127, from rows of f32 or bf16. k is a multiple of the type's
-// block.
+// scale a row, q = round(W / scale), scale = max |W| / 127, from rows of f32 or bf16; or f32 or bf16, from rows of
+// either. k is a multiple of the type's block.
 struct Pack {
   DType type = DType::i8;
   int64_t n = 0, k = 0;
@@ -57,7 +57,8 @@ struct Pack {
 };
 
 // C[m,n] = activation(Q(A)[m,k] W^T + bias[n]), W packed. Q rounds A to integers times a scale, max |A| / 127 of a row
-// for i8, of 32 columns of a row for a block type; half-way cases go to the even integer. A, C: f32 or bf16.
+// for i8, of 32 columns of a row for a block type; half-way cases go to the even integer. For f32 and bf16, Q turns A
+// into W's type, and sums are f32. A, C: f32 or bf16.
 // Where W was packed with outlier > 0 (i8 only), columns of A that hold a value beyond it are multiplied as they are,
 // beside the integers of the others (LLM.int8(), Dettmers et al. 2022).
 struct PackedGemm {

@@ -124,22 +124,21 @@ void Model::to_half() {
 }
 
 void Model::pack(const PackOptions& options) {
-  const auto wanted = [&](const Tensor& weight) {
-    return weight.rank() == 2 && !weight.packed() && (is_block(weight.dtype()) || options.int8);
-  };
-  const auto pack_one = [&](Tensor& value) {
-    const Tensor before = value.detach();
-    value = packed(before, options.outlier);
+  const auto arrange = [&](Tensor& weight) {
+    const bool block = is_block(weight.dtype());
+    if (weight.rank() != 2 || weight.packed() || !(block || options.floats || options.int8)) return;
+    const Tensor before = weight.detach();
+    weight = block || !options.int8 ? packed(before) : packed_int8(before, options.outlier);
     before.forget();
   };
   visit([&](const std::string& name, Tensor& value, Role role) {
     const bool matrix = role == Role::matrix || role == Role::residual_matrix;
     const bool sensitive = name.find("router") != std::string::npos || name.find(".step.") != std::string::npos ||
                            name.starts_with("heads.adaptive");
-    if (matrix && !sensitive && wanted(value)) pack_one(value);
+    if (matrix && !sensitive) arrange(value);
   });
   Tensor& head = heads_.language_model.weight;
-  if (heads_.spec.language_model && heads_.spec.tied && !heads_.spec.adaptive && wanted(head)) pack_one(head);
+  if (heads_.spec.language_model && heads_.spec.tied && !heads_.spec.adaptive) arrange(head);
 }
 
 Tensor Model::run(const Embeddings& embeddings, const Stack& stack, const Inputs& inputs, Context& context) const {

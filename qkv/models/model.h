@@ -40,10 +40,12 @@ struct LossCounts {
   int64_t sentences = 0;  // rows, for sentence-level losses
 };
 
+// What is packed beside matrices in blocks.
 struct PackOptions {
-  bool int8 = false;  // not only matrices in blocks, which keep their values: those of f32 and bf16 become 8-bit
-                      // integers with a scale a row, and so do their inputs on the way (dynamic quantisation)
-  float outlier = 0;  // with int8, columns of inputs beyond this stay f32 (LLM.int8()); 0: none
+  bool floats = false;  // matrices of f32 and bf16: a copy of their numbers, which pays where many rows go through
+  bool int8 = false;    // instead, they become 8-bit integers with a scale a row, and so do their inputs on the way
+                        // (dynamic quantisation)
+  float outlier = 0;    // with int8, columns of inputs beyond this stay f32 (LLM.int8()); 0: none
 };
 
 class Model {

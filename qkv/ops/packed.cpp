@@ -6,11 +6,12 @@
 
 namespace qkv {
 
-Tensor packed(const Tensor& weight, float outlier) {
+namespace {
+
+Tensor packed_as(DType type, const Tensor& weight, float outlier) {
   check(weight && weight.rank() == 2 && weight.contiguous() && !weight.packed(), "packed",
         "expected a dense matrix, got {}", weight ? to_string(weight.shape()) : "none");
-  const DType type = is_block(weight.dtype()) ? weight.dtype() : DType::i8;
-  if (type == DType::i8) check_compute_type(weight, "packed");
+  if (!is_block(type)) check_compute_type(weight, "packed");
   const kernels::KernelSet& kernel = kernels_of(weight);
   const int64_t n = weight.size(0);
   const int64_t k = weight.size(1);
@@ -25,6 +26,12 @@ Tensor packed(const Tensor& weight, float outlier) {
                .packed = memory->data()});
   return Tensor::wrap_packed(memory, weight.shape(), type);
 }
+
+}  // namespace
+
+Tensor packed(const Tensor& weight) { return packed_as(weight.dtype(), weight, 0); }
+
+Tensor packed_int8(const Tensor& weight, float outlier) { return packed_as(DType::i8, weight, outlier); }
 
 Tensor packed_linear(const Tensor& input, const Tensor& weight, const Tensor& bias, Activation activation) {
   check_compute_type(input, "packed_linear");

@@ -1,4 +1,4 @@
-// A row's results do not depend on what stands beside it.
+// A row's results depend neither on what stands beside it nor on how weights are arranged.
 #include "qkv/models/family.h"
 #include "qkv/models/model.h"
 #include "qkv/ops/autograd.h"
@@ -66,6 +66,19 @@ TEST_P(EveryFamily, WhatStandsUnderThePaddingDoesNotMatter) {
   const std::vector<float> one = logits({.input_ids = ids_of({3, 4, 5, 6, 7}), .attention_mask = mask});
   const std::vector<float> two = logits({.input_ids = ids_of({3, 4, 5, 20, 0}), .attention_mask = mask});
   for (size_t i = 0; i < one.size() / 5 * 3; ++i) ASSERT_EQ(one[i], two[i]) << i;
+}
+
+TEST_P(EveryFamily, PackingKeepsTheNumbers) {
+  const Inputs inputs{.input_ids = ids_of(rows[0])};
+  const std::vector<float> before = logits(inputs);
+  const std::vector<float> before_in_half = logits(inputs, DType::bf16);
+  model_->pack({.floats = true});
+  const std::vector<float> after = logits(inputs);
+  const std::vector<float> after_in_half = logits(inputs, DType::bf16);
+  for (size_t i = 0; i < before.size(); ++i) {
+    ASSERT_NEAR(before[i], after[i], 1e-5) << i;
+    ASSERT_NEAR(before_in_half[i], after_in_half[i], 0.05) << i;
+  }
 }
 
 TEST_P(EveryFamily, LaterTokensReachEarlierPositionsOnlyWhereTheModelLooksBothWays) {

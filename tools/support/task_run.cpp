@@ -73,6 +73,7 @@ TaskOptions TaskRun::options() {
   TaskOptions options = command_.options;
   options.dtype = dtype_named(command_.dtype);
   if (command_.input.empty()) return options;
+  options.pack.floats = true;  // many texts: what it costs once comes back
   const std::atomic<bool>& stop = stop_requested();
   options.on_batch = [this, &stop](int64_t done, int64_t total) {
     if (stop) {

@@ -3,6 +3,7 @@
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/pack_codes.h"
 #include "qkv/kernels/cpu/packed_layout.h"
+#include "qkv/kernels/cpu/panels.h"
 
 #include <cmath>
 #include <cstring>
@@ -72,11 +73,13 @@ void pack_integers(const Pack& a, int64_t padded, int64_t row, uint8_t* group) {
 }  // namespace
 
 int64_t packed_bytes(DType type, int64_t n, int64_t k) {
+  if (in_panels(type)) return panels_bytes(type, n, k);
   const int64_t groups = (n + group_rows - 1) / group_rows * layout_of(type).group_bytes(packed_columns(k));
   return groups + (type == DType::i8 ? outlier_bytes : 0);
 }
 
 void pack(const Pack& a) {
+  if (in_panels(a.type)) return pack_panels(a);
   const PackedLayout layout = layout_of(a.type);
   const int64_t padded = packed_columns(a.k);
   const int64_t bytes = layout.group_bytes(padded);

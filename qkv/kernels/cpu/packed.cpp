@@ -7,6 +7,7 @@
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/cpu.h"
 #include "qkv/kernels/cpu/packed_product-inl.h"
+#include "qkv/kernels/cpu/panels.h"
 #include "qkv/tensor/tensor.h"
 
 #include <cmath>
@@ -126,6 +127,7 @@ Tensor without_columns(const PackedGemm& g, const std::vector<int64_t>& columns)
 
 void packed_gemm(const PackedGemm& g) {
   if (g.m == 0 || g.n == 0) return;
+  if (in_panels(g.type)) return panel_gemm(g);
   const std::vector<int64_t> apart = outlier_columns(g);
   if (apart.empty()) return HWY_DYNAMIC_DISPATCH(packed_gemm_on_target)(g);
   const Tensor others = without_columns(g, apart);

@@ -8,8 +8,8 @@
 
 #include "hwy/highway.h"
 #include "qkv/core/parallel_tasks.h"
-#include "qkv/kernels/cpu/activations-inl.h"
 #include "qkv/kernels/cpu/dispatch.h"
+#include "qkv/kernels/cpu/packed_finish-inl.h"
 #include "qkv/kernels/cpu/packed_tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -22,31 +22,6 @@ namespace {
 
 // Rows of x that a tile takes: two registers each, beside those of the codes.
 constexpr int most_rows = HWY_TARGET == HWY_AVX3 ? 12 : 4;
-
-// What becomes of a tile's sums: the bias and the activation.
-HWY_NOINLINE void finish_rows(const PackedGemm& g, float* out, int64_t rows, int64_t first) {
-  const int64_t count = std::min(group_rows, g.n - first);
-  if (g.bias != nullptr)
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t lane = 0; lane < count; lane += lanes()) {
-        float* at = out + r * group_rows + lane;
-        store(hn::Add(load(at), load_at(g.bias + first + lane, 0, std::min(lanes(), count - lane))), at);
-      }
-  if (g.activation == Activation::none) return;
-  with_activation(g.activation, [&](auto f) HWY_ATTR {
-    for (int64_t i = 0; i < rows * group_rows; i += lanes()) store(decltype(f)::value(load(out + i)), out + i);
-  });
-}
-
-template <typename C>
-HWY_INLINE void write_rows(const PackedGemm& g, const float* out, int64_t row, int64_t rows, int64_t first) {
-  const int64_t count = std::min(group_rows, g.n - first);
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t lane = 0; lane < count; lane += lanes()) {
-      const int64_t part = std::min(lanes(), count - lane);
-      store_at(load(out + r * group_rows + lane), static_cast<C*>(g.c) + (row + r) * g.ldc + first + lane, 0, part);
-    }
-}
 
 template <const PackedLayout& layout>
 HWY_INLINE int64_t tile_of_some(const uint8_t* group, int64_t k, const QuantisedRows& x, int64_t row, int64_t left,
@@ -74,12 +49,7 @@ void packed_product(const PackedGemm& g, const QuantisedRows& x) {
           const int64_t bottom = std::min(g.m, top + chunk);
           for (int64_t row = top; row < bottom;) {
             const int64_t rows = tile_of_some<layout>(group, g.k, x, row, bottom - row, out);
-            finish_rows(g, out, rows, i * group_rows);
-            if (g.c_type == DType::bf16) {
-              write_rows<bf16>(g, out, row, rows, i * group_rows);
-            } else {
-              write_rows<float>(g, out, row, rows, i * group_rows);
-            }
+            finish_rows(g, out, group_rows, row, rows, i * group_rows);
             row += rows;
           }
         }

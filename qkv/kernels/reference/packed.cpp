@@ -1,5 +1,5 @@
-// Weights that only inference reads. Here a packed weight is its blocks, or, for i8, the bound of outliers, the
-// scales of its rows and their integers.
+// Weights that only inference reads. Here a packed weight is its blocks or its numbers, or, for i8, the bound of
+// outliers, the scales of its rows and their integers.
 #include "qkv/kernels/blocks.h"
 #include "qkv/kernels/reference/element.h"
 #include "qkv/kernels/reference/reference.h"
@@ -29,6 +29,11 @@ void round_to_integers(float* x, int64_t count) {
 
 std::vector<float> row_of(const PackedGemm& g, int64_t j) {
   std::vector<float> w(static_cast<size_t>(g.k));
+  if (!is_block(g.type) && g.type != DType::i8) {
+    for (int64_t p = 0; p < g.k; ++p)
+      w[static_cast<size_t>(p)] = static_cast<float>(load(g.packed, g.type, j * g.k + p));
+    return w;
+  }
   if (g.type != DType::i8) {
     dequantize_row(g.type, static_cast<const uint8_t*>(g.packed) + j * bytes_of(g.type, g.k), w.data(), g.k);
     return w;
@@ -46,7 +51,11 @@ int64_t packed_bytes(DType type, int64_t n, int64_t k) {
 }
 
 void pack(const Pack& a) {
-  if (a.type != DType::i8) {
+  if (!is_block(a.type) && a.type != DType::i8) {
+    for (int64_t i = 0; i < a.n * a.k; ++i) store(a.packed, a.type, i, load(a.rows, a.rows_type, i));
+    return;
+  }
+  if (is_block(a.type)) {
     std::memcpy(a.packed, a.rows, static_cast<size_t>(packed_bytes(a.type, a.n, a.k)));
     return;
   }
@@ -79,7 +88,10 @@ void packed_gemm(const PackedGemm& g) {
     float* row = kept.data() + i * g.k;
     for (int64_t p = 0; p < g.k; ++p)
       if (apart[static_cast<size_t>(p)]) row[p] = 0;
-    for (int64_t p = 0; p < g.k; p += block) round_to_integers(row + p, block);
+    if (is_block(g.type) || g.type == DType::i8)
+      for (int64_t p = 0; p < g.k; p += block) round_to_integers(row + p, block);
+    if (g.type == DType::bf16)
+      for (int64_t p = 0; p < g.k; ++p) row[p] = static_cast<float>(bf16(row[p]));
     for (int64_t p = 0; p < g.k; ++p)
       if (apart[static_cast<size_t>(p)]) row[p] = x[static_cast<size_t>(i * g.k + p)];
   }
