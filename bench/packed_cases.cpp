@@ -68,7 +68,8 @@ void add(std::vector<KernelCase>& cases, DType type, const Case& c) {
   cases.push_back({fmt::format("packed_gemm {} {}x{}x{} {}{}{}{}", name_of(type), c.m, c.n, c.k, name_of(c.x_type),
                                c.bias ? " bias" : "", c.activation == Activation::none ? "" : " act",
                                c.outlier > 0 ? " outliers" : ""),
-                   tolerance_of(type == DType::bf16 ? type : c.x_type), 2.0 * static_cast<double>(c.m * c.n) * static_cast<double>(c.k),
+                   tolerance_of(type == DType::bf16 ? type : c.x_type),
+                   2.0 * static_cast<double>(c.m * c.n) * static_cast<double>(c.k),
                    static_cast<double>(cpu().packed_bytes(type, c.n, c.k)), c.large, [=](const KernelSet& set) {
                      const Tensor packed = *ready && set.name == "cpu" ? *ready : pack_for(set);
                      const Tensor y = Tensor::empty({c.m, c.n}, c.x_type);

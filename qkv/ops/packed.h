@@ -6,8 +6,8 @@
 
 namespace qkv {
 
-// W [N, K], packed: a tensor of the same shape that only linear() takes. The values stay what they are: in blocks (q4_0,
-// q8_0, ...), f32 or bf16.
+// W [N, K], packed: a tensor of the same shape that only linear() takes. The values stay what they are: in blocks
+// (q4_0, q8_0, ...), f32 or bf16.
 Tensor packed(const Tensor& weight);
 
 // The same of f32 or bf16, with rows rounded to integers with a scale each (type i8): linear() then rounds its input

@@ -25,9 +25,8 @@ struct ReluSquared {
 };
 struct Gelu {
   static HWY_INLINE V value(V x) {
-    const V u = hn::Mul(x, splat(0.70710678F));
     const V half = hn::Mul(splat(0.5F), x);
-    return hn::MulAdd(half, erf(u, exp(hn::Neg(hn::Mul(u, u)))), half);
+    return hn::MulAdd(half, erf(hn::Mul(x, splat(0.70710678F))), half);
   }
   static HWY_INLINE V slope(V x) {
     const V u = hn::Mul(x, splat(0.70710678F));
@@ -90,7 +89,7 @@ struct Laplace {
   static HWY_INLINE V scaled(V x) { return hn::Mul(hn::Sub(x, splat(mean)), splat(0.70710678F / deviation)); }
   static HWY_INLINE V value(V x) {
     const V z = scaled(x);
-    return hn::MulAdd(splat(0.5F), erf(z, exp(hn::Neg(hn::Mul(z, z)))), splat(0.5F));
+    return hn::MulAdd(splat(0.5F), erf(z), splat(0.5F));
   }
   static HWY_INLINE V slope(V x) {
     const V z = scaled(x);

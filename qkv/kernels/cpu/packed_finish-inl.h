@@ -17,35 +17,33 @@ namespace qkv::kernels::cpu_set {
 namespace HWY_NAMESPACE {
 namespace {
 
+constexpr int64_t most_width = 32;
+
 template <typename C>
-HWY_INLINE void write_rows(const PackedGemm& g, const float* out, int64_t width, int64_t row, int64_t rows,
+HWY_INLINE void write_rows(const PackedGemm& g, const float* sums, int64_t width, int64_t row, int64_t rows,
                            int64_t first) {
   const int64_t count = std::min(width, g.n - first);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t lane = 0; lane < count; lane += lanes()) {
       const int64_t part = std::min(lanes(), count - lane);
-      store_at(load(out + r * width + lane), static_cast<C*>(g.c) + (row + r) * g.ldc + first + lane, 0, part);
+      store_at(load(sums + r * width + lane), static_cast<C*>(g.c) + (row + r) * g.ldc + first + lane, 0, part);
     }
 }
 
-// Into C from row `row` and column `first` on: out[rows][width], columns beyond n left out. Changes out.
-HWY_NOINLINE void finish_rows(const PackedGemm& g, float* out, int64_t width, int64_t row, int64_t rows,
+// `width` is a power of two. C[row + r, first + j] = activation(sums[r, j] + bias[first + j]) for j < width, columns
+// beyond n left out. Changes sums: one flat loop over them keeps many activations in flight.
+HWY_NOINLINE void finish_rows(const PackedGemm& g, float* sums, int64_t width, int64_t row, int64_t rows,
                               int64_t first) {
-  const int64_t count = std::min(width, g.n - first);
-  if (g.bias != nullptr)
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t lane = 0; lane < count; lane += lanes()) {
-        float* at = out + r * width + lane;
-        store(hn::Add(load(at), load_at(g.bias + first + lane, 0, std::min(lanes(), count - lane))), at);
-      }
-  if (g.activation != Activation::none)
-    with_activation(g.activation, [&](auto f) HWY_ATTR {
-      for (int64_t i = 0; i < rows * width; i += lanes()) store(decltype(f)::value(load(out + i)), out + i);
-    });
+  alignas(64) float bias[most_width] = {};
+  if (g.bias != nullptr) std::copy_n(g.bias + first, std::min(width, g.n - first), bias);
+  with_activation(g.activation, [&](auto f) HWY_ATTR {
+    for (int64_t i = 0; i < rows * width; i += lanes())
+      store(decltype(f)::value(hn::Add(load(sums + i), load(bias + (i & (width - 1))))), sums + i);
+  });
   if (g.c_type == DType::bf16) {
-    write_rows<bf16>(g, out, width, row, rows, first);
+    write_rows<bf16>(g, sums, width, row, rows, first);
   } else {
-    write_rows<float>(g, out, width, row, rows, first);
+    write_rows<float>(g, sums, width, row, rows, first);
   }
 }
 

@@ -37,32 +37,32 @@ template <typename W, typename T>
 void arrange(const PackedGemm& g, int64_t words, uint32_t* quads) {
   constexpr int64_t numbers_of_a_word = sizeof(uint32_t) / sizeof(W);
   constexpr int64_t most = columns_at_once / numbers_of_a_word;
-  parallel_for(
-      quads_of(g.m), std::max<int64_t>(1, elementwise_grain / std::max<int64_t>(1, quad_rows * g.k)),
-      [&](int64_t begin, int64_t end) HWY_ATTR {
-        alignas(64) uint32_t rows[quad_rows][most];
-        for (int64_t q = begin; q < end; ++q)
-          for (int64_t word = 0; word < words; word += most) {
-            const int64_t part = std::min(most, words - word);
-            const int64_t column = word * numbers_of_a_word;
-            const int64_t count = std::min(columns_at_once, g.k - column);
-            for (int64_t r = 0; r < quad_rows; ++r) {
-              const int64_t row = q * quad_rows + r;
-              if (row < g.m) {
-                take_columns<W>(static_cast<const T*>(g.a) + row * g.lda + column, count, part, rows[r]);
-              } else {
-                std::memset(rows[r], 0, sizeof rows[r]);
-              }
-            }
-            uint32_t* out = quads + (q * words + word) * quad_rows;
-            int64_t i = 0;
-            for (; i + lanes() <= part; i += lanes())
-              hn::StoreInterleaved4(hn::LoadU(U(), rows[0] + i), hn::LoadU(U(), rows[1] + i),
-                                    hn::LoadU(U(), rows[2] + i), hn::LoadU(U(), rows[3] + i), U(), out + i * quad_rows);
-            for (; i < part; ++i)
-              for (int64_t r = 0; r < quad_rows; ++r) out[i * quad_rows + r] = rows[r][i];
-          }
-      });
+  parallel_for(quads_of(g.m), std::max<int64_t>(1, elementwise_grain / std::max<int64_t>(1, quad_rows * g.k)),
+               [&](int64_t begin, int64_t end) HWY_ATTR {
+                 alignas(64) uint32_t rows[quad_rows][most];
+                 for (int64_t q = begin; q < end; ++q)
+                   for (int64_t word = 0; word < words; word += most) {
+                     const int64_t part = std::min(most, words - word);
+                     const int64_t column = word * numbers_of_a_word;
+                     const int64_t count = std::min(columns_at_once, g.k - column);
+                     for (int64_t r = 0; r < quad_rows; ++r) {
+                       const int64_t row = q * quad_rows + r;
+                       if (row < g.m) {
+                         take_columns<W>(static_cast<const T*>(g.a) + row * g.lda + column, count, part, rows[r]);
+                       } else {
+                         std::memset(rows[r], 0, sizeof rows[r]);
+                       }
+                     }
+                     uint32_t* out = quads + (q * words + word) * quad_rows;
+                     int64_t i = 0;
+                     for (; i + lanes() <= part; i += lanes())
+                       hn::StoreInterleaved4(hn::LoadU(U(), rows[0] + i), hn::LoadU(U(), rows[1] + i),
+                                             hn::LoadU(U(), rows[2] + i), hn::LoadU(U(), rows[3] + i), U(),
+                                             out + i * quad_rows);
+                     for (; i < part; ++i)
+                       for (int64_t r = 0; r < quad_rows; ++r) out[i * quad_rows + r] = rows[r][i];
+                   }
+               });
 }
 
 template <typename Word, bool cold>

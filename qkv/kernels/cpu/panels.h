@@ -1,5 +1,5 @@
-// How the fast kernels keep a weight W[n,k] of f32 or bf16: in panels of 32 rows, so that a vector holds the same column
-// of neighbouring rows.
+// How the fast kernels keep a weight W[n,k] of f32 or bf16: in panels of 32 rows, so that a vector holds the same
+// column of neighbouring rows.
 //
 // A word is a column of f32, or two columns of bf16, the first of them in the low half: what dot products of bf16 take.
 // A panel is the first word of each of its rows, then the second of each, and so on. Rows beyond n are zero, and so is

@@ -110,6 +110,24 @@ HWY_INLINE V erf(V x, V e) {
   return hn::CopySignToAbs(positive, x);
 }
 
+// erf(x) to 4e-7: x P(x^2) / Q(x^2) up to 3.9, where it is 1 but for rounding. The coefficients make the largest
+// relative error least, 1.8e-8 in exact arithmetic. The order of operands keeps NaN.
+HWY_INLINE V erf(V x) {
+  const V bounded = hn::Max(splat(-3.9F), hn::Min(splat(3.9F), x));
+  const V square = hn::Mul(bounded, bounded);
+  V p = hn::MulAdd(splat(2.06626297e-06F), square, splat(2.85090564e-04F));
+  V q = hn::MulAdd(splat(3.82693474e-05F), square, splat(1.15767303e-03F));
+  p = hn::MulAdd(p, square, splat(3.73955572e-03F));
+  q = hn::MulAdd(q, square, splat(1.49166751e-02F));
+  p = hn::MulAdd(p, square, splat(5.26717589e-02F));
+  q = hn::MulAdd(q, square, splat(1.13830534e-01F));
+  p = hn::MulAdd(p, square, splat(1.89694881e-01F));
+  q = hn::MulAdd(q, square, splat(5.01445481e-01F));
+  p = hn::MulAdd(p, square, splat(1.12837915F));
+  q = hn::MulAdd(q, square, splat(1));
+  return hn::Div(hn::Mul(bounded, p), q);
+}
+
 // Calls body(load part, store part) over [0, n): see the loops below.
 template <typename A, typename Y, typename Function>
 HWY_INLINE void map(const A* a, Y* y, int64_t n, Function&& f) {
