@@ -6,64 +6,15 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "qkv/core/parallel_tasks.h"
-#include "qkv/kernels/cpu/dispatch.h"
+#include "qkv/kernels/cpu/arrange-inl.h"
 #include "qkv/kernels/cpu/packed_finish-inl.h"
 #include "qkv/kernels/cpu/panel_tile-inl.h"
 #include "qkv/tensor/tensor.h"
-
-#include <cstring>
-#include <type_traits>
 
 HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels::cpu_set {
 namespace HWY_NAMESPACE {
 namespace {
-
-constexpr int64_t columns_at_once = 512;
-
-// Columns [first, first + count) of a row, as numbers of type W; the rest of `words` words is zero.
-template <typename W, typename T>
-HWY_INLINE void take_columns(const T* row, int64_t count, int64_t words, uint32_t* out) {
-  std::memset(out + words - 1, 0, sizeof(uint32_t));
-  if constexpr (std::is_same_v<W, T>) {
-    std::memcpy(out, row, static_cast<size_t>(count) * sizeof(T));
-  } else {
-    map(row, reinterpret_cast<W*>(out), count, [](V v) HWY_ATTR { return v; });
-  }
-}
-
-// Rows of x as quads of words of W.
-template <typename W, typename T>
-void arrange(const PackedGemm& g, int64_t words, uint32_t* quads) {
-  constexpr int64_t numbers_of_a_word = sizeof(uint32_t) / sizeof(W);
-  constexpr int64_t most = columns_at_once / numbers_of_a_word;
-  parallel_for(quads_of(g.m), std::max<int64_t>(1, elementwise_grain / std::max<int64_t>(1, quad_rows * g.k)),
-               [&](int64_t begin, int64_t end) HWY_ATTR {
-                 alignas(64) uint32_t rows[quad_rows][most];
-                 for (int64_t q = begin; q < end; ++q)
-                   for (int64_t word = 0; word < words; word += most) {
-                     const int64_t part = std::min(most, words - word);
-                     const int64_t column = word * numbers_of_a_word;
-                     const int64_t count = std::min(columns_at_once, g.k - column);
-                     for (int64_t r = 0; r < quad_rows; ++r) {
-                       const int64_t row = q * quad_rows + r;
-                       if (row < g.m) {
-                         take_columns<W>(static_cast<const T*>(g.a) + row * g.lda + column, count, part, rows[r]);
-                       } else {
-                         std::memset(rows[r], 0, sizeof rows[r]);
-                       }
-                     }
-                     uint32_t* out = quads + (q * words + word) * quad_rows;
-                     int64_t i = 0;
-                     for (; i + lanes() <= part; i += lanes())
-                       hn::StoreInterleaved4(hn::LoadU(U(), rows[0] + i), hn::LoadU(U(), rows[1] + i),
-                                             hn::LoadU(U(), rows[2] + i), hn::LoadU(U(), rows[3] + i), U(),
-                                             out + i * quad_rows);
-                     for (; i < part; ++i)
-                       for (int64_t r = 0; r < quad_rows; ++r) out[i * quad_rows + r] = rows[r][i];
-                   }
-               });
-}
 
 template <typename Word, bool cold>
 HWY_INLINE int64_t tile_of_some(const uint32_t* panel, const uint32_t* x, int64_t words, int64_t left, float* out) {
@@ -75,40 +26,47 @@ HWY_INLINE int64_t tile_of_some(const uint32_t* panel, const uint32_t* x, int64_
   return panel_tile<Word, 1, cold>(panel, x, words, stride, out), 1;
 }
 
-// Threads share out the panels. Rows of x go in chunks that stay in the second-level cache while panels pass by.
+// A panel against quads [top, bottom).
+template <typename Word>
+void multiply_panel(const PackedGemm& g, int64_t words, const uint32_t* quads, int64_t top, int64_t bottom,
+                    const uint32_t* panel, int64_t first) {
+  alignas(64) float out[most_quads * quad_rows * panel_rows];
+  for (int64_t q = top; q < bottom;) {
+    const uint32_t* x = quads + q * quad_rows * words;
+    const int64_t done = q == top ? tile_of_some<Word, true>(panel, x, words, bottom - q, out)
+                                  : tile_of_some<Word, false>(panel, x, words, bottom - q, out);
+    const int64_t row = q * quad_rows;
+    finish_rows(g, out, panel_rows, row, std::min(g.m - row, done * quad_rows), first);
+    q += done;
+  }
+}
+
+// Threads share out the panels, and where these are few also the quads.
 template <typename Word>
 void multiply_panels(const PackedGemm& g, int64_t words, const uint32_t* quads) {
-  constexpr int64_t chunk_bytes = 512 * 1024;
   constexpr int64_t work_of_a_thread = 50000;  // multiplications of words: a microsecond
-  const int64_t quad_bytes = words * quad_rows * static_cast<int64_t>(sizeof(uint32_t));
-  const int64_t chunk = std::max<int64_t>(1, chunk_bytes / std::max<int64_t>(1, quad_bytes) / most_quads) * most_quads;
-  const int64_t grain = std::max<int64_t>(1, work_of_a_thread / std::max<int64_t>(1, panel_rows * words * g.m));
-  parallel_tasks(panels_of(g.n), grain, [&](int64_t begin, int64_t end) HWY_ATTR {
-    alignas(64) float out[most_quads * quad_rows * panel_rows];
-    for (int64_t top = 0; top < quads_of(g.m); top += chunk)
-      for (int64_t i = begin; i < end; ++i) {
-        const uint32_t* panel = static_cast<const uint32_t*>(g.packed) + i * panel_rows * words;
-        const int64_t bottom = std::min(quads_of(g.m), top + chunk);
-        for (int64_t q = top; q < bottom;) {
-          const uint32_t* x = quads + q * quad_rows * words;
-          const int64_t done = q == top ? tile_of_some<Word, true>(panel, x, words, bottom - q, out)
-                                        : tile_of_some<Word, false>(panel, x, words, bottom - q, out);
-          const int64_t row = q * quad_rows;
-          finish_rows(g, out, panel_rows, row, std::min(g.m - row, done * quad_rows), i * panel_rows);
-          q += done;
-        }
-      }
+  constexpr int64_t least_quads = 12;          // that pay for reading a panel
+  const int64_t panels = panels_of(g.n);
+  const int64_t all = quads_of(g.m);
+  const int64_t shares = std::clamp<int64_t>(8 * threads() / panels, 1, std::max<int64_t>(1, all / least_quads));
+  const int64_t share = (all + shares - 1) / shares;
+  const int64_t work = panel_rows * words * share * quad_rows;
+  const int64_t grain = std::max<int64_t>(1, work_of_a_thread / std::max<int64_t>(1, work));
+  parallel_tasks(panels * shares, grain, [&](int64_t begin, int64_t end) HWY_ATTR {
+    for (int64_t i = begin; i < end; ++i) {
+      const uint32_t* panel = static_cast<const uint32_t*>(g.packed) + i / shares * panel_rows * words;
+      const int64_t top = i % shares * share;
+      multiply_panel<Word>(g, words, quads, top, std::min(all, top + share), panel, i / shares * panel_rows);
+    }
   });
 }
 
-bool native_pairs() {
 #if HWY_TARGET == HWY_AVX3
+bool native_pairs() {
   static const bool supported = __builtin_cpu_supports("avx512bf16") != 0;
   return supported;
-#else
-  return false;
-#endif
 }
+#endif
 
 }  // namespace
 
@@ -118,10 +76,11 @@ void panel_gemm_on_target(const PackedGemm& g) {
   uint32_t* quads = static_cast<uint32_t*>(memory.raw());
   with_type(g.a_type, [&](auto t) HWY_ATTR {
     using T = decltype(t);
+    const Operand<T> x{static_cast<const T*>(g.a), g.m, g.k, g.lda};
     if (g.type == DType::bf16) {
-      arrange<bf16, T>(g, words, quads);
+      arrange_quads<bf16>(x, words, quads);
     } else {
-      arrange<float, T>(g, words, quads);
+      arrange_quads<float>(x, words, quads);
     }
   });
   if (g.type == DType::f32) return multiply_panels<Floats>(g, words, quads);
@@ -131,6 +90,24 @@ void panel_gemm_on_target(const PackedGemm& g) {
   multiply_panels<Pairs>(g, words, quads);
 }
 
+void pack_panels_on_target(const Pack& a) {
+  const int64_t words = words_of(a.type, a.k);
+  with_type(a.rows_type, [&](auto t) HWY_ATTR {
+    using T = decltype(t);
+    const Operand<T> rows{static_cast<const T*>(a.rows), a.n, a.k, a.k};
+    parallel_for(panels_of(a.n), 1, [&](int64_t begin, int64_t end) HWY_ATTR {
+      for (int64_t p = begin; p < end; ++p) {
+        uint32_t* panel = static_cast<uint32_t*>(a.packed) + p * panel_rows * words;
+        if (a.type == DType::bf16) {
+          arrange_panel<bf16>(rows, p * panel_rows, words, panel);
+        } else {
+          arrange_panel<float>(rows, p * panel_rows, words, panel);
+        }
+      }
+    });
+  });
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace qkv::kernels::cpu_set
 HWY_AFTER_NAMESPACE();
@@ -138,36 +115,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
 HWY_EXPORT(panel_gemm_on_target);
+HWY_EXPORT(pack_panels_on_target);
+
+void pack_panels(const Pack& a) { HWY_DYNAMIC_DISPATCH(pack_panels_on_target)(a); }
 
 void panel_gemm(const PackedGemm& g) { HWY_DYNAMIC_DISPATCH(panel_gemm_on_target)(g); }
-
-void pack_panels(const Pack& a) {
-  const int64_t words = words_of(a.type, a.k);
-  const auto place = [&](int64_t p, auto number) {
-    using W = decltype(number);
-    constexpr int64_t of_a_word = sizeof(uint32_t) / sizeof(W);
-    with_type(a.rows_type, [&](auto t) {
-      using T = decltype(t);
-      W* panel = static_cast<W*>(a.packed) + p * panel_rows * words * of_a_word;
-      std::memset(static_cast<void*>(panel), 0, static_cast<size_t>(panel_rows * words) * sizeof(uint32_t));
-      const int64_t first = p * panel_rows;
-      for (int64_t r = 0; r < std::min(panel_rows, a.n - first); ++r) {
-        const T* row = static_cast<const T*>(a.rows) + (first + r) * a.k;
-        for (int64_t c = 0; c < a.k; ++c)
-          panel[(c / of_a_word * panel_rows + r) * of_a_word + c % of_a_word] = W(static_cast<float>(row[c]));
-      }
-    });
-  };
-  parallel_for(panels_of(a.n), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) {
-      if (a.type == DType::bf16) {
-        place(p, bf16());
-      } else {
-        place(p, float());
-      }
-    }
-  });
-}
 
 }  // namespace qkv::kernels::cpu_set
 #endif
