@@ -12,4 +12,5 @@ if(QKV_SANITIZE)
   target_compile_options(qkv_options INTERFACE -fsanitize=${QKV_SANITIZE} -fno-omit-frame-pointer -g1 -O1
                          -fno-sanitize-recover=all)
   target_link_options(qkv_options INTERFACE -fsanitize=${QKV_SANITIZE})
+  target_compile_definitions(qkv_options INTERFACE $<IF:$<BOOL:${QKV_FUZZ}>,QKV_FUZZED,QKV_SANITIZED>)
 endif()
