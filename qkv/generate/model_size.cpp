@@ -220,7 +220,9 @@ std::string memory_advice(const fs::path& model, const Spec& spec, const Use& us
     const auto positions = static_cast<int64_t>(static_cast<double>(memory - weights) / position);
     if (positions >= 16 && positions < use.context) ways.push_back(fmt::format("a --context of {} fits", positions));
   }
-  if (ways.empty()) return "a smaller model, or more memory" + smallest;
+  if (use.sequences > 1 && weights + cache / static_cast<uint64_t>(use.sequences) <= memory)
+    ways.push_back("fewer texts at a time");
+  if (ways.empty()) return "a smaller model, or more memory" + (weights > memory ? smallest : "");
   std::string text = ways[0];
   for (size_t i = 1; i < ways.size(); ++i) text += "; " + ways[i];
   return text;

@@ -77,8 +77,8 @@ class Plan(CommandTest):
         self.refuse("generate", narrow, "-p", "word", "--cache", "q8_0", says=["--cache", "heads have 4"])
 
     def test_generate_says_what_is_missing(self):
-        self.refuse("generate", self.model, "-p", "word", "-n", "20", "--return-sequences", "100000000",
-                    says=["more than there are", "smaller model"])
+        self.refuse("generate", self.model, *["-p", "w"] * 20000, "-n", "20", "--return-sequences", "1024",
+                    says=["more than there are", "fewer texts"])
 
     def test_a_cache_of_few_bits_writes_much_the_same(self):
         def text(*arguments):
