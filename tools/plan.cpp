@@ -128,7 +128,7 @@ void print(const Options& options, const Spec& spec, const Use& use, const Model
   if (!rates) return;
   fmt::print("\nthis machine {:>9}/s read by {} threads; products", bytes(rates->bandwidth), threads());
   for (size_t i = 0; i < rates->products.size(); ++i)
-    fmt::print("{} {} {}/s, of prompts {}FLOP/s", i == 0 ? "" : ";", rates->products[i].type,
+    fmt::print("{} {} {}/s, of prompts {} FLOP/s", i == 0 ? "" : ";", rates->products[i].type,
                bytes(rates->products[i].bytes_a_second), short_count(rates->products[i].flops_a_second));
   fmt::print("\npredicted    ");
   if (spec.generates()) fmt::print("{:>9.1f} new tokens/s behind a full context, ", rates->tokens_a_second);
