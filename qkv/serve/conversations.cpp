@@ -1,5 +1,6 @@
 // Conversations over HTTP: the page's memory.
 #include "qkv/core/error.h"
+#include "qkv/core/hexadecimal.h"
 #include "qkv/serve/answers.h"
 #include "qkv/serve/conversation_store.h"
 #include "qkv/serve/fields.h"
@@ -32,11 +33,7 @@ std::string query_value(const std::string& query, const std::string& name) {
     if (!part.starts_with(name + "=")) continue;
     for (size_t i = name.size() + 1; i < part.size(); ++i) {
       const auto digit = [&](size_t place) {
-        const char c = place < part.size() ? part[place] : ' ';
-        return c >= '0' && c <= '9'   ? c - '0'
-               : c >= 'a' && c <= 'f' ? c - 'a' + 10
-               : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                      : -1;
+        return place < part.size() ? hex_digit(static_cast<unsigned char>(part[place])) : -1;
       };
       if (part[i] == '%' && digit(i + 1) >= 0 && digit(i + 2) >= 0) {
         out += static_cast<char>(digit(i + 1) * 16 + digit(i + 2));

@@ -1,5 +1,6 @@
 #include "qkv/text/byte_level.h"
 
+#include "qkv/core/hexadecimal.h"
 #include "qkv/text/unicode.h"
 
 #include <array>
@@ -62,13 +63,8 @@ std::string byte_token(uint8_t byte) {
 
 int byte_of_token(std::string_view token) {
   if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return -1;
-  const auto digit = [](char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
-  };
-  const int high = digit(token[3]), low = digit(token[4]);
+  const int high = hex_digit(static_cast<unsigned char>(token[3])),
+            low = hex_digit(static_cast<unsigned char>(token[4]));
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 

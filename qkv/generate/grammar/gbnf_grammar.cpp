@@ -1,6 +1,7 @@
 #include "qkv/generate/grammar/gbnf_grammar.h"
 
 #include "qkv/core/error.h"
+#include "qkv/core/hexadecimal.h"
 #include "qkv/text/unicode.h"
 
 #include <algorithm>
@@ -250,11 +251,7 @@ class Reader {
   char32_t code(int digits) {
     uint64_t value = 0;
     for (int i = 0; i < digits; ++i) {
-      const char32_t c = take();
-      const int digit = c >= '0' && c <= '9'   ? static_cast<int>(c - '0')
-                        : c >= 'a' && c <= 'f' ? static_cast<int>(c - 'a') + 10
-                        : c >= 'A' && c <= 'F' ? static_cast<int>(c - 'A') + 10
-                                               : -1;
+      const int digit = hex_digit(take());
       if (digit < 0) fail("has a code that is not hexadecimal");
       value = value * 16 + static_cast<uint64_t>(digit);
     }

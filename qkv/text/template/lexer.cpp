@@ -1,6 +1,7 @@
 #include "qkv/text/template/lexer.h"
 
 #include "qkv/core/error.h"
+#include "qkv/core/hexadecimal.h"
 #include "qkv/text/unicode.h"
 
 #include <algorithm>
@@ -243,10 +244,7 @@ class Lexer {
       char32_t code = 0;
       for (size_t i = 1; i <= digits; ++i) {
         const char d = at + i < text_.size() ? text_[at + i] : ' ';
-        const int digit = is_digit(d)            ? d - '0'
-                          : d >= 'a' && d <= 'f' ? d - 'a' + 10
-                          : d >= 'A' && d <= 'F' ? d - 'A' + 10
-                                                 : -1;
+        const int digit = hex_digit(static_cast<unsigned char>(d));
         if (digit < 0) fail("an escape of a string lacks digits");
         code = code * 16 + static_cast<char32_t>(digit);
       }
