@@ -101,10 +101,9 @@ void print_times(const GenerationTimes& times) {
 
 // The longest prompt and what is written behind it, for every text that is written together.
 void check_room(const Options& options, const Spec& spec, const std::vector<std::vector<int32_t>>& ids) {
-  constexpr int64_t most_rows_of_a_prompt = 1024;  // check_options() refuses more
   const GenerationOptions& g = options.generation;
   const int64_t rows = std::max(g.num_beams, g.num_return_sequences);
-  if (!spec.generates() || rows > most_rows_of_a_prompt) return;
+  if (!spec.generates() || rows > most_rows_of_a_prompt) return;  // check_options() says so
   size_t longest = 0;
   for (const auto& prompt : ids) longest = std::max(longest, prompt.size());
   const int64_t own = spec.max_positions(), context = static_cast<int64_t>(longest) + g.max_new_tokens;

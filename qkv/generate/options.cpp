@@ -27,7 +27,8 @@ void check_options(const GenerationOptions& o) {
   require(std::isfinite(o.length_penalty), "length-penalty", "must be a finite number");
   for (const auto& [id, bias] : o.logit_bias) require(std::isfinite(bias), "logit-bias", "must be finite numbers");
   require(o.no_repeat_ngram_size >= 0, "no-repeat-ngram", "must not be negative");
-  require(o.num_beams >= 1 && o.num_beams <= 1024, "beams", "must be in [1, 1024]");
+  const std::string rows = fmt::format("must be in [1, {}]", most_rows_of_a_prompt);
+  require(o.num_beams >= 1 && o.num_beams <= most_rows_of_a_prompt, "beams", rows);
   require(o.num_beams == 1 || !o.sample, "beams", "beam search and sampling exclude each other");
   require(o.num_beam_groups >= 1 && o.num_beams % o.num_beam_groups == 0, "beam-groups",
           fmt::format("{} beams do not make {} equal groups", o.num_beams, o.num_beam_groups));
@@ -39,7 +40,7 @@ void check_options(const GenerationOptions& o) {
     require(!o.sample && o.num_beams == 1, "penalty-alpha", "contrastive search draws nothing and has no beams");
     require(o.top_k >= 2, "top-k", "contrastive search chooses among at least 2 tokens");
   }
-  require(o.num_return_sequences >= 1 && o.num_return_sequences <= 1024, "return-sequences", "must be in [1, 1024]");
+  require(o.num_return_sequences >= 1 && o.num_return_sequences <= most_rows_of_a_prompt, "return-sequences", rows);
   require(o.num_return_sequences <= o.num_beams || o.sample, "return-sequences", "cannot exceed the number of beams");
 }
 

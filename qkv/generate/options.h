@@ -18,6 +18,9 @@ enum class EarlyStopping : uint8_t {
   never,  // stop only when none can, at any length
 };
 
+// Beams, or continuations that are returned, of one prompt.
+inline constexpr int64_t most_rows_of_a_prompt = 1024;
+
 struct GenerationOptions {
   int64_t max_new_tokens = 128;
   int64_t min_new_tokens = 0;  // end tokens are held back until then
