@@ -4,6 +4,8 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
+import time
 
 BENCH = pathlib.Path(__file__).resolve().parent
 THREADS = 2
@@ -18,26 +20,42 @@ class Unavailable(Exception):
     """A contestant that cannot run here; its message stands in the table instead of a figure."""
 
 
-class Program:
-    """Runs a command to its end for each round; what it prints is JSON."""
+class Command:
+    """Runs a command to its end for each round: how long it took, and the memory it held."""
 
     def __init__(self, name, command, threads=THREADS):
         self.name, self.command, self.threads = name, [str(word) for word in command], threads
         self.about = {}
 
     def measure(self):
-        process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   env=environment(self.threads))
-        out = process.stdout.read()
-        error = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            raise Unavailable(error.decode(errors="replace").strip().splitlines()[-1:] or f"exit {process.returncode}")
-        return {"result": json.loads(out), "peak_bytes": usage.ru_maxrss * 1024}
+        with tempfile.TemporaryFile() as errors:
+            start = time.perf_counter()
+            process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
+                                       env=environment(self.threads))
+            out = process.stdout.read()
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - start
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode != 0:
+                errors.seek(0)
+                said = errors.read().decode(errors="replace").strip().splitlines()
+                raise Unavailable(said[-1] if said else f"{self.name}: exit {process.returncode}")
+        return {"out": out, "seconds": seconds, "peak_bytes": usage.ru_maxrss * 1024}
 
     def close(self):
         pass
+
+
+class Program(Command):
+    """A command that prints its own figures: JSON, or what `parse` makes of it."""
+
+    def __init__(self, name, command, threads=THREADS, parse=json.loads):
+        super().__init__(name, command, threads)
+        self.parse = parse
+
+    def measure(self):
+        done = super().measure()
+        return {"result": self.parse(done["out"].decode()), "peak_bytes": done["peak_bytes"]}
 
 
 class Peer:

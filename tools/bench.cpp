@@ -247,7 +247,10 @@ void add_bench(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   generate->add_option("--tokens", o->tokens, "tokens to write")->capture_default_str()->check(CLI::Range(2, 1 << 20));
-  generate->callback([o] { bench_generate(*o); });
+  generate->callback([o] {
+    o->pack.floats = true;
+    bench_generate(*o);
+  });
   command->footer(
       "Examples:\n  qkv bench ops --filter attention\n  qkv bench train --layers 6 --heads 6 --width 384 --vocab 65 "
       "--batch 8 --length 256 --dtype bf16\n  qkv bench encode --family bert --vocab 30522 --batch 8 --length 128 "

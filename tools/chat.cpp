@@ -44,8 +44,8 @@ void chat(const Options& options) {
                           .max_batch = 1};
   const Spec spec = spec_of(read_config(options.model));
   if (spec.generates()) check_memory(options.model, spec, use_of(spec, how));
-  LoadedModel loaded =
-      load_model(options.model, {.in_place = true, .half = options.dtype == "bf16", .pack = PackOptions{}});
+  LoadedModel loaded = load_model(
+      options.model, {.in_place = true, .half = options.dtype == "bf16", .pack = PackOptions{.floats = true}});
   if (!loaded.model->spec().generates() || loaded.model->spec().encoder)
     throw Error(options.model,
                 fmt::format("is a {}, which holds no conversations", name_of(loaded.model->spec().task)));

@@ -29,7 +29,7 @@ struct Options {
   std::vector<std::string> prompts;
   std::string prompt_file;
   std::string dtype = "f32", cache;
-  PackOptions pack;
+  PackOptions pack{.floats = true};
   GenerationOptions generation;
   std::string early_stopping = "no";
   ConstraintOptions constraints;

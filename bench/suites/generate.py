@@ -1,12 +1,9 @@
 """GPT-2 124M, batch 1: reading a prompt of 512 tokens and greedy writing, against transformers and llama.cpp."""
 import dataclasses
-import os
-import pathlib
 import statistics
-import subprocess
-import sys
 
-from contestants import BENCH, Peer, Program, THREADS, Unavailable, take_turns
+from contestants import Peer, Program, THREADS, Unavailable, take_turns
+from suites import quantised
 
 PACKAGES = ("torch", "transformers")
 PROMPT, TOKENS = 512, 64
@@ -26,17 +23,10 @@ def cases(quick):
     return [Case(f"GPT-2 124M, {dtype}", dtype, 2 if quick else 3) for dtype in ("f32", "bf16")]
 
 
-def llama_bench(case):
+def llama_bench(case, qkv):
     """llama-bench on a random model, both made on first use."""
-    built = subprocess.run([str(BENCH / "llama_cpp")], stdout=subprocess.PIPE, text=True,
-                           env=os.environ | {"PYTHON": sys.executable}, check=False)
-    if built.returncode != 0:
-        raise Unavailable("llama.cpp could not be built (see above)")
-    folder = pathlib.Path(built.stdout.strip())
-    model = folder.parent / f"gpt2-random-{case.dtype}.gguf"
-    if not model.exists():
-        subprocess.run([sys.executable, str(BENCH / "peers/gguf_gpt2.py"), str(folder / "gguf-py"), case.dtype, str(model)],
-                       check=True, stdout=subprocess.DEVNULL)
+    folder = quantised.llama_cpp()
+    model = quantised.file_of("gpt2", case.dtype, folder.parent, qkv)
     return Program("llama.cpp", [folder / "bin/llama-bench", "-m", model, "-t", THREADS, "-p", PROMPT, "-n", TOKENS,
                                  "-r", case.repeat, "-o", "json"])
 
@@ -54,7 +44,7 @@ def run(case, qkv, rounds):
     ours = Program("qkv", [qkv, "bench", "generate", "--dtype", case.dtype, "--prompt", PROMPT, "--tokens", TOKENS,
                            "--repeat", case.repeat, "--threads", THREADS])
     contestants, notes = [ours], []
-    for make in (lambda: llama_bench(case),
+    for make in (lambda: llama_bench(case, qkv),
                  lambda: Peer("transformers", "torch_generate.py", ["--dtype", case.dtype, "--prompt", PROMPT, "--tokens",
                                                                     TOKENS, "--threads", THREADS], case.repeat)):
         try:

@@ -165,7 +165,7 @@ uint64_t cache_bytes(const Spec& spec, const Use& use) {
 Use use_of(const Spec& spec, const EngineOptions& options) {
   return {.compute = options.compute,
           .cache = options.cache,
-          .packing = PackOptions{},
+          .packing = PackOptions{.floats = true},
           .context = engine_context(spec, options),
           .sequences = batches_continuously(spec) ? options.max_batch : 1};
 }

@@ -124,21 +124,37 @@ void Model::to_half() {
 }
 
 void Model::pack(const PackOptions& options) {
-  const auto arrange = [&](Tensor& weight) {
-    const bool block = is_block(weight.dtype());
-    if (weight.rank() != 2 || weight.packed() || !(block || options.floats || options.int8)) return;
-    const Tensor before = weight.detach();
-    weight = block || !options.int8 ? packed(before) : packed_int8(before, options.outlier);
-    before.forget();
+  const auto wanted = [&](const Tensor& weight) {
+    return weight.rank() == 2 && !weight.packed() && (is_block(weight.dtype()) || options.floats || options.int8);
   };
-  visit([&](const std::string& name, Tensor& value, Role role) {
-    const bool matrix = role == Role::matrix || role == Role::residual_matrix;
-    const bool sensitive = name.find("router") != std::string::npos || name.find(".step.") != std::string::npos ||
-                           name.starts_with("heads.adaptive");
-    if (matrix && !sensitive) arrange(value);
+  const auto each = [&](const std::function<void(Tensor&)>& body) {
+    visit([&](const std::string& name, Tensor& value, Role role) {
+      const bool matrix = role == Role::matrix || role == Role::residual_matrix;
+      const bool sensitive = name.find("router") != std::string::npos || name.find(".step.") != std::string::npos ||
+                             name.starts_with("heads.adaptive");
+      if (matrix && !sensitive && wanted(value)) body(value);
+    });
+    Tensor& head = heads_.language_model.weight;
+    if (heads_.spec.language_model && heads_.spec.tied && !heads_.spec.adaptive && wanted(head)) body(head);
+  };
+  const auto type_of = [&](const Tensor& weight) {
+    return is_block(weight.dtype()) || !options.int8 ? weight.dtype() : DType::i8;
+  };
+  size_t bytes = 0;
+  Device device;
+  each([&](Tensor& weight) {
+    bytes += packed_bytes(weight, type_of(weight));
+    device = weight.device();
   });
-  Tensor& head = heads_.language_model.weight;
-  if (heads_.spec.language_model && heads_.spec.tied && !heads_.spec.adaptive) arrange(head);
+  if (bytes == 0) return;
+  const std::shared_ptr<Storage> memory = Storage::allocate(bytes, device);
+  size_t offset = 0;
+  each([&](Tensor& weight) {
+    const Tensor before = weight.detach();
+    weight = packed_in(memory, offset, before, type_of(before), options.outlier);
+    offset += packed_bytes(before, type_of(before));
+    before.forget();
+  });
 }
 
 Tensor Model::run(const Embeddings& embeddings, const Stack& stack, const Inputs& inputs, Context& context) const {

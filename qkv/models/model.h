@@ -42,7 +42,8 @@ struct LossCounts {
 
 // What is packed beside matrices in blocks.
 struct PackOptions {
-  bool floats = false;  // matrices of f32 and bf16: a copy of their numbers, which pays where many rows go through
+  bool floats = false;  // matrices of f32 and bf16: a copy of their numbers, which pays where many rows go through, and
+                        // where each row waits for the memory: the copy lies in large pages, a mapped file does not
   bool int8 = false;    // instead, they become 8-bit integers with a scale a row, and so do their inputs on the way
                         // (dynamic quantisation)
   float outlier = 0;    // with int8, columns of inputs beyond this stay f32 (LLM.int8()); 0: none

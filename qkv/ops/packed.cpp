@@ -8,30 +8,42 @@ namespace qkv {
 
 namespace {
 
-Tensor packed_as(DType type, const Tensor& weight, float outlier) {
+void check_packing(const Tensor& weight, DType type) {
   check(weight && weight.rank() == 2 && weight.contiguous() && !weight.packed(), "packed",
         "expected a dense matrix, got {}", weight ? to_string(weight.shape()) : "none");
   if (!is_block(type)) check_compute_type(weight, "packed");
-  const kernels::KernelSet& kernel = kernels_of(weight);
-  const int64_t n = weight.size(0);
-  const int64_t k = weight.size(1);
-  const std::shared_ptr<Storage> memory =
-      Storage::allocate(static_cast<size_t>(kernel.packed_bytes(type, n, k)), weight.device());
-  kernel.pack({.type = type,
-               .n = n,
-               .k = k,
-               .rows = weight.raw(),
-               .rows_type = weight.dtype(),
-               .outlier = outlier,
-               .packed = memory->data()});
-  return Tensor::wrap_packed(memory, weight.shape(), type);
+}
+
+Tensor packed_alone(const Tensor& weight, DType type, float outlier) {
+  return packed_in(Storage::allocate(packed_bytes(weight, type), weight.device()), 0, weight, type, outlier);
 }
 
 }  // namespace
 
-Tensor packed(const Tensor& weight) { return packed_as(weight.dtype(), weight, 0); }
+size_t packed_bytes(const Tensor& weight, DType type) {
+  check_packing(weight, type);
+  const auto bytes = static_cast<size_t>(kernels_of(weight).packed_bytes(type, weight.size(0), weight.size(1)));
+  return (bytes + 63) / 64 * 64;
+}
 
-Tensor packed_int8(const Tensor& weight, float outlier) { return packed_as(DType::i8, weight, outlier); }
+Tensor packed_in(const std::shared_ptr<Storage>& memory, size_t offset, const Tensor& weight, DType type,
+                 float outlier) {
+  check(offset + packed_bytes(weight, type) <= memory->bytes(), "packed", "no room at byte {} of {}", offset,
+        memory->bytes());
+  const Tensor packed = Tensor::wrap_packed(memory, offset, weight.shape(), type);
+  kernels_of(weight).pack({.type = type,
+                           .n = weight.size(0),
+                           .k = weight.size(1),
+                           .rows = weight.raw(),
+                           .rows_type = weight.dtype(),
+                           .outlier = outlier,
+                           .packed = packed.raw()});
+  return packed;
+}
+
+Tensor packed(const Tensor& weight) { return packed_alone(weight, weight.dtype(), 0); }
+
+Tensor packed_int8(const Tensor& weight, float outlier) { return packed_alone(weight, DType::i8, outlier); }
 
 Tensor packed_linear(const Tensor& input, const Tensor& weight, const Tensor& bias, Activation activation) {
   check_compute_type(input, "packed_linear");

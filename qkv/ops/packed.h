@@ -6,8 +6,15 @@
 
 namespace qkv {
 
-// W [N, K], packed: a tensor of the same shape that only linear() takes. The values stay what they are: in blocks
-// (q4_0, q8_0, ...), f32 or bf16.
+// W [N, K], packed: a tensor of the same shape that only linear() takes. `type` is W's own, where the values stay what
+// they are (in blocks such as q4_0, f32 or bf16), or i8: see packed_int8(). It lies at `offset` of `memory`, a multiple
+// of 64, and takes packed_bytes() of it: the weights of a model stand in one block of memory, which the system can give
+// in large pages, however small each of them is.
+Tensor packed_in(const std::shared_ptr<Storage>& memory, size_t offset, const Tensor& weight, DType type,
+                 float outlier = 0);
+size_t packed_bytes(const Tensor& weight, DType type);  // a multiple of 64
+
+// The same in memory of its own.
 Tensor packed(const Tensor& weight);
 
 // The same of f32 or bf16, with rows rounded to integers with a scale each (type i8): linear() then rounds its input

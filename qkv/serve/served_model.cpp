@@ -69,9 +69,9 @@ void ServedModel::load_engine() {
   if (!options_.draft.empty()) bytes += weight_bytes(options_.draft, half);
   take(bytes);
   try {
-    loaded_ = load_model(path_, {.in_place = true, .half = half, .pack = PackOptions{}});
+    loaded_ = load_model(path_, {.in_place = true, .half = half, .pack = PackOptions{.floats = true}});
     if (!options_.draft.empty())
-      draft_ = load_model(options_.draft, {.in_place = true, .half = half, .pack = PackOptions{}});
+      draft_ = load_model(options_.draft, {.in_place = true, .half = half, .pack = PackOptions{.floats = true}});
     auto engine = std::make_unique<Engine>(*loaded_->model, options_.engine, draft_ ? draft_->model.get() : nullptr);
     const std::lock_guard lock(mutex_);
     engine_ = std::move(engine);

@@ -87,8 +87,8 @@ Tensor Tensor::wrap(std::shared_ptr<Storage> storage, size_t byte_offset, const 
   return tensor;
 }
 
-Tensor Tensor::wrap_packed(std::shared_ptr<Storage> storage, const Shape& shape, DType dtype) {
-  Tensor tensor = wrap(std::move(storage), 0, shape, dtype);
+Tensor Tensor::wrap_packed(std::shared_ptr<Storage> storage, size_t byte_offset, const Shape& shape, DType dtype) {
+  Tensor tensor = wrap(std::move(storage), byte_offset, shape, dtype);
   tensor.packed_ = true;
   return tensor;
 }

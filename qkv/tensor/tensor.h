@@ -25,7 +25,7 @@ class Tensor {
                      DType dtype);
   // A weight in a layout of the device's kernels: it has a shape, but its memory is not rows of elements. Only
   // linear() takes it; views of it throw Error.
-  static Tensor wrap_packed(std::shared_ptr<Storage> storage, const Shape& shape, DType dtype);
+  static Tensor wrap_packed(std::shared_ptr<Storage> storage, size_t byte_offset, const Shape& shape, DType dtype);
   template <typename T>
   static Tensor from(const Shape& shape, const std::vector<T>& values);  // T: float, int64_t, int32_t, uint8_t
 

@@ -7,10 +7,10 @@
 #define QKV_KERNELS_CPU_PACKED_TILE_INL_H_
 #endif
 
-#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/packed.h"
 #include "qkv/kernels/cpu/packed_layout.h"
+#include "qkv/kernels/cpu/read_ahead.h"
 #include "qkv/kernels/cpu/vector-inl.h"
 
 #include <cstring>
@@ -203,6 +203,7 @@ HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRo
       half(std::integral_constant<int, 0>());
       if constexpr (layout.scales == 2) half(std::integral_constant<int, 1>());
     };
+    const int64_t step = layout.group_bytes(k) / count;
     for (int64_t super = 0; super < count / layout.blocks; ++super) {
       const uint8_t* at = header + super * layout.header_bytes() + 2 * lane;
       const V scale = load_f16(at);
@@ -210,10 +211,9 @@ HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRo
       if constexpr (layout.minimum) minimum = load_f16(at + 32);
       for (int64_t b = super * layout.blocks; b < (super + 1) * layout.blocks; ++b) {
         if constexpr (rows == 1) {
-          // A single row waits for memory: what is read next is asked for in time.
-          constexpr int64_t ahead = 2048;
-          for (int64_t line = 0; line < layout.plane_bytes(); line += 64)
-            hwy::Prefetch(planes + b * layout.plane_bytes() + ahead + line);
+          // A single row waits for memory: groups behind this one are asked for in time, at the pace at which this one
+          // is read.
+          for (int64_t line = b * step; line < (b + 1) * step; line += 64) ask_for(group + read_ahead + line);
         }
         block(b, scale, minimum);
       }

@@ -6,9 +6,9 @@
 #define QKV_KERNELS_CPU_PANEL_TILE_INL_H_
 #endif
 
-#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/panels.h"
+#include "qkv/kernels/cpu/read_ahead.h"
 #include "qkv/kernels/cpu/vector-inl.h"
 
 #include <cstring>
@@ -54,7 +54,7 @@ constexpr int most_quads = HWY_TARGET == HWY_AVX3 ? 3 : 1;
 template <typename Word, int quads, bool cold>
 HWY_NOINLINE void panel_tile(const uint32_t* panel, const uint32_t* x, int64_t words, int64_t stride, float* out) {
   constexpr int rows = quads * quad_rows;
-  constexpr int64_t ahead = 4096 / sizeof(uint32_t);
+  constexpr int64_t ahead = read_ahead / static_cast<int64_t>(sizeof(uint32_t));
   for (int64_t lane = 0; lane < panel_rows; lane += 2 * lanes()) {
     V left[rows], right[rows];
     for (int r = 0; r < rows; ++r) left[r] = right[r] = hn::Zero(F());
@@ -62,7 +62,7 @@ HWY_NOINLINE void panel_tile(const uint32_t* panel, const uint32_t* x, int64_t w
     const uint32_t* x4 = x;
     for (int64_t i = 0; i < words; ++i, w += panel_rows, x4 += quad_rows) {
       if constexpr (cold) {
-        for (int64_t line = 0; line < 2 * lanes(); line += 16) hwy::Prefetch(w + ahead + line);
+        for (int64_t line = 0; line < 2 * lanes(); line += 16) ask_for(w + ahead + line);
       }
       const VU u = hn::LoadU(U(), w);
       const VU v = hn::LoadU(U(), w + lanes());

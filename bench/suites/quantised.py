@@ -1,0 +1,109 @@
+"""Inference from one GGUF file, beside llama.cpp: writing alone and eight together, reading a prompt of 512 tokens, and a
+whole program from its start to the first token, with the memory that it takes."""
+import dataclasses
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+from contestants import BENCH, Command, Program, THREADS, Unavailable, take_turns
+
+PACKAGES = ()
+PROMPT, TOKENS, STREAMS, STREAMS_PROMPT = 512, 64, 8, 128
+TYPES = ("bf16", "q8_0", "q4_0", "q4_k_m")
+MODELS = {"gpt2": "GPT-2 124M", "llama-1.1b": "Llama 1.1B"}
+GOALS = {
+    "gpt2": {"writing": (1.3, 1.5, 1.5, 1.5), "prompt": (1.3, 2.2, 1.8, 1.8)},
+    "llama-1.1b": {"writing": (1.15, 1.4, 1.4, 1.4), "prompt": (1.3, 2.5, 2.0, 2.0)},
+}
+STREAMS_GOAL, START_GOAL, MEMORY_GOAL = 1.5, 2, 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    name: str
+    model: str
+    dtype: str
+    repeat: int
+
+
+def cases(quick):
+    return [Case(f"{name}, {dtype.upper()}", model, dtype, 2 if quick else 3) for model, name in MODELS.items() for dtype in TYPES]
+
+
+def llama_cpp():
+    """The folder of llama.cpp's programs, built on first use."""
+    built = subprocess.run([str(BENCH / "llama_cpp")], stdout=subprocess.PIPE, text=True,
+                           env=os.environ | {"PYTHON": sys.executable}, check=False)
+    if built.returncode != 0:
+        raise Unavailable("llama.cpp could not be built (see above)")
+    return pathlib.Path(built.stdout.strip())
+
+
+def file_of(model, dtype, folder, qkv):
+    """A GGUF file of random weights: bf16, or made of that by `qkv quantize`."""
+    path = folder / f"{model}-random-{dtype}.gguf"
+    if path.exists():
+        return path
+    if dtype in ("bf16", "f32"):
+        subprocess.run([sys.executable, str(BENCH / "peers/gguf_random.py"), model, dtype, str(path)], check=True)
+    else:
+        plain = file_of(model, "bf16", folder, qkv)
+        subprocess.run([qkv, "quantize", str(plain), "--type", dtype, "--out", str(path), "--quiet"], check=True,
+                       stdout=subprocess.DEVNULL)
+    return path
+
+
+def last_line(text):
+    return json.loads(text.strip().splitlines()[-1])
+
+
+def first_token(path, folder, qkv, precision):
+    return [Command("qkv", [qkv, "generate", path, "--prompt", "a", "--max-new-tokens", 1, "--greedy", *precision, "--threads", THREADS]),
+            Command("llama.cpp", [folder / "bin/llama-completion", "-m", path, "-p", "a", "-n", 1, "-c", 512, "-t", THREADS,
+                                  "--temp", 0, "-no-cnv", "--no-warmup", "--no-perf"])]
+
+
+def run(case, qkv, rounds):
+    folder = llama_cpp()
+    path = file_of(case.model, case.dtype, folder.parent, qkv)
+    precision = ["--dtype", "bf16"] if case.dtype == "bf16" else []
+    common = {"threads": THREADS, "packages": PACKAGES}
+    rows = []
+
+    def row(what, unit, taken, goal, more_is_better=True):
+        medians = {name: statistics.median(values) for name, values in taken.items()}
+        mine, peer = medians["qkv"], medians["llama.cpp"]
+        rows.append({"case": f"{case.name}: {what}", "unit": unit, "qkv": mine, "peers": {"llama.cpp": peer}, "samples": taken,
+                     "ratio": mine / peer if more_is_better else peer / mine, "goal": goal, **common})
+
+    bench = [qkv, "bench", "generate", "--model", path, *precision, "--repeat", case.repeat, "--threads", THREADS]
+    alone = take_turns([Program("qkv", [*bench, "--prompt", PROMPT, "--tokens", TOKENS]),
+                        Program("llama.cpp", [folder / "bin/llama-bench", "-m", path, "-t", THREADS, "-p", PROMPT, "-n", TOKENS,
+                                              "-r", case.repeat, "-o", "json"])], rounds)
+
+    def rates(name, turn, what):
+        if name == "qkv":
+            return turn["result"][{"writing": "decode_samples", "prompt": "prefill_samples"}[what]]
+        key = {"writing": "n_gen", "prompt": "n_prompt"}[what]
+        return next(one["samples_ts"] for one in turn["result"] if one[key] > 0)
+
+    for what, title in (("writing", "writing"), ("prompt", f"prompt of {PROMPT}")):
+        goal = dict(zip(TYPES, GOALS[case.model][what]))[case.dtype]
+        row(title, "tokens/s", {name: [rate for turn in turns for rate in rates(name, turn, what)] for name, turns in alone.items()},
+            goal)
+    together = take_turns([Program("qkv", [*bench, "--batch", STREAMS, "--prompt", STREAMS_PROMPT, "--tokens", TOKENS]),
+                           Program("llama.cpp", [folder / "bin/llama-batched-bench", "-m", path, "-t", THREADS, "-c", 4096,
+                                                 "-npp", STREAMS_PROMPT, "-ntg", TOKENS, "-npl", STREAMS, "--output-format", "jsonl"],
+                                   parse=last_line)], rounds)
+    row(f"{STREAMS} texts together", "tokens/s",
+        {name: [rate for turn in turns for rate in (turn["result"]["decode_samples"] if name == "qkv" else [turn["result"]["speed_tg"]])]
+         for name, turns in together.items()}, STREAMS_GOAL)
+    starts = take_turns(first_token(path, folder, qkv, precision), 2 * rounds)
+    row("start to first token", "s", {name: [turn["seconds"] for turn in turns] for name, turns in starts.items()}, START_GOAL,
+        more_is_better=False)
+    row("start to first token, memory", "MiB", {name: [turn["peak_bytes"] / 2**20 for turn in turns] for name, turns in starts.items()},
+        MEMORY_GOAL, more_is_better=False)
+    return rows
