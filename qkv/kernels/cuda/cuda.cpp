@@ -1,0 +1,78 @@
+#include "qkv/kernels/cuda/cuda.h"
+
+#include "qkv/core/error.h"
+
+#include <algorithm>
+
+namespace qkv::kernels {
+namespace {
+
+template <size_t length>
+struct Name {
+  constexpr Name(const char (&text)[length]) { std::copy_n(text, length, characters); }  // implicit: a literal is one
+  char characters[length];
+};
+
+// Stands where the set has no kernel: a call says so.
+template <Name name>
+struct Missing {
+  template <typename Result, typename... Arguments>
+  static Result call(Arguments...) {
+    throw Error(name.characters, "there is no such kernel for CUDA", "use --device cpu");
+  }
+  template <typename Result, typename... Arguments>
+  using Function = Result (*)(Arguments...);
+  template <typename Result, typename... Arguments>
+  operator Function<Result, Arguments...>() const {
+    return &call<Result, Arguments...>;
+  }
+};
+
+}  // namespace
+
+const KernelSet& cuda() {
+  namespace c = cuda_set;
+  static const KernelSet set{.name = "cuda",
+                             .gemm = Missing<"gemm">(),
+                             .packed_bytes = Missing<"packed_bytes">(),
+                             .pack = Missing<"pack">(),
+                             .packed_gemm = Missing<"packed_gemm">(),
+                             .sum_rows = Missing<"sum_rows">(),
+                             .gather = Missing<"gather">(),
+                             .scatter_add = Missing<"scatter_add">(),
+                             .norm = Missing<"norm">(),
+                             .norm_backward = Missing<"norm_backward">(),
+                             .activate = Missing<"activate">(),
+                             .activate_backward = Missing<"activate_backward">(),
+                             .gated = Missing<"gated">(),
+                             .gated_backward = Missing<"gated_backward">(),
+                             .attention = Missing<"attention">(),
+                             .attention_each = Missing<"attention_each">(),
+                             .attention_backward = Missing<"attention_backward">(),
+                             .attention_pattern = Missing<"attention_pattern">(),
+                             .relative_bias = Missing<"relative_bias">(),
+                             .relative_bias_backward = Missing<"relative_bias_backward">(),
+                             .rotary = Missing<"rotary">(),
+                             .causal_conv = Missing<"causal_conv">(),
+                             .causal_conv_backward = Missing<"causal_conv_backward">(),
+                             .selective_scan = Missing<"selective_scan">(),
+                             .selective_scan_backward = Missing<"selective_scan_backward">(),
+                             .moving_average = Missing<"moving_average">(),
+                             .moving_average_backward = Missing<"moving_average_backward">(),
+                             .cross_entropy = Missing<"cross_entropy">(),
+                             .softmax = c::softmax,
+                             .softmax_backward = c::softmax_backward,
+                             .binary = Missing<"binary">(),
+                             .scale = Missing<"scale">(),
+                             .dropout = Missing<"dropout">(),
+                             .copy = Missing<"copy">(),
+                             .fill = Missing<"fill">(),
+                             .sum_squares = Missing<"sum_squares">(),
+                             .adamw = Missing<"adamw">(),
+                             .lion = Missing<"lion">(),
+                             .sgd = Missing<"sgd">(),
+                             .inherited = {}};
+  return set;
+}
+
+}  // namespace qkv::kernels

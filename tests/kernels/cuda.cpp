@@ -1,0 +1,42 @@
+// CUDA's kernels against the reference, on the whole table. On the emulated device also with its threads in another
+// order, which must not change a bit.
+#include "tests/kernels/compare.h"
+
+#include "qkv/core/error.h"
+#include "qkv/cuda/emulated/threads.h"
+
+namespace qkv {
+namespace {
+
+constexpr std::string_view no_kernel = "there is no such kernel for CUDA";
+
+std::vector<Tensor> on_device(const KernelCase& one, uint64_t seed) {
+  cuda::emulated::set_seed(seed);
+  return one.result(kernels::cuda());
+}
+
+TEST(CudaKernels, AgreeWithTheReference) {
+  for (const KernelCase& one : kernel_cases()) {
+    if (one.large) continue;
+    try {
+      const std::vector<Tensor> got = on_device(one, 1);
+      expect_same(one, got, one.result(kernels::reference()));
+      expect_same_bits(one, on_device(one, 2), on_device(one, 1));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.reason(), no_kernel) << one.name;
+    }
+  }
+}
+
+TEST(CudaKernels, WhatIsMissingIsNamed) {
+  try {
+    kernels::cuda().attention_pattern({});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.where(), "attention_pattern");
+    EXPECT_EQ(error.reason(), no_kernel);
+  }
+}
+
+}  // namespace
+}  // namespace qkv
