@@ -18,7 +18,8 @@ if(QKV_CUDA AND NOT QKV_CUDA STREQUAL "EMULATED")
   set(QKV_CUDA_CODE "-gencode=arch=compute_80,code=[sm_80,compute_80] -gencode=arch=compute_90a,code=sm_90a"
       CACHE STRING "nvcc's options that say for which cards")
   enable_language(CUDA)
-  set(CMAKE_CUDA_FLAGS "${CMAKE_CUDA_FLAGS} ${QKV_CUDA_CODE}")
+  # Kernels call constexpr functions of the host's headers.
+  set(CMAKE_CUDA_FLAGS "${CMAKE_CUDA_FLAGS} --expt-relaxed-constexpr ${QKV_CUDA_CODE}")
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")  # which CMake 3.25 does not know of new compilers
   set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
   if(CCACHE)
@@ -34,7 +35,8 @@ function(qkv_cuda_sources name out)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/qkv/${name}/*.cu)
   endif()
   if(QKV_CUDA STREQUAL "EMULATED")
-    set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX)
+    # Quick to build; GCC 12 breaks off in its SRA pass.
+    set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-O1;-fno-tree-sra")
   endif()
   set(${out} ${sources} PARENT_SCOPE)
 endfunction()

@@ -1,12 +1,31 @@
 // The entries of the set `cuda`, one file a kernel. Pointers are to the device's memory, work goes to its stream, and
-// nothing waits for it.
+// only sum_squares waits for it.
 #pragma once
 
 #include "qkv/kernels/kernels.h"
 
 namespace qkv::kernels::cuda_set {
 
+void sum_rows(const SumRows&);
+void gather(const Gather&);
+void scatter_add(const ScatterAdd&);
+void norm(const Norm&);
+void norm_backward(const NormBackward&);
+void activate(const Activate&);
+void activate_backward(const ActivateBackward&);
+void gated(const Gated&);
+void gated_backward(const GatedBackward&);
+void cross_entropy(const CrossEntropy&);
 void softmax(const Softmax&);
 void softmax_backward(const SoftmaxBackward&);
+void binary(const Binary&);
+void scale(const Scale&);
+void dropout(const Dropout&);
+void copy(const Copy&);
+void fill(void* y, DType type, int64_t count, float value);
+double sum_squares(const void* x, DType type, int64_t count);
+void adamw(std::span<const OptimizerTensor> tensors, const AdamW&);
+void lion(std::span<const OptimizerTensor> tensors, const Lion&);
+void sgd(std::span<const OptimizerTensor> tensors, const Sgd&);
 
 }  // namespace qkv::kernels::cuda_set

@@ -5,6 +5,7 @@
 #include "qkv/tensor/dtype.h"
 
 #include <initializer_list>
+#include <type_traits>
 
 #if defined(__CUDACC__)
 #include <cuda_bf16.h>
@@ -61,9 +62,9 @@ __device__ inline f16 from_float<f16>(float x) {
 template <typename T>
 inline constexpr int vector_count = 16 / static_cast<int>(sizeof(T));
 
-// `count` neighbours, of 16 bytes or a multiple, read or written at once.
+// Neighbours that are read or written at once, or, beyond 16 bytes, in few steps.
 template <typename T, int count = vector_count<T>>
-struct alignas(16) Vector {
+struct alignas(sizeof(T) * count < 16 ? sizeof(T) * count : 16) Vector {
   T at[count];
 };
 template <int count, typename T>
@@ -75,12 +76,17 @@ __device__ inline void store_vector(T* to, const Vector<T, count>& values) {
   *reinterpret_cast<Vector<T, count>*>(to) = values;
 }
 
+template <typename T>
+inline constexpr DType type_of = std::is_same_v<T, bf16>  ? DType::bf16
+                                 : std::is_same_v<T, f16> ? DType::f16
+                                                          : DType::f32;
+
 // Whether vectors of a compute type may be read at every multiple of `step` elements behind the pointers; null ones do
 // not count.
 inline bool vectors_at(DType type, int64_t step, std::initializer_list<const void*> pointers) {
   for (const void* pointer : pointers)
     if (reinterpret_cast<uintptr_t>(pointer) % 16 != 0) return false;
-  return step % (type == DType::bf16 ? vector_count<bf16> : vector_count<float>) == 0;
+  return step % (type == DType::f32 ? vector_count<float> : vector_count<bf16>) == 0;
 }
 
 // Calls body(T()) with the type of the compute type.

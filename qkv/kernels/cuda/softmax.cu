@@ -12,17 +12,17 @@ __global__ void __launch_bounds__(row_block) softmax_rows(Softmax a) {
   const T* x = static_cast<const T*>(a.x) + row * a.width;
   T* y = static_cast<T*>(a.y) + row * a.width;
   SumExp own;
-  for_each<team, vectors>(
-      a.width, [&](int64_t, float value) { own.add(value); }, x);
+  for_each<vectors>(
+      part_of_row<team>(), a.width, [&](int64_t, float value) { own.add(value); }, x);
   const SumExp all = reduce<team>(own);
   if (a.log) {
     const float shift = all.most + logf(all.sum);
-    transform<team, vectors>(
-        y, a.width, [&](int64_t, float value) { return value - shift; }, x);
+    transform<vectors>(
+        part_of_row<team>(), y, a.width, [&](int64_t, float value) { return value - shift; }, x);
   } else {
     const float inverse = 1 / all.sum;
-    transform<team, vectors>(
-        y, a.width, [&](int64_t, float value) { return expf(value - all.most) * inverse; }, x);
+    transform<vectors>(
+        part_of_row<team>(), y, a.width, [&](int64_t, float value) { return expf(value - all.most) * inverse; }, x);
   }
 }
 
@@ -34,11 +34,12 @@ __global__ void __launch_bounds__(row_block) softmax_backward_rows(SoftmaxBackwa
   const T* dy = static_cast<const T*>(a.dy) + row * a.width;
   T* dx = static_cast<T*>(a.dx) + row * a.width;
   float own = 0;
-  for_each<team, vectors>(
-      a.width, [&](int64_t, float p, float d) { own += a.log ? d : d * p; }, y, dy);
+  for_each<vectors>(
+      part_of_row<team>(), a.width, [&](int64_t, float p, float d) { own += a.log ? d : d * p; }, y, dy);
   const float sum = reduce<team>(own, Add());
-  transform<team, vectors>(
-      dx, a.width, [&](int64_t, float p, float d) { return a.log ? d - expf(p) * sum : p * (d - sum); }, y, dy);
+  transform<vectors>(
+      part_of_row<team>(), dx, a.width,
+      [&](int64_t, float p, float d) { return a.log ? d - expf(p) * sum : p * (d - sum); }, y, dy);
 }
 
 }  // namespace
