@@ -30,10 +30,10 @@ TEST(CudaKernels, AgreeWithTheReference) {
 
 TEST(CudaKernels, WhatIsMissingIsNamed) {
   try {
-    kernels::cuda().attention_pattern({});
+    kernels::cuda().packed_gemm({});
     FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(error.where(), "attention_pattern");
+    EXPECT_EQ(error.where(), "packed_gemm");
     EXPECT_EQ(error.reason(), no_kernel);
   }
 }

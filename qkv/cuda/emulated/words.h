@@ -4,6 +4,7 @@
 
 #include "qkv/cuda/emulated/threads.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -14,6 +15,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define __shared__ static  // one block runs at a time
 #define threadIdx ::qkv::cuda::emulated::thread_place
 #define blockIdx ::qkv::cuda::emulated::block_place
@@ -68,6 +70,8 @@ inline unsigned __ballot_sync(unsigned mask, bool holds) {
   return lanes;
 }
 
+using std::max;
+using std::min;
 inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 inline int __popc(unsigned x) { return std::popcount(x); }
 inline int __ffs(unsigned x) { return x == 0 ? 0 : std::countr_zero(x) + 1; }

@@ -1,0 +1,34 @@
+// How attention is started.
+#pragma once
+
+#include "qkv/kernels/kernels.h"
+
+#include <algorithm>
+
+namespace qkv::kernels {
+
+// Calls that one launch answers, in a kernel's arguments, of which there may be 4 KiB. More than one have batch 1.
+struct Calls {
+  static constexpr int most = 12;
+  int count = 0;
+  Attention at[most];
+
+  // Rows of the batches of all.
+  int64_t rows() const { return count == 1 ? at[0].batch : count; }
+};
+static_assert(sizeof(Calls) <= 4096);
+
+inline int64_t parts_of(int64_t count, int64_t part) { return (count + part - 1) / part; }
+
+}  // namespace qkv::kernels
+
+namespace qkv::kernels::cuda_set {
+
+// By tiles of queries and keys: bf16 on tensor cores, f32.
+void attention_bf16(const Calls& calls);
+void attention_f32(const Calls& calls);
+// For few queries, whose keys are split among blocks. Without dropout.
+bool suits_decoding(const Attention& a);
+void attention_decode(const Calls& calls);
+
+}  // namespace qkv::kernels::cuda_set
