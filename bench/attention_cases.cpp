@@ -10,17 +10,24 @@ namespace {
 
 using namespace kernels;
 
+enum class Bias {
+  none,
+  heads,      // [heads, queries, keys]
+  distances,  // of the distance alone, as T5's
+  whole,      // [batch, heads, queries, keys]
+  keys,       // [batch, keys]
+};
+
 struct Case {
   int64_t batch, queries, keys, heads, kv_heads, head_dim;
   bool causal;
   int64_t window = 0;
   bool mask = false;
-  bool bias = false;
+  Bias bias = Bias::none;
   float dropout = 0;
   bool large = false;
   float softcap = 0;
   bool slopes = false;
-  bool distances = false;  // the bias depends on the distance alone, as T5's does
   int64_t always = 0;
 };
 
@@ -44,10 +51,11 @@ Attention options(const Case& s, DType type, DType kv_type) {
 }
 
 std::string label_of(const Case& s, DType type) {
+  constexpr std::string_view names[] = {"", " bias", " distances", " whole bias", " bias of keys"};
   return fmt::format("b{} t{} s{} h{}/{} d{} {}{}{}{}{}{}{}{}{}", s.batch, s.queries, s.keys, s.heads, s.kv_heads,
                      s.head_dim, name_of(type), s.causal ? " causal" : "", s.window > 0 ? " window" : "",
-                     s.mask ? " mask" : "", s.bias ? (s.distances ? " distances" : " bias") : "",
-                     s.dropout > 0 ? " dropout" : "", s.softcap > 0 ? " softcap" : "", s.slopes ? " slopes" : "",
+                     s.mask ? " mask" : "", names[static_cast<size_t>(s.bias)], s.dropout > 0 ? " dropout" : "",
+                     s.softcap > 0 ? " softcap" : "", s.slopes ? " slopes" : "",
                      s.always > 0 ? fmt::format(" always {}", s.always) : "");
 }
 
@@ -56,6 +64,29 @@ template <typename H>
 H dense(const Tensor& x) {
   const Shape& shape = x.shape();
   return {x.raw(), shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3]};
+}
+
+// Where the numbers of a case's bias lie.
+struct BiasLayout {
+  Shape shape = {0};
+  int64_t batch_stride = 0, head_stride = 0, query_stride = 0;
+  int64_t origin = 0;
+};
+BiasLayout layout_of(const Case& s) {
+  const int64_t of_head = s.queries * s.keys, distances = s.queries + s.keys - 1;
+  switch (s.bias) {
+    case Bias::heads:
+      return {{s.heads, s.queries, s.keys}, 0, of_head, s.keys};
+    case Bias::distances:
+      return {{s.heads, distances}, 0, distances, -1, s.queries - 1};
+    case Bias::whole:
+      return {{s.batch, s.heads, s.queries, s.keys}, s.heads * of_head, of_head, s.keys};
+    case Bias::keys:
+      return {{s.batch, s.keys}, s.keys};
+    case Bias::none:
+      break;
+  }
+  return {};
 }
 
 // Some keys hidden, the first half among them.
@@ -71,7 +102,8 @@ void attention_case(std::vector<KernelCase>& cases, const Case& s, DType type) {
   const int64_t time = std::max(s.queries, s.keys);
   const Tensor packed = random({s.batch, time, row}, type, 1),
                dout = random({s.batch, s.queries, s.heads, s.head_dim}, type, 2);
-  const Tensor bias = random({s.heads, s.queries, s.keys}, DType::f32, 3, 2), slopes = random({s.heads}, DType::f32, 4);
+  const BiasLayout layout = layout_of(s);
+  const Tensor bias = random(layout.shape, DType::f32, 3, 2), slopes = random({s.heads}, DType::f32, 4);
   const Tensor key_mask = hiding(s.batch, s.keys);
   const auto arguments = [=](const Tensor& out, const Tensor& lse) {
     const auto at = [&](int64_t head) {
@@ -87,9 +119,11 @@ void attention_case(std::vector<KernelCase>& cases, const Case& s, DType type) {
     a.scale = 0.7F;
     if (s.slopes) a.slopes = slopes.data<float>();
     if (s.mask) a.key_mask = key_mask.data<uint8_t>();
-    if (s.bias) a.bias = bias.data<float>() + (s.distances ? s.queries - 1 : 0);
-    a.bias_head_stride = s.queries * s.keys;
-    a.bias_query_stride = s.distances ? -1 : s.keys;
+    if (s.bias == Bias::none) return a;
+    a.bias = bias.data<float>() + layout.origin;
+    a.bias_batch_stride = layout.batch_stride;
+    a.bias_head_stride = layout.head_stride;
+    a.bias_query_stride = layout.query_stride;
     a.bias_key_stride = 1;
     return a;
   };
@@ -115,7 +149,7 @@ void attention_case(std::vector<KernelCase>& cases, const Case& s, DType type) {
                                          .dq = dense<Heads>(dq),
                                          .dk = dense<Heads>(dk),
                                          .dv = dense<Heads>(dv)};
-                     if (s.bias) g.dbias = dbias.data<float>() + (s.distances ? s.queries - 1 : 0);
+                     if (s.bias != Bias::none) g.dbias = dbias.data<float>() + layout.origin;
                      set.attention_backward(g);
                      return std::vector<Tensor>{dq, dk, dv, dbias};
                    }});
@@ -243,14 +277,16 @@ void add_attention(std::vector<KernelCase>& cases) {
       attention_case(cases, {1, 20, 150, 2, 1, 16, causal}, type);
       attention_case(cases, {1, 140, 140, 2, 2, 16, causal, 33}, type);
       attention_case(cases, {2, 66, 66, 2, 2, 16, causal, 0, true}, type);
-      attention_case(cases, {2, 2, 66, 2, 2, 16, causal, 5, true, true}, type);
-      attention_case(cases, {2, 66, 66, 2, 2, 16, causal, 0, false, true}, type);
-      attention_case(cases, {1, 100, 100, 2, 1, 16, causal, 0, true, true, 0.2F}, type);
-      attention_case(cases, {2, 70, 70, 2, 2, 16, causal, 0, true, true, 0, false, 0, false, true}, type);
-      attention_case(cases, {1, 3, 70, 4, 2, 16, causal, 0, false, true, 0, false, 2, false, true}, type);
-      attention_case(cases, {1, 100, 100, 4, 2, 16, causal, 0, false, false, 0, false, 2}, type);
-      attention_case(cases, {1, 100, 100, 4, 2, 16, causal, 0, true, false, 0, false, 0, true}, type);
-      attention_case(cases, {1, 2, 100, 4, 2, 16, causal, 20, false, false, 0, false, 2, true}, type);
+      attention_case(cases, {2, 2, 66, 2, 2, 16, causal, 5, true, Bias::heads}, type);
+      attention_case(cases, {2, 66, 66, 2, 2, 16, causal, 0, false, Bias::heads}, type);
+      attention_case(cases, {2, 30, 70, 2, 1, 16, causal, 0, false, Bias::whole}, type);
+      attention_case(cases, {2, 70, 30, 2, 2, 16, causal, 0, false, Bias::keys}, type);
+      attention_case(cases, {2, 70, 70, 2, 2, 16, causal, 0, true, Bias::distances}, type);
+      attention_case(cases, {1, 3, 70, 4, 2, 16, causal, 0, false, Bias::distances, 0, false, 2}, type);
+      attention_case(cases, {1, 100, 100, 2, 1, 16, causal, 0, true, Bias::heads, 0.2F}, type);
+      attention_case(cases, {1, 100, 100, 4, 2, 16, causal, 0, false, Bias::none, 0, false, 2}, type);
+      attention_case(cases, {1, 100, 100, 4, 2, 16, causal, 0, true, Bias::none, 0, false, 0, true}, type);
+      attention_case(cases, {1, 2, 100, 4, 2, 16, causal, 20, false, Bias::none, 0, false, 2, true}, type);
     }
     for (const int64_t always : {3, 70})
       attention_case(cases,
@@ -285,12 +321,12 @@ void add_attention(std::vector<KernelCase>& cases) {
                                .large = true},
                               type, kv_type);
     }
-    attention_case(cases, {12, 64, 64, 4, 4, 32, true, 0, false, false, 0, true}, type);
-    attention_case(cases, {8, 256, 256, 6, 6, 64, true, 0, false, false, 0, true}, type);
-    attention_case(cases, {1, 512, 512, 12, 12, 64, true, 0, false, false, 0, true}, type);
-    attention_case(cases, {8, 128, 128, 12, 12, 64, false, 0, true, false, 0, true}, type);
-    attention_case(cases, {1, 1, 1024, 12, 12, 64, true, 0, false, false, 0, true}, type);
-    pattern_case(cases, {2, 5, 70, 4, 2, 24, true, 20, true, false, 0, false, 2, true}, type);
+    attention_case(cases, {12, 64, 64, 4, 4, 32, true, 0, false, Bias::none, 0, true}, type);
+    attention_case(cases, {8, 256, 256, 6, 6, 64, true, 0, false, Bias::none, 0, true}, type);
+    attention_case(cases, {1, 512, 512, 12, 12, 64, true, 0, false, Bias::none, 0, true}, type);
+    attention_case(cases, {8, 128, 128, 12, 12, 64, false, 0, true, Bias::none, 0, true}, type);
+    attention_case(cases, {1, 1, 1024, 12, 12, 64, true, 0, false, Bias::none, 0, true}, type);
+    pattern_case(cases, {2, 5, 70, 4, 2, 24, true, 20, true, Bias::none, 0, false, 2, true}, type);
     pattern_case(cases, {1, 40, 40, 3, 3, 64, false}, type);
   }
 }

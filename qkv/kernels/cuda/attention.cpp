@@ -10,10 +10,7 @@ constexpr int64_t widest_head = 256;
 enum class Way { decode, bf16, f32 };
 
 Way way_of(const Attention& a) {
-  if (a.head_dim > widest_head)
-    throw Error("attention",
-                fmt::format("heads of {} numbers are more than CUDA's kernels take, {}", a.head_dim, widest_head),
-                "use --device cpu");
+  check_heads(a);
   if (suits_decoding(a)) return Way::decode;
   return a.type == DType::bf16 ? Way::bf16 : Way::f32;
 }
@@ -35,6 +32,13 @@ void start(Way way, Calls& calls) {
 }
 
 }  // namespace
+
+void check_heads(const Attention& a) {
+  if (a.head_dim > widest_head)
+    throw Error("attention",
+                fmt::format("heads of {} numbers are more than CUDA's kernels take, {}", a.head_dim, widest_head),
+                "use --device cpu");
+}
 
 void attention(const Attention& a) {
   Calls calls{.count = 1, .at = {a}};

@@ -48,7 +48,7 @@ const KernelSet& cuda() {
                              .gated_backward = c::gated_backward,
                              .attention = c::attention,
                              .attention_each = c::attention_each,
-                             .attention_backward = Missing<"attention_backward">(),
+                             .attention_backward = c::attention_backward,
                              .attention_pattern = c::attention_pattern,
                              .relative_bias = c::relative_bias,
                              .relative_bias_backward = c::relative_bias_backward,

@@ -17,6 +17,7 @@ void gated(const Gated&);
 void gated_backward(const GatedBackward&);
 void attention(const Attention&);
 void attention_each(std::span<const Attention>);
+void attention_backward(const AttentionBackward&);
 void attention_pattern(const AttentionPattern&);
 void relative_bias(const RelativeBias&);
 void relative_bias_backward(const RelativeBiasBackward&);

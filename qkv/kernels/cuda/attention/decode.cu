@@ -1,6 +1,7 @@
 // Attention of few queries, as when a text is written: reading keys and values is all the work, so a block takes part
 // of the keys of one of their heads, for all queries and heads that share them, and what the parts found is joined
 // after.
+#include "qkv/kernels/cuda/attention/calls.h"
 #include "qkv/kernels/cuda/attention/rows.h"
 #include "qkv/kernels/cuda/attention/scores.h"
 #include "qkv/kernels/cuda/attention/work.h"
@@ -22,10 +23,10 @@ struct Division {
   int part;         // keys of each
   int64_t queries;  // at most
   int64_t heads, head_dim;
-  float* found;  // [row of the calls, head, query, part, 2 + head_dim]: the highest score, sum of exp, sums of values
+  float* found;  // [row, head, query, part, 2 + head_dim]: the highest score, sum of exp, sums of values
 
-  __device__ float* place(int64_t call_row, int64_t h, int64_t t, int64_t p) const {
-    return found + (((call_row * heads + h) * queries + t) * parts + p) * (2 + head_dim);
+  __device__ float* place(int64_t row, int64_t h, int64_t t, int64_t p) const {
+    return found + (((row * heads + h) * queries + t) * parts + p) * (2 + head_dim);
   }
   __device__ int parts_of_call(const Attention& a) const {
     return max(1, (static_cast<int>(a.keys) + part - 1) / part);
@@ -65,8 +66,9 @@ __global__ void __launch_bounds__(threads) decode_part(const __grid_constant__ C
   constexpr int own_rows = (rows + warps - 1) / warps;
   auto& shared = *dynamic_shared<DecodeShared<T, width, rows>>();
   const int kv_heads = static_cast<int>(calls.at[0].kv_heads);
-  const Work work = work_of(calls, blockIdx.x, division.chunks * division.parts, kv_heads);
-  const Attention& a = calls.at[work.call];
+  const Work work = work_of(blockIdx.x, kv_heads, division.chunks * division.parts);
+  const Attention& a = calls.at[calls.call_of(work.row)];
+  const int b = calls.batch_row_of(work.row);
   const int part = work.part / division.chunks;
   const int group = static_cast<int>(a.heads) / kv_heads;
   const int first_row = work.part % division.chunks * rows;
@@ -76,8 +78,8 @@ __global__ void __launch_bounds__(threads) decode_part(const __grid_constant__ C
   const auto row_at = [&](int r) { return Row{work.h * group + (first_row + r) % group, (first_row + r) / group}; };
   const int tid = static_cast<int>(threadIdx.x), warp = tid / warp_threads, lane = tid % warp_threads;
   const int end = min(static_cast<int>(a.keys), (part + 1) * division.part);
-  const HeadRows k = key_rows(a, a.k, work.b, work.h), v = key_rows(a, a.v, work.b, work.h);
-  const Scores any_head(a, work.b, 0);
+  const HeadRows k = key_rows(a, a.k, b, work.h), v = key_rows(a, a.v, b, work.h);
+  const Scores any_head(a, b, 0);
   const auto next_seen = [&](int s0) {
     while (s0 < end && !any_head.any_seen(0, static_cast<int>(a.queries), s0, columns)) s0 += columns;
     return s0;
@@ -94,7 +96,7 @@ __global__ void __launch_bounds__(threads) decode_part(const __grid_constant__ C
     const int r = i / width, d = i % width;
     float number = 0;
     if (r < row_count && d < a.head_dim) {
-      const HeadRows q = query_rows(a, a.q, work.b, row_at(r).h);
+      const HeadRows q = query_rows(a, a.q, b, row_at(r).h);
       number = q.number(q.offset(row_at(r).t) + d);
     }
     shared.q[r][d] = number;
@@ -125,7 +127,7 @@ __global__ void __launch_bounds__(threads) decode_part(const __grid_constant__ C
         for (int j = 0; j < count; ++j) dot = fmaf(to_float(key.at[j]), shared.q[r][d + j], dot);
       }
       const Row row = row_at(r);
-      const float score = Scores(a, work.b, row.h).score(dot, row.t, s0 + lane);
+      const float score = Scores(a, b, row.h).score(dot, row.t, s0 + lane);
       const float highest = fmaxf(most[i], reduce_warp(score, Largest()));
       const float shift = highest == unseen ? 0 : highest;
       const float weight = exp_of(score - shift);
@@ -184,10 +186,10 @@ __global__ void __launch_bounds__(threads) decode_part(const __grid_constant__ C
     for (int j = 0; j < groups; ++j) sum += met[(j * rows + r) * width + d];
     const Row row = row_at(r);
     if (parts == 1) {
-      store_result(a, work.b, row, d, shared.total[r] > 0 ? sum / shared.total[r] : 0);
-      if (d == 0) store_logsumexp(a, work.b, row, shared.most[r], shared.total[r]);
+      store_result(a, b, row, d, shared.total[r] > 0 ? sum / shared.total[r] : 0);
+      if (d == 0) store_logsumexp(a, b, row, shared.most[r], shared.total[r]);
     } else {
-      float* to = division.place(work.call + work.b, row.h, row.t, part);
+      float* to = division.place(work.row, row.h, row.t, part);
       to[2 + d] = sum;
       if (d == 0) {
         to[0] = shared.most[r];
@@ -199,12 +201,13 @@ __global__ void __launch_bounds__(threads) decode_part(const __grid_constant__ C
 
 // One query of one head: the parts' sums relative to the highest score of all.
 __global__ void __launch_bounds__(threads) join_parts(const __grid_constant__ Calls calls, Division division) {
-  const Work work = work_of(calls, blockIdx.x, static_cast<int>(division.queries), static_cast<int>(division.heads));
-  const Attention& a = calls.at[work.call];
+  const Work work = work_of(blockIdx.x, static_cast<int>(division.heads), static_cast<int>(division.queries));
+  const Attention& a = calls.at[calls.call_of(work.row)];
+  const int b = calls.batch_row_of(work.row);
   const int parts = division.parts_of_call(a);
   if (work.part >= a.queries || parts == 1) return;
   const Row row{work.h, work.part};
-  const auto part_at = [&](int p) { return division.place(work.call + work.b, row.h, row.t, p); };
+  const auto part_at = [&](int p) { return division.place(work.row, row.h, row.t, p); };
   float most = unseen, total = 0;
   for (int p = 0; p < parts; ++p) most = fmaxf(most, part_at(p)[0]);
   const float shift = most == unseen ? 0 : most;
@@ -212,9 +215,9 @@ __global__ void __launch_bounds__(threads) join_parts(const __grid_constant__ Ca
   for (int d = static_cast<int>(threadIdx.x); d < a.head_dim; d += threads) {
     float sum = 0;
     for (int p = 0; p < parts; ++p) sum += part_at(p)[2 + d] * exp_of(part_at(p)[0] - shift);
-    store_result(a, work.b, row, d, total > 0 ? sum / total : 0);
+    store_result(a, b, row, d, total > 0 ? sum / total : 0);
   }
-  if (threadIdx.x == 0) store_logsumexp(a, work.b, row, most, total);
+  if (threadIdx.x == 0) store_logsumexp(a, b, row, most, total);
 }
 
 template <typename T, int width, int rows>

@@ -2,6 +2,7 @@
 // see, and keeps for each query the highest score so far and sums relative to it.
 #pragma once
 
+#include "qkv/kernels/cuda/attention/calls.h"
 #include "qkv/kernels/cuda/attention/scores.h"
 #include "qkv/kernels/cuda/attention/tiles.h"
 #include "qkv/kernels/cuda/attention/work.h"
@@ -18,14 +19,15 @@ template <typename Tiles>
 __global__ void __launch_bounds__(Tiles::threads) attention_tiles(const __grid_constant__ Calls calls, int parts) {
   using T = typename Tiles::T;
   constexpr int rows = Tiles::rows, columns = Tiles::columns, stages = Tiles::stages;
-  const Work work = work_of(calls, blockIdx.x, parts, static_cast<int>(calls.at[0].heads));
-  const Attention& a = calls.at[work.call];
+  const Work work = work_of(blockIdx.x, static_cast<int>(calls.at[0].heads), parts);
+  const Attention& a = calls.at[calls.call_of(work.row)];
+  const int b = calls.batch_row_of(work.row);
   const int t0 = (parts - 1 - work.part) * rows;  // where queries see most comes first
   if (t0 >= a.queries) return;
   const int keys = static_cast<int>(a.keys);
   const int g = work.h / static_cast<int>(a.heads / a.kv_heads);
-  const Scores scores_of(a, work.b, work.h);
-  const HeadRows k = key_rows(a, a.k, work.b, g), v = key_rows(a, a.v, work.b, g);
+  const Scores scores_of(a, b, work.h);
+  const HeadRows k = key_rows(a, a.k, b, g), v = key_rows(a, a.v, b, g);
 
   T* const q_tile = dynamic_shared<T>();
   T* const kv_tiles = q_tile + rows * Tiles::stride;
@@ -53,7 +55,7 @@ __global__ void __launch_bounds__(Tiles::threads) attention_tiles(const __grid_c
   typename Tiles::Sums sums;
   clear(sums);
 
-  load_rows<T, Tiles::width, Tiles::threads>(q_tile, query_rows(a, a.q, work.b, work.h), t0, rows);
+  load_rows<T, Tiles::width, Tiles::threads>(q_tile, query_rows(a, a.q, b, work.h), t0, rows);
   int s0 = next_seen(0);
   int stage = 0;
   begin_load(s0, stage);
@@ -110,10 +112,10 @@ __global__ void __launch_bounds__(Tiles::threads) attention_tiles(const __grid_c
     inverse[r] = total[r] > 0 ? 1 / total[r] : 0;
     const int t = t0 + Tiles::row(r);
     if (a.logsumexp != nullptr && threadIdx.x % Tiles::row_lanes == 0 && t < a.queries)
-      a.logsumexp[(work.b * a.heads + work.h) * a.queries + t] = total[r] > 0 ? most[r] + logf(total[r]) : 0;
+      a.logsumexp[(b * a.heads + work.h) * a.queries + t] = total[r] > 0 ? most[r] + logf(total[r]) : 0;
   }
   __syncthreads();
-  store_sums<Tiles>(sums, inverse, q_tile, query_rows(a, a.out, work.b, work.h), t0);
+  store_sums<Tiles>(sums, inverse, q_tile, query_rows(a, a.out, b, work.h), t0);
 }
 
 template <typename Tiles>
