@@ -1,9 +1,12 @@
 // The device through NVIDIA's runtime, which is linked statically: the program starts where there is no driver.
 #include "qkv/core/error.h"
+#include "qkv/core/notice.h"
 #include "qkv/cuda/runtime.h"
 
 #include <cuda_runtime.h>
+#include <dlfcn.h>
 
+#include <cstdlib>
 #include <utility>
 
 namespace qkv::cuda {
@@ -99,6 +102,19 @@ void fill_bytes(void* to, unsigned char value, size_t bytes) {
 void synchronize() { check(cudaStreamSynchronize(the_stream()), "waiting for the device"); }
 
 void* stream() { return the_stream(); }
+void* open_library(const char* name) {
+  std::vector<std::string> folders = {""};  // wherever the system looks
+  if (const char* path = std::getenv("CUDA_PATH")) folders.push_back(std::string(path) + "/lib64/");
+  folders.emplace_back("/usr/local/cuda/lib64/");
+  for (const std::string& folder : folders)
+    for (const char* version : {".so.13", ".so.12"})
+      if (void* library = ::dlopen((folder + name + version).c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+  notice("cuda", fmt::format("{} was not found, and what it does goes through slow kernels: install CUDA's libraries, or "
+                             "set CUDA_PATH to where they are",
+                             name));
+  return nullptr;
+}
+
 void check_launch(const char* op) { check(cudaGetLastError(), op); }
 
 }  // namespace qkv::cuda

@@ -32,6 +32,10 @@ void synchronize();
 
 void* stream();  // a cudaStream_t
 
+// NVIDIA's library of that name ("libcublasLt"), for dlsym(): where the system looks, in $CUDA_PATH/lib64 or in
+// /usr/local/cuda/lib64. Null, after a notice, where there is none; and on the emulated device.
+void* open_library(const char* name);
+
 // Throws Error, naming `op`, if the launch before it failed.
 void check_launch(const char* op);
 

@@ -103,6 +103,7 @@ void fill_bytes(void* to, unsigned char value, size_t bytes) {
 }
 void synchronize() {}
 void* stream() { return nullptr; }
+void* open_library(const char*) { return nullptr; }
 void check_launch(const char*) {}
 
 }  // namespace qkv::cuda

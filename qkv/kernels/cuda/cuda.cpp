@@ -30,10 +30,12 @@ struct Missing {
 
 }  // namespace
 
+void cuda_set::refuse(const char* op, const char* what) { throw Error(op, what, "use --device cpu"); }
+
 const KernelSet& cuda() {
   namespace c = cuda_set;
   static const KernelSet set{.name = "cuda",
-                             .gemm = Missing<"gemm">(),
+                             .gemm = c::gemm,
                              .packed_bytes = Missing<"packed_bytes">(),
                              .pack = Missing<"pack">(),
                              .packed_gemm = Missing<"packed_gemm">(),
@@ -53,12 +55,12 @@ const KernelSet& cuda() {
                              .relative_bias = c::relative_bias,
                              .relative_bias_backward = c::relative_bias_backward,
                              .rotary = c::rotary,
-                             .causal_conv = Missing<"causal_conv">(),
-                             .causal_conv_backward = Missing<"causal_conv_backward">(),
-                             .selective_scan = Missing<"selective_scan">(),
-                             .selective_scan_backward = Missing<"selective_scan_backward">(),
-                             .moving_average = Missing<"moving_average">(),
-                             .moving_average_backward = Missing<"moving_average_backward">(),
+                             .causal_conv = c::causal_conv,
+                             .causal_conv_backward = c::causal_conv_backward,
+                             .selective_scan = c::selective_scan,
+                             .selective_scan_backward = c::selective_scan_backward,
+                             .moving_average = c::moving_average,
+                             .moving_average_backward = c::moving_average_backward,
                              .cross_entropy = c::cross_entropy,
                              .softmax = c::softmax,
                              .softmax_backward = c::softmax_backward,

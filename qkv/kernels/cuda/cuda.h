@@ -22,6 +22,12 @@ void attention_pattern(const AttentionPattern&);
 void relative_bias(const RelativeBias&);
 void relative_bias_backward(const RelativeBiasBackward&);
 void rotary(const Rotary&);
+void causal_conv(const CausalConv&);
+void causal_conv_backward(const CausalConvBackward&);
+void selective_scan(const SelectiveScan&);
+void selective_scan_backward(const SelectiveScanBackward&);
+void moving_average(const MovingAverage&);
+void moving_average_backward(const MovingAverageBackward&);
 void cross_entropy(const CrossEntropy&);
 void softmax(const Softmax&);
 void softmax_backward(const SoftmaxBackward&);
@@ -34,5 +40,8 @@ double sum_squares(const void* x, DType type, int64_t count);
 void adamw(std::span<const OptimizerTensor> tensors, const AdamW&);
 void lion(std::span<const OptimizerTensor> tensors, const Lion&);
 void sgd(std::span<const OptimizerTensor> tensors, const Sgd&);
+
+// What a kernel cannot do: throws Error.
+[[noreturn]] void refuse(const char* op, const char* what);
 
 }  // namespace qkv::kernels::cuda_set
