@@ -109,9 +109,10 @@ void* open_library(const char* name) {
   for (const std::string& folder : folders)
     for (const char* version : {".so.13", ".so.12"})
       if (void* library = ::dlopen((folder + name + version).c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
-  notice("cuda", fmt::format("{} was not found, and what it does goes through slow kernels: install CUDA's libraries, or "
-                             "set CUDA_PATH to where they are",
-                             name));
+  notice("cuda",
+         fmt::format("{} was not found, and what it does goes through slow kernels: install CUDA's libraries, or "
+                     "set CUDA_PATH to where they are",
+                     name));
   return nullptr;
 }
 

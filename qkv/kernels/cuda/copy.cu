@@ -188,7 +188,7 @@ __global__ void __launch_bounds__(element_block) copy_from_blocks(Copy a, uint32
     const Group group = read_group<type>(blocks, g);
     float* y = static_cast<float*>(a.y) + places.y + int64_t{g} * 32;
 #pragma unroll
-    for (int j = 0; j < 32; ++j) y[j] = group.scale[j / 16] * static_cast<float>(group.code[j]) - group.low[j / 16];
+    for (int j = 0; j < 32; ++j) y[j] = number_of<type>(group, j);
   }
 }
 

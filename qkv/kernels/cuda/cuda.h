@@ -6,6 +6,7 @@
 
 namespace qkv::kernels::cuda_set {
 
+void gemm(const Gemm&);
 void sum_rows(const SumRows&);
 void gather(const Gather&);
 void scatter_add(const ScatterAdd&);

@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(element_block) gather_blocks(Gather a) {
     T* out = static_cast<T*>(a.out) + row * a.width + g * 32;
 #pragma unroll
     for (int j = 0; j < 32; ++j) {
-      const float value = group.scale[j / 16] * static_cast<float>(group.code[j]) - group.low[j / 16];
+      const float value = number_of<type>(group, j);
       out[j] = from_float<T>(a.accumulate ? value + to_float(out[j]) : value);
     }
   }
