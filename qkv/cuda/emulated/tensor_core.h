@@ -35,6 +35,24 @@ inline void mma_m16n8k16(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, 
   }
 }
 
+// mma.m16n8k16.row.col.s32.s8: element (row, k) of A stands in lane (row % 8) * 4 + k / 4, register row / 8, byte k %
+// 4; element (k, column) of B in lane column * 4 + k / 4, byte k % 4; sums as above.
+inline void mma_m16n8k16(int32_t (&sums)[4], uint32_t a0, uint32_t a1, uint32_t b) {
+  const uint32_t own[3] = {a0, a1, b};
+  const std::byte* slots = share_in_warp(0xffffffffU, own, sizeof own);
+  const auto number = [&](unsigned lane, unsigned which, unsigned byte) {
+    uint32_t word = 0;
+    std::memcpy(&word, slots + lane * largest_share + which * sizeof word, sizeof word);
+    return static_cast<int32_t>(static_cast<int8_t>(word >> (8 * byte)));
+  };
+  const unsigned lane = threadIdx.x % 32;
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned row = lane / 4 + 8 * (i / 2), column = 2 * (lane % 4) + i % 2;
+    for (unsigned k = 0; k < 16; ++k)
+      sums[i] += number(row % 8 * 4 + k / 4, row / 8, k % 4) * number(column * 4 + k / 4, 2, k % 4);
+  }
+}
+
 // ldmatrix.x4: lane 8 m + r points to row r of matrix m, 8 elements of 16 bits. Register m of a lane gets elements
 // 2 (lane % 4) and the next of row lane / 4 of matrix m; transposed, of its column lane / 4.
 inline void ldmatrix_x4(uint32_t (&matrices)[4], const void* row, bool transposed) {

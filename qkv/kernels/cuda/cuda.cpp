@@ -2,43 +2,16 @@
 
 #include "qkv/core/error.h"
 
-#include <algorithm>
-
 namespace qkv::kernels {
-namespace {
-
-template <size_t length>
-struct Name {
-  constexpr Name(const char (&text)[length]) { std::copy_n(text, length, characters); }  // implicit: a literal is one
-  char characters[length];
-};
-
-// Stands where the set has no kernel: a call says so.
-template <Name name>
-struct Missing {
-  template <typename Result, typename... Arguments>
-  static Result call(Arguments...) {
-    throw Error(name.characters, "there is no such kernel for CUDA", "use --device cpu");
-  }
-  template <typename Result, typename... Arguments>
-  using Function = Result (*)(Arguments...);
-  template <typename Result, typename... Arguments>
-  operator Function<Result, Arguments...>() const {
-    return &call<Result, Arguments...>;
-  }
-};
-
-}  // namespace
-
 void cuda_set::refuse(const char* op, const char* what) { throw Error(op, what, "use --device cpu"); }
 
 const KernelSet& cuda() {
   namespace c = cuda_set;
   static const KernelSet set{.name = "cuda",
                              .gemm = c::gemm,
-                             .packed_bytes = Missing<"packed_bytes">(),
-                             .pack = Missing<"pack">(),
-                             .packed_gemm = Missing<"packed_gemm">(),
+                             .packed_bytes = c::packed_bytes,
+                             .pack = c::pack,
+                             .packed_gemm = c::packed_gemm,
                              .sum_rows = c::sum_rows,
                              .gather = c::gather,
                              .scatter_add = c::scatter_add,

@@ -78,10 +78,32 @@ struct Same {
   __device__ float operator()(int64_t, float x) const { return x; }
 };
 
+bool multiply_by_library(const Gemm& g);
+
+// From f32 to bf16, by way of an f32 result.
+bool multiply_and_round(const Gemm& g) {
+  if (g.accumulate) return false;
+  const Scratch<float> result(g.m * g.n);
+  Gemm call = g;
+  call.c = result.data();
+  call.c_type = DType::f32;
+  call.ldc = g.n;
+  if (!multiply_by_library(call)) return false;
+  copy({.rank = 2,
+        .size = {g.m, g.n},
+        .x = result.data(),
+        .x_stride = {g.n, 1},
+        .y = g.c,
+        .y_type = DType::bf16,
+        .y_stride = {g.ldc, 1}});
+  return true;
+}
+
 // Through the library where it can. It takes a bias of C's type, and few activations; the others follow in a kernel of
 // their own, where a bf16 result rounds twice.
 bool multiply_by_library(const Gemm& g) {
   if (!has_cublaslt()) return false;
+  if (g.a_type == DType::f32 && g.c_type == DType::bf16) return multiply_and_round(g);
   Gemm call = g;
   if (!cublaslt_has(g.activation)) call.activation = Activation::none;
   const Scratch<bf16> rounded(g.bias != nullptr && g.c_type == DType::bf16 ? g.n : 0);
@@ -99,7 +121,7 @@ bool multiply_by_library(const Gemm& g) {
 
 // Of two types, the bf16 matrix becomes f32 first.
 bool multiply_mixed(const Gemm& g) {
-  if (g.c_type != DType::f32 || !has_cublaslt()) return false;
+  if (!has_cublaslt()) return false;
   const bool left = g.a_type == DType::bf16;
   const bool transposed = left ? g.a_transposed : g.b_transposed;
   const int64_t outer = left ? g.m : g.k, inner = left ? g.k : g.n;

@@ -1,5 +1,6 @@
 // Tensor cores, and copies into shared memory that run beside the kernel: instructions of PTX that CUDA C++ has no
-// words for, of compute capability 8.0. All lanes of a warp call the first three together.
+// words for, of compute capability 8.0. All lanes of a warp call those together that
+// spread matrices over them.
 #pragma once
 
 #include "qkv/kernels/cuda/number.h"
@@ -22,6 +23,18 @@ __device__ inline void mma_m16n8k16(float (&sums)[4], const uint32_t (&a)[4], ui
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 #else
   cuda::emulated::mma_m16n8k16(sums, a, b0, b1);
+#endif
+}
+
+// sums[16, 8] += A[16, 16] B[16, 8] of 8-bit integers, four a word, the first lowest. With g and i as above: sums stand
+// alike; a0 and a1: columns 2 i to 2 i + 3 of rows g and g + 8; b: the same rows of column g.
+__device__ inline void mma_m16n8k16(int32_t (&sums)[4], uint32_t a0, uint32_t a1, uint32_t b) {
+#if defined(__CUDACC__)
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+               : "+r"(sums[0]), "+r"(sums[1]), "+r"(sums[2]), "+r"(sums[3])
+               : "r"(a0), "r"(a1), "r"(b));
+#else
+  cuda::emulated::mma_m16n8k16(sums, a0, a1, b);
 #endif
 }
 
