@@ -4,21 +4,23 @@
 namespace qkv::kernels::cuda_set {
 namespace {
 
-constexpr int threads = 256;
+constexpr int threads = 128;
 constexpr float hidden = -1e30F;
 
+// A block has one query of one head.
 __global__ void __launch_bounds__(threads) read_bias(RelativeBias a) {
-  const int64_t to = static_cast<int64_t>(blockIdx.x) * threads + threadIdx.x;
-  const int64_t s = to % a.keys, t = to / a.keys % a.queries;
-  const int64_t h = to / a.keys / a.queries % a.heads, b = to / a.keys / a.queries / a.heads;
-  if (b >= a.batch) return;
-  const int32_t place = a.places[b * a.places_batch_stride + t * a.keys + s];
-  float value = hidden;
-  if (place >= 0) {
-    const int64_t row = a.by_key ? b * a.keys + s : b * a.queries + t;
-    value = a.scale * a.scores[(row * a.heads + h) * a.positions + place];
+  const int64_t index = blockIdx.x;
+  const int64_t t = index % a.queries, h = index / a.queries % a.heads, b = index / a.queries / a.heads;
+  const int32_t* places = a.places + b * a.places_batch_stride + t * a.keys;
+  float* bias = a.bias + index * a.keys;
+  for (int64_t s = threadIdx.x; s < a.keys; s += threads) {
+    float value = hidden;
+    if (places[s] >= 0) {
+      const int64_t row = a.by_key ? b * a.keys + s : b * a.queries + t;
+      value = a.scale * a.scores[(row * a.heads + h) * a.positions + places[s]];
+    }
+    bias[s] = a.accumulate ? bias[s] + value : value;
   }
-  a.bias[to] = a.accumulate ? a.bias[to] + value : value;
 }
 
 // A block has the scores of one row and head; what is read there is spread along the other side, whose places and
@@ -53,8 +55,7 @@ __global__ void __launch_bounds__(threads) collect_scores(RelativeBiasBackward g
 }  // namespace
 
 void relative_bias(const RelativeBias& a) {
-  const int64_t count = a.batch * a.heads * a.queries * a.keys;
-  launch("relative_bias", read_bias, {(count + threads - 1) / threads}, threads, 0, a);
+  launch("relative_bias", read_bias, {a.batch * a.heads * a.queries}, threads, 0, a);
 }
 
 void relative_bias_backward(const RelativeBiasBackward& g) {

@@ -6,39 +6,38 @@ namespace {
 
 constexpr int threads = 256;
 
-// A thread turns a pair, or copies one of the numbers behind them.
+// A block has one position. A thread turns pairs, and copies the numbers behind them.
 template <typename T>
 __global__ void __launch_bounds__(threads) rotate(Rotary a) {
-  const int64_t half = a.rotary_dim / 2;
-  const int64_t of_head = a.head_dim - half;
-  const int64_t index = static_cast<int64_t>(blockIdx.x) * threads + threadIdx.x;
-  const int64_t head = index / of_head, i = index % of_head;
-  const int64_t row = head / a.heads, h = head % a.heads;
-  if (row >= a.batch * a.time) return;
-  const int64_t b = row / a.time, t = row % a.time;
-  const T* x = static_cast<const T*>(a.x.data) + b * a.x.batch_stride + t * a.x.time_stride + h * a.x.head_stride;
-  T* out = static_cast<T*>(a.out.data) + b * a.out.batch_stride + t * a.out.time_stride + h * a.out.head_stride;
-  if (i >= half) {
-    out[i + half] = x[i + half];
-    return;
+  const int half = static_cast<int>(a.rotary_dim) / 2;
+  const int of_head = static_cast<int>(a.head_dim) - half;
+  const int64_t row = blockIdx.x, b = row / a.time, t = row % a.time;
+  const float* cosine = a.cosine + a.positions[row] * static_cast<int64_t>(half);
+  const float* sine = a.sine + a.positions[row] * static_cast<int64_t>(half);
+  const T* x = static_cast<const T*>(a.x.data) + b * a.x.batch_stride + t * a.x.time_stride;
+  T* out = static_cast<T*>(a.out.data) + b * a.out.batch_stride + t * a.out.time_stride;
+  for (int j = static_cast<int>(threadIdx.x); j < static_cast<int>(a.heads) * of_head; j += threads) {
+    const int h = j / of_head, i = j % of_head;
+    const T* from = x + h * a.x.head_stride;
+    T* to = out + h * a.out.head_stride;
+    if (i >= half) {
+      to[i + half] = from[i + half];
+      continue;
+    }
+    const int first = a.interleaved ? 2 * i : i;
+    const int second = a.interleaved ? 2 * i + 1 : i + half;
+    const float c = cosine[i];
+    const float s = a.inverse ? -sine[i] : sine[i];
+    const float before = to_float(from[first]), behind = to_float(from[second]);
+    to[first] = from_float<T>(before * c - behind * s);
+    to[second] = from_float<T>(before * s + behind * c);
   }
-  const int64_t first = a.interleaved ? 2 * i : i;
-  const int64_t second = a.interleaved ? 2 * i + 1 : i + half;
-  const int64_t angle = a.positions[row] * half + i;
-  const float c = a.cosine[angle];
-  const float s = a.inverse ? -a.sine[angle] : a.sine[angle];
-  const float before = to_float(x[first]), behind = to_float(x[second]);
-  out[first] = from_float<T>(before * c - behind * s);
-  out[second] = from_float<T>(before * s + behind * c);
 }
 
 }  // namespace
 
 void rotary(const Rotary& a) {
-  const int64_t count = a.batch * a.time * a.heads * (a.head_dim - a.rotary_dim / 2);
-  with_type(a.type, [&](auto type) {
-    launch("rotary", rotate<decltype(type)>, {(count + threads - 1) / threads}, threads, 0, a);
-  });
+  with_type(a.type, [&](auto type) { launch("rotary", rotate<decltype(type)>, {a.batch * a.time}, threads, 0, a); });
 }
 
 }  // namespace qkv::kernels::cuda_set

@@ -50,8 +50,7 @@ __device__ inline void ldmatrix_x4(uint32_t (&matrices)[4], const bf16* row) {
 #if defined(__CUDACC__)
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(matrices[0]), "=r"(matrices[1]), "=r"(matrices[2]), "=r"(matrices[3])
-               : "r"(shared_address(row))
-               : "memory");
+               : "r"(shared_address(row)));
 #else
   cuda::emulated::ldmatrix_x4(matrices, row, false);
 #endif
@@ -62,8 +61,7 @@ __device__ inline void ldmatrix_x4_transposed(uint32_t (&matrices)[4], const bf1
 #if defined(__CUDACC__)
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(matrices[0]), "=r"(matrices[1]), "=r"(matrices[2]), "=r"(matrices[3])
-               : "r"(shared_address(row))
-               : "memory");
+               : "r"(shared_address(row)));
 #else
   cuda::emulated::ldmatrix_x4(matrices, row, true);
 #endif

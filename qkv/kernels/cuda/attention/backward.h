@@ -12,6 +12,8 @@
 #include "qkv/kernels/cuda/attention/tiles.h"
 #include "qkv/kernels/cuda/attention/work.h"
 
+#include <type_traits>
+
 namespace qkv::kernels {
 
 // Shared memory: two tiles that stay, two that pass by for each stage, then what Tiles needs.
@@ -112,29 +114,35 @@ __global__ void __launch_bounds__(Tiles::threads) attention_gradient(const __gri
     Tiles::multiply(p, stay_1, pass_1(stage));
     if constexpr (of_scores) Tiles::multiply(ds, stay_2, pass_2(stage));
     const Scores scores_of(a, b, step.h);
-    const bool plain = queries_stay ? scores_of.plain(first, rows, step.begin, columns)
-                                    : scores_of.plain(step.begin, columns, first, rows);
+    const auto set_gradients = [&](auto is_plain) {
 #pragma unroll
-    for (int c = 0; c < Tiles::own_columns; ++c) {
-      const int column = step.begin + Tiles::column(c);
-      const float column_shift = queries_stay ? 0 : query_number(a.logsumexp, step.h, column);
-      const float column_delta = queries_stay ? 0 : query_number(g.delta, step.h, column);
+      for (int c = 0; c < Tiles::own_columns; ++c) {
+        const int column = step.begin + Tiles::column(c);
+        const float column_shift = queries_stay ? 0 : query_number(a.logsumexp, step.h, column);
+        const float column_delta = queries_stay ? 0 : query_number(g.delta, step.h, column);
 #pragma unroll
-      for (int r = 0; r < Tiles::own_rows; ++r) {
-        const int row = first + Tiles::row(r);
-        const int t = queries_stay ? row : column, s = queries_stay ? column : row;
-        float cap_slope;
-        const float score = scores_of.score(p.at(r, c), t, s, plain, cap_slope);
-        const float weight = exp_of(score - (queries_stay ? row_shift[r] : column_shift));
-        const float kept = scores_of.drops() ? scores_of.kept(t, s) : 1;
-        p.at(r, c) = weight * kept;
-        if constexpr (of_scores) {
-          const float gradient = weight * (kept * ds.at(r, c) - (queries_stay ? row_delta[r] : column_delta));
-          ds.at(r, c) = gradient * cap_slope;
-          if (queries_stay && g.dscores != nullptr && t < queries && s < keys)
-            g.dscores[((static_cast<int64_t>(work.row) * heads + step.h) * queries + t) * keys + s] = gradient;
+        for (int r = 0; r < Tiles::own_rows; ++r) {
+          const int row = first + Tiles::row(r);
+          const int t = queries_stay ? row : column, s = queries_stay ? column : row;
+          float cap_slope;
+          const float score = scores_of.score<is_plain>(p.at(r, c), t, s, cap_slope);
+          const float weight = exp_of(score - (queries_stay ? row_shift[r] : column_shift));
+          const float kept = is_plain ? 1 : scores_of.kept(t, s);
+          p.at(r, c) = weight * kept;
+          if constexpr (of_scores) {
+            const float gradient = weight * (kept * ds.at(r, c) - (queries_stay ? row_delta[r] : column_delta));
+            ds.at(r, c) = gradient * cap_slope;
+            if (queries_stay && !is_plain && g.dscores != nullptr && t < queries && s < keys)
+              g.dscores[((static_cast<int64_t>(work.row) * heads + step.h) * queries + t) * keys + s] = gradient;
+          }
         }
       }
+    };
+    if (queries_stay ? scores_of.plain(first, rows, step.begin, columns)
+                     : scores_of.plain(step.begin, columns, first, rows)) {
+      set_gradients(std::true_type());
+    } else {
+      set_gradients(std::false_type());
     }
     if constexpr (of_scores) Tiles::add_product(from_scores, ds, pass_1(stage), scratch);
     if constexpr (of_values) Tiles::add_product(from_values, p, pass_2(stage), scratch);

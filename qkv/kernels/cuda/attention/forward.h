@@ -7,6 +7,8 @@
 #include "qkv/kernels/cuda/attention/tiles.h"
 #include "qkv/kernels/cuda/attention/work.h"
 
+#include <type_traits>
+
 namespace qkv::kernels {
 
 // Shared memory: queries, then for each stage keys and values, then what Tiles needs.
@@ -70,16 +72,24 @@ __global__ void __launch_bounds__(Tiles::threads) attention_tiles(const __grid_c
     __syncthreads();
     typename Tiles::Scores p;
     Tiles::multiply(p, q_tile, k_tile(stage));
+    const auto set_scores = [&](auto is_plain) {
+#pragma unroll
+      for (int r = 0; r < Tiles::own_rows; ++r)
+#pragma unroll
+        for (int c = 0; c < Tiles::own_columns; ++c)
+          p.at(r, c) = scores_of.score<is_plain>(p.at(r, c), t0 + Tiles::row(r), s0 + Tiles::column(c));
+    };
     const bool plain = scores_of.plain(t0, rows, s0, columns);
+    if (plain) {
+      set_scores(std::true_type());
+    } else {
+      set_scores(std::false_type());
+    }
 #pragma unroll
     for (int r = 0; r < Tiles::own_rows; ++r) {
-      const int t = t0 + Tiles::row(r);
       float highest = most[r];
 #pragma unroll
-      for (int c = 0; c < Tiles::own_columns; ++c) {
-        p.at(r, c) = scores_of.score(p.at(r, c), t, s0 + Tiles::column(c), plain);
-        highest = fmaxf(highest, p.at(r, c));
-      }
+      for (int c = 0; c < Tiles::own_columns; ++c) highest = fmaxf(highest, p.at(r, c));
       highest = reduce_row<Tiles>(highest, Largest());
       const float shift = highest == unseen ? 0 : highest;
       const float factor = exp_of(most[r] - shift);
@@ -87,9 +97,13 @@ __global__ void __launch_bounds__(Tiles::threads) attention_tiles(const __grid_c
       total[r] *= factor;
 #pragma unroll
       for (int c = 0; c < Tiles::own_columns; ++c) {
-        const float weight = exp_of(p.at(r, c) - shift);
-        total[r] += weight;
-        p.at(r, c) = scores_of.drops() ? weight * scores_of.kept(t, s0 + Tiles::column(c)) : weight;
+        p.at(r, c) = exp_of(p.at(r, c) - shift);
+        total[r] += p.at(r, c);
+      }
+      if (!plain) {
+#pragma unroll
+        for (int c = 0; c < Tiles::own_columns; ++c)
+          p.at(r, c) *= scores_of.kept(t0 + Tiles::row(r), s0 + Tiles::column(c));
       }
 #pragma unroll
       for (int c = 0; c < Tiles::own_sums; ++c) sums.at(r, c) *= factor;

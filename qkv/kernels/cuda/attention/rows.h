@@ -26,18 +26,27 @@ struct HeadRows {
     if (pages == nullptr) return begin + row * stride;
     return begin + pages[row / page_size] * page_stride + row % page_size * stride;
   }
-  __device__ float number(int64_t i) const {
-    switch (type) {
-      case DType::f32:
-        return static_cast<const float*>(data)[i];
-      case DType::bf16:
-        return to_float(static_cast<const bf16*>(data)[i]);
-      default: {
-        const BlockQ8_0& block = static_cast<const BlockQ8_0*>(data)[i / 32];
-        return to_float(block.d) * static_cast<float>(block.codes[i % 32]);
-      }
+  // Numbers [i, i + count), of which `there` are in the row; the others are zeros. Blocks begin at multiples of count.
+  template <int count>
+  __device__ Vector<float, count> numbers(int64_t i, int there) const {
+    Vector<float, count> result{};
+    if (there <= 0) return result;
+    if (type == DType::q8_0) {
+      const BlockQ8_0& block = static_cast<const BlockQ8_0*>(data)[i / 32];
+      const float d = to_float(block.d);
+#pragma unroll
+      for (int j = 0; j < count; ++j) result.at[j] = d * static_cast<float>(block.codes[i % 32 + j]);
+    } else {
+#pragma unroll
+      for (int j = 0; j < count; ++j)
+        if (j < there)
+          result.at[j] = type == DType::f32 ? static_cast<const float*>(data)[i + j]
+                                            : to_float(static_cast<const bf16*>(data)[i + j]);
     }
+    return result;
   }
+  __device__ float number(int64_t i) const { return numbers<1>(i, 1).at[0]; }
+
   // Whether every row begins, and ends, at a multiple of 16 bytes.
   template <typename T>
   __device__ bool aligned() const {
@@ -96,10 +105,10 @@ __device__ inline void load_rows(T* tile, const HeadRows& x, int first, int rows
     if (copied) {
       cp_async_16(to, static_cast<const T*>(x.data) + from, there && column < x.head_dim);
     } else {
+      const Vector<float, count> numbers = x.numbers<count>(from, there ? x.head_dim - column : 0);
       Vector<T> values;
 #pragma unroll
-      for (int j = 0; j < count; ++j)
-        values.at[j] = from_float<T>(there && column + j < x.head_dim ? x.number(from + j) : 0);
+      for (int j = 0; j < count; ++j) values.at[j] = from_float<T>(numbers.at[j]);
       store_vector<count>(to, values);
     }
   }

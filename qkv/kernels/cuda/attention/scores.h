@@ -42,10 +42,11 @@ class Scores {
     return s + columns - 1 > first - window_ && (a_.causal || s < last + window_);
   }
 
-  // Whether all of them see all of those, and nothing is added to a score.
+  // Whether all of them see all of those, and a score is scale q . k and no more, without dropout.
   __device__ bool plain(int t, int rows, int s, int columns) const {
-    return bias_ == nullptr && a_.slopes == nullptr && mask_ == nullptr && window_ == 0 && t + rows <= queries_ &&
-           s + columns <= keys_ && (!a_.causal || s + columns - 1 <= t + shift_);
+    return bias_ == nullptr && a_.slopes == nullptr && mask_ == nullptr && window_ == 0 && a_.softcap == 0 &&
+           a_.dropout == 0 && t + rows <= queries_ && s + columns <= keys_ &&
+           (!a_.causal || s + columns - 1 <= t + shift_);
   }
 
   __device__ bool sees(int t, int s) const {
@@ -55,29 +56,31 @@ class Scores {
     return mask_ == nullptr || mask_[s] != 0;
   }
 
-  // The score of query t and key s, whose product is `dot`; `unseen` where it does not see the key. is_plain: what
-  // plain() says of a tile around them. cap_slope receives the derivative by the score before its cap.
-  __device__ float score(float dot, int t, int s, bool is_plain, float& cap_slope) const {
+  // The score of query t and key s, whose product is `dot`; `unseen` where it does not see the key. cap_slope receives
+  // the derivative by the score before its cap. is_plain: what plain() says of a tile around them.
+  template <bool is_plain>
+  __device__ float score(float dot, int t, int s, float& cap_slope) const {
     cap_slope = 1;
-    if (!is_plain && !sees(t, s)) return unseen;
     float score = a_.scale * dot;
+    if constexpr (is_plain) return score;
+    if (!sees(t, s)) return unseen;
     if (a_.softcap > 0) {
       const float capped = tanhf(score / a_.softcap);
       score = a_.softcap * capped;
       cap_slope = 1 - capped * capped;
     }
-    if (is_plain) return score;
     if (bias_ != nullptr) score += bias_[t * a_.bias_query_stride + s * a_.bias_key_stride];
     return score + slope_ * static_cast<float>(s - t - shift_);
   }
-  __device__ float score(float dot, int t, int s, bool is_plain = false) const {
+  template <bool is_plain = false>
+  __device__ float score(float dot, int t, int s) const {
     float cap_slope;
-    return score(dot, t, s, is_plain, cap_slope);
+    return score<is_plain>(dot, t, s, cap_slope);
   }
 
-  __device__ bool drops() const { return a_.dropout > 0; }
   // What dropout multiplies a probability with.
   __device__ float kept(int t, int s) const {
+    if (a_.dropout == 0) return 1;
     const uint32_t index = first_ + static_cast<uint32_t>(t) * static_cast<uint32_t>(keys_) + static_cast<uint32_t>(s);
     return dropout_hash(a_.dropout_key, index) < dropped_ ? 0 : 1 / (1 - a_.dropout);
   }
