@@ -4,7 +4,6 @@
 
 #include "qkv/core/error.h"
 #include "qkv/cuda/emulated/words.h"
-#include "qkv/tensor/dtype.h"
 
 #include <array>
 #include <cstdint>

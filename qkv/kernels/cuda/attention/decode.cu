@@ -50,7 +50,7 @@ __device__ void store_logsumexp(const Attention& a, int b, Row row, float most, 
     a.logsumexp[(b * a.heads + row.h) * a.queries + row.t] = total > 0 ? most + logf(total) : 0;
 }
 
-// T: numbers in tiles. `rows` of them share a block.
+// T: the numbers in tiles. `rows`: how many a block takes at once.
 template <typename T, int width, int rows>
 struct DecodeShared {
   T k[columns * tile_stride<T, width>];
