@@ -101,7 +101,7 @@ class Machine {
     Meeting& meeting = meeting_of(warps_[current_->place.x / warp_size], mask);
     const uint64_t number = meeting.number;
     auto& slots = meeting.slots[number % 2];
-    std::memcpy(slots[lane], data, bytes);
+    if (bytes > 0) std::memcpy(slots[lane], data, bytes);
     meeting.arrived |= 1U << lane;
     if (meeting.arrived == mask) {
       meeting.arrived = 0;

@@ -242,13 +242,15 @@ Copy bytes_of_blocks(Copy a) {
 constexpr int64_t most_elements = std::numeric_limits<int32_t>::max();
 
 void copy_part(const Copy& given) {
-  if (given.size[0] > 1 && count_of(given) > most_elements) {
-    const int64_t half = given.size[0] / 2;
+  if (count_of(given) > most_elements) {
+    // Along the longest dimension, between blocks.
+    const int d = static_cast<int>(std::max_element(given.size, given.size + given.rank) - given.size);
+    const int64_t half = given.size[d] > 512 ? given.size[d] / 512 * 256 : given.size[d] / 2;
     Copy first = given, second = given;
-    first.size[0] = half;
-    second.size[0] -= half;
-    second.x = static_cast<const char*>(given.x) + bytes_of(given.x_type, half * given.x_stride[0]);
-    second.y = static_cast<char*>(given.y) + bytes_of(given.y_type, half * given.y_stride[0]);
+    first.size[d] = half;
+    second.size[d] -= half;
+    second.x = static_cast<const char*>(given.x) + bytes_of(given.x_type, half * given.x_stride[d]);
+    second.y = static_cast<char*>(given.y) + bytes_of(given.y_type, half * given.y_stride[d]);
     copy_part(first);
     copy_part(second);
     return;

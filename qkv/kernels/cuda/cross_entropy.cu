@@ -28,7 +28,8 @@ __global__ void __launch_bounds__(row_block) cross_entropy_rows(CrossEntropy a) 
       },
       x);
   const SumExp all = reduce<team>(own);
-  const float of_target = to_float(x[target]);  // before the row becomes its gradient
+  const float of_target = to_float(x[target]);
+  if constexpr (team == warp_threads) __syncwarp();  // the row becomes its gradient after all have read
   const float n = static_cast<float>(a.vocab);
   const float mean = reduce<team>(total, Add()) / n;
   const float log_sum = all.most + logf(all.sum);

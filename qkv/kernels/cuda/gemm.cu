@@ -2,6 +2,7 @@
 #include "qkv/kernels/cuda/cublaslt.h"
 #include "qkv/kernels/cuda/cuda.h"
 #include "qkv/kernels/cuda/elements.h"
+#include "qkv/kernels/cuda/gemv.h"
 #include "qkv/kernels/cuda/scratch.h"
 
 namespace qkv::kernels::cuda_set {
@@ -105,7 +106,7 @@ bool multiply_by_library(const Gemm& g) {
   if (!has_cublaslt()) return false;
   if (g.a_type == DType::f32 && g.c_type == DType::bf16) return multiply_and_round(g);
   Gemm call = g;
-  if (!cublaslt_has(g.activation)) call.activation = Activation::none;
+  if (g.accumulate || !cublaslt_has(g.activation)) call.activation = Activation::none;
   const Scratch<bf16> rounded(g.bias != nullptr && g.c_type == DType::bf16 ? g.n : 0);
   if (rounded.data() != nullptr) map("gemm", rounded.data(), g.n, Same(), g.bias);
   const void* bias = rounded.data() != nullptr ? static_cast<const void*>(rounded.data()) : g.bias;
@@ -142,6 +143,7 @@ bool multiply_mixed(const Gemm& g) {
 }
 
 void multiply(const Gemm& g) {
+  if (multiply_few_rows(g)) return;
   if (!(g.a_type == g.b_type ? multiply_by_library(g) : multiply_mixed(g))) multiply_by_tiles(g);
 }
 
