@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <memory>
 
 namespace qkv {
@@ -403,7 +402,6 @@ void add_tables(std::vector<KernelCase>& cases) {
 // Rows of [rows, 3, width] into blocks [rows, width]: bit for bit.
 void quantizing_case(std::vector<KernelCase>& cases, int64_t rows, int64_t width, DType type, bool large) {
   Tensor x = random({rows, 3, width}, type, 1, 5);
-  const Tensor whole = Tensor::empty({rows, width}, DType::q8_0);
   if (type == DType::f32) {
     std::fill_n(x.data<float>(), 32, 0.0F);
     x.data<float>()[3 * width] = INFINITY;
@@ -412,16 +410,15 @@ void quantizing_case(std::vector<KernelCase>& cases, int64_t rows, int64_t width
   }
   cases.push_back({fmt::format("copy to q8_0 {}x{} {}", rows, width, name_of(type)), 0, 0,
                    static_cast<double>(rows * width * size_of(type)), large, [=](const KernelSet& set) {
+                     const Tensor bytes = Tensor::empty({bytes_of(DType::q8_0, rows * width)}, DType::u8);
                      set.copy({.rank = 2,
                                .size = {rows, width},
                                .x = x.raw(),
                                .x_type = type,
                                .x_stride = {3 * width, 1},
-                               .y = whole.raw(),
+                               .y = bytes.raw(),
                                .y_type = DType::q8_0,
                                .y_stride = {width, 1}});
-                     const Tensor bytes = Tensor::empty({bytes_of(DType::q8_0, rows * width)}, DType::u8);
-                     std::memcpy(bytes.raw(), whole.raw(), static_cast<size_t>(bytes.numel()));
                      return std::vector<Tensor>{bytes};
                    }});
 }
