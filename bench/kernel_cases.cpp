@@ -54,8 +54,8 @@ void gemm_case(std::vector<KernelCase>& cases, int64_t m, int64_t n, int64_t k, 
 }
 
 void add_gemm(std::vector<KernelCase>& cases) {
-  const int64_t sizes[][3] = {{1, 1, 1},   {1, 65, 33}, {3, 130, 17}, {5, 64, 128}, {8, 200, 40},
-                              {33, 17, 5}, {64, 1, 7},  {0, 4, 4},    {4, 4, 0},    {70, 90, 110}};
+  const int64_t sizes[][3] = {{1, 1, 1},  {1, 65, 33}, {3, 130, 17}, {5, 64, 128},  {8, 200, 40},  {33, 17, 5},
+                              {64, 1, 7}, {0, 4, 4},   {4, 4, 0},    {70, 90, 110}, {136, 144, 72}};
   for (const auto& s : sizes)
     for (const DType type : both)
       for (const bool ta : {false, true})

@@ -2,6 +2,7 @@
 #include "qkv/kernels/cuda/cublaslt.h"
 #include "qkv/kernels/cuda/cuda.h"
 #include "qkv/kernels/cuda/elements.h"
+#include "qkv/kernels/cuda/gemm_bf16.h"
 #include "qkv/kernels/cuda/gemv.h"
 #include "qkv/kernels/cuda/scratch.h"
 
@@ -144,7 +145,8 @@ bool multiply_mixed(const Gemm& g) {
 
 void multiply(const Gemm& g) {
   if (multiply_few_rows(g)) return;
-  if (!(g.a_type == g.b_type ? multiply_by_library(g) : multiply_mixed(g))) multiply_by_tiles(g);
+  if (g.a_type == g.b_type ? multiply_by_library(g) : multiply_mixed(g)) return;
+  if (!multiply_bf16(g)) multiply_by_tiles(g);
 }
 
 // B's rows are taken out of their blocks some at a time, so that they need little memory.
