@@ -302,6 +302,7 @@ void add_attention(std::vector<KernelCase>& cases) {
                       .always = always},
                      type);
     attention_case(cases, {0, 5, 5, 2, 2, 8, true}, type);
+    attention_case(cases, {2, 66, 40, 66, 2, 20, true, 0, true}, type);  // many heads
     for (const DType kv_type : {DType::f32, DType::bf16, DType::q8_0}) {
       for (const int64_t page_size : {5, 64, 100})
         for (const bool special : {false, true}) paged_attention_case(cases, type, kv_type, page_size, special, false);

@@ -12,25 +12,30 @@
 
 namespace qkv::cuda::emulated {
 
-inline float half_of(uint32_t pair, int which) {
-  return std::bit_cast<float>(which == 0 ? pair << 16 : pair & 0xffff0000U);
+// Register `which` of those that a lane shows.
+inline uint32_t word_of(const std::byte* slots, unsigned lane, unsigned which) {
+  uint32_t word = 0;
+  std::memcpy(&word, slots + lane * largest_share + which * sizeof word, sizeof word);
+  return word;
 }
+
+inline float lower_half(uint32_t pair) { return std::bit_cast<float>(pair << 16); }
+inline float upper_half(uint32_t pair) { return std::bit_cast<float>(pair & 0xffff0000U); }
 
 // mma.m16n8k16.row.col.f32.bf16: element (row, k) of A stands in lane (row % 8) * 4 + k % 8 / 2, register
 // row / 8 + 2 (k / 8); element (k, column) of B in lane column * 4 + k % 8 / 2, register k / 8; the sums of rows
 // lane / 4 and lane / 4 + 8, columns 2 (lane % 4) and the next, in each lane.
 inline void mma_m16n8k16(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  const std::array<uint32_t, 6> own = {a[0], a[1], a[2], a[3], b0, b1};
-  const std::byte* slots = share_in_warp(0xffffffffU, &own, sizeof own);
-  std::array<uint32_t, 6> of[32];
-  for (size_t lane = 0; lane < 32; ++lane) std::memcpy(&of[lane], slots + lane * largest_share, sizeof own);
+  const uint32_t own[6] = {a[0], a[1], a[2], a[3], b0, b1};
+  const std::byte* slots = share_in_warp(0xffffffffU, own, sizeof own);
   const unsigned lane = threadIdx.x % 32;
   for (unsigned i = 0; i < 4; ++i) {
-    const unsigned row = lane / 4 + 8 * (i / 2);
-    const unsigned column = 2 * (lane % 4) + i % 2;
-    for (unsigned k = 0; k < 16; ++k)
-      sums[i] += half_of(of[row % 8 * 4 + k % 8 / 2][row / 8 + 2 * (k / 8)], static_cast<int>(k % 2)) *
-                 half_of(of[column * 4 + k % 8 / 2][4 + k / 8], static_cast<int>(k % 2));
+    const unsigned row = lane / 4 + 8 * (i / 2), column = 2 * (lane % 4) + i % 2;
+    for (unsigned k = 0; k < 16; k += 2) {
+      const uint32_t left = word_of(slots, row % 8 * 4 + k % 8 / 2, row / 8 + 2 * (k / 8));
+      const uint32_t right = word_of(slots, column * 4 + k % 8 / 2, 4 + k / 8);
+      sums[i] += lower_half(left) * lower_half(right) + upper_half(left) * upper_half(right);
+    }
   }
 }
 
@@ -40,9 +45,7 @@ inline void mma_m16n8k16(int32_t (&sums)[4], uint32_t a0, uint32_t a1, uint32_t 
   const uint32_t own[3] = {a0, a1, b};
   const std::byte* slots = share_in_warp(0xffffffffU, own, sizeof own);
   const auto number = [&](unsigned lane, unsigned which, unsigned byte) {
-    uint32_t word = 0;
-    std::memcpy(&word, slots + lane * largest_share + which * sizeof word, sizeof word);
-    return static_cast<int32_t>(static_cast<int8_t>(word >> (8 * byte)));
+    return static_cast<int32_t>(static_cast<int8_t>(word_of(slots, lane, which) >> (8 * byte)));
   };
   const unsigned lane = threadIdx.x % 32;
   for (unsigned i = 0; i < 4; ++i) {

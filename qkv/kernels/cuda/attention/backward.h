@@ -82,8 +82,8 @@ __global__ void __launch_bounds__(Tiles::threads) attention_gradient(const __gri
   };
 
   typename Tiles::Sums from_scores, from_values;
-  if constexpr (of_scores) clear(from_scores);
-  if constexpr (of_values) clear(from_values);
+  if constexpr (of_scores) clear<Tiles::own_rows, Tiles::own_sums>(from_scores);
+  if constexpr (of_values) clear<Tiles::own_rows, Tiles::own_sums>(from_values);
   float row_shift[Tiles::own_rows], row_delta[Tiles::own_rows];
   if constexpr (queries_stay) {
     load(stay_1, query_rows(a, a.q, b, work.h), first, rows);

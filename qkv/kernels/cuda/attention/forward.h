@@ -55,7 +55,7 @@ __global__ void __launch_bounds__(Tiles::threads) attention_tiles(const __grid_c
     total[r] = 0;
   }
   typename Tiles::Sums sums;
-  clear(sums);
+  clear<Tiles::own_rows, Tiles::own_sums>(sums);
 
   load_rows<T, Tiles::width, Tiles::threads>(q_tile, query_rows(a, a.q, b, work.h), t0, rows);
   int s0 = next_seen(0);
@@ -132,13 +132,23 @@ __global__ void __launch_bounds__(Tiles::threads) attention_tiles(const __grid_c
   store_sums<Tiles>(sums, inverse, q_tile, query_rows(a, a.out, b, work.h), t0);
 }
 
+// Of each head.
 template <typename Tiles>
-void start_attention(const Calls& calls) {
+int64_t query_tiles(const Calls& calls) {
   int64_t queries = 0;
   for (int i = 0; i < calls.count; ++i) queries = std::max(queries, calls.at[i].queries);
-  const int64_t parts = parts_of(queries, Tiles::rows);
-  launch("attention", attention_tiles<Tiles>, {parts * calls.at[0].heads * calls.rows()}, Tiles::threads,
-         forward_shared<Tiles>, calls, static_cast<int>(parts));
+  return parts_of(queries, Tiles::rows);
+}
+
+template <typename Tiles>
+int64_t blocks_of(const Calls& calls) {
+  return query_tiles<Tiles>(calls) * calls.at[0].heads * calls.rows();
+}
+
+template <typename Tiles>
+void start_attention(const Calls& calls) {
+  launch("attention", attention_tiles<Tiles>, {blocks_of<Tiles>(calls)}, Tiles::threads, forward_shared<Tiles>, calls,
+         static_cast<int>(query_tiles<Tiles>(calls)));
 }
 
 }  // namespace qkv::kernels

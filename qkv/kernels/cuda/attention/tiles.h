@@ -9,54 +9,61 @@
 
 namespace qkv::kernels {
 
-template <typename Part>
-__device__ inline void clear(Part& tile) {
+// Sets a thread's part of a tile to zeros.
+template <int rows, int columns, typename Part>
+__device__ inline void clear(Part& part) {
 #pragma unroll
-  for (auto& part : tile.of)
+  for (int r = 0; r < rows; ++r)
 #pragma unroll
-    for (float& value : part) value = 0;
+    for (int c = 0; c < columns; ++c) part.at(r, c) = 0;
 }
 
-template <int width_, int columns_>
+// A warp has `bands` times 16 rows: with two, what it reads of Y serves twice, but sums fill twice the registers.
+template <int width_, int bands, int columns_>
 struct TensorCoreTiles {
   using T = bf16;
-  static constexpr int width = width_, rows = 64, columns = columns_;
-  static constexpr int threads = 128;  // a warp for 16 rows
-  static constexpr int row_lanes = 4, own_rows = 2, own_columns = columns / row_lanes, own_sums = width / row_lanes;
+  static constexpr int width = width_, rows = 64 * bands, columns = columns_;
+  static constexpr int threads = 128;
+  static constexpr int row_lanes = 4, own_rows = 2 * bands, own_columns = columns / row_lanes,
+                       own_sums = width / row_lanes;
   static constexpr int stages = 2;   // tiles of keys and values in flight
   static constexpr int scratch = 0;  // f32 numbers of shared memory for itself
   static constexpr int stride = tile_stride<T, width>;
 
-  // By 8 columns the sums of one instruction; see mma_m16n8k16().
+  // By bands, and 8 columns, the sums of one instruction; see mma_m16n8k16().
   template <int count>
   struct Part {
-    float of[count / 2][4];
-    __device__ float& at(int r, int c) { return of[c / 2][2 * r + c % 2]; }
+    float of[bands][count / 2][4];
+    __device__ float& at(int r, int c) { return of[r / 2][c / 2][2 * (r % 2) + c % 2]; }
   };
   using Scores = Part<own_columns>;
   using Sums = Part<own_sums>;
 
   __device__ static int lane() { return static_cast<int>(threadIdx.x) % warp_threads; }
-  __device__ static int first_row() { return static_cast<int>(threadIdx.x) / warp_threads * 16; }
-  __device__ static int row(int r) { return first_row() + lane() / 4 + 8 * r; }
+  __device__ static int first_row() { return static_cast<int>(threadIdx.x) / warp_threads * 16 * bands; }
+  __device__ static int row(int r) { return first_row() + r / 2 * 16 + lane() / 4 + 8 * (r % 2); }
   __device__ static int column(int c) { return c / 2 * 8 + lane() % 4 * 2 + c % 2; }
   __device__ static int sum_column(int c) { return column(c); }
 
   // scores = X Y^T
   __device__ static void multiply(Scores& scores, const T* x, const T* y) {
-    clear(scores);
+    clear<own_rows, own_columns>(scores);
     const T* x_row = x + (first_row() + lane() % 16) * stride + lane() / 16 * 8;
     const T* y_row = y + (lane() / 16 * 8 + lane() % 8) * stride + lane() / 8 % 2 * 8;
 #pragma unroll
     for (int k = 0; k < width; k += 16) {
-      uint32_t a[4];
-      ldmatrix_x4(a, x_row + k);
+      uint32_t a[bands][4];
+#pragma unroll
+      for (int m = 0; m < bands; ++m) ldmatrix_x4(a[m], x_row + m * 16 * stride + k);
 #pragma unroll
       for (int n = 0; n < columns; n += 16) {
         uint32_t b[4];
         ldmatrix_x4(b, y_row + n * stride + k);
-        mma_m16n8k16(scores.of[n / 8], a, b[0], b[1]);
-        mma_m16n8k16(scores.of[n / 8 + 1], a, b[2], b[3]);
+#pragma unroll
+        for (int m = 0; m < bands; ++m) {
+          mma_m16n8k16(scores.of[m][n / 8], a[m], b[0], b[1]);
+          mma_m16n8k16(scores.of[m][n / 8 + 1], a[m], b[2], b[3]);
+        }
       }
     }
   }
@@ -66,16 +73,23 @@ struct TensorCoreTiles {
     const T* y_row = y + lane() % 16 * stride + lane() / 16 * 8;
 #pragma unroll
     for (int k = 0; k < columns; k += 16) {
-      const float(&left)[4] = p.of[k / 8];
-      const float(&right)[4] = p.of[k / 8 + 1];
-      const uint32_t a[4] = {pair_of(left[0], left[1]), pair_of(left[2], left[3]), pair_of(right[0], right[1]),
-                             pair_of(right[2], right[3])};
+      uint32_t a[bands][4];
+#pragma unroll
+      for (int m = 0; m < bands; ++m)
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          const float* two = p.of[m][k / 8 + i / 2] + i % 2 * 2;
+          a[m][i] = pair_of(two[0], two[1]);
+        }
 #pragma unroll
       for (int n = 0; n < width; n += 16) {
         uint32_t b[4];
         ldmatrix_x4_transposed(b, y_row + k * stride + n);
-        mma_m16n8k16(sums.of[n / 8], a, b[0], b[1]);
-        mma_m16n8k16(sums.of[n / 8 + 1], a, b[2], b[3]);
+#pragma unroll
+        for (int m = 0; m < bands; ++m) {
+          mma_m16n8k16(sums.of[m][n / 8], a[m], b[0], b[1]);
+          mma_m16n8k16(sums.of[m][n / 8 + 1], a[m], b[2], b[3]);
+        }
       }
     }
   }
@@ -107,7 +121,7 @@ struct PlainTiles {
   __device__ static int sum_column(int c) { return c / 4 * 4 * row_lanes + across() * 4 + c % 4; }
 
   __device__ static void multiply(Scores& scores, const T* x, const T* y) {
-    clear(scores);
+    clear<own_rows, own_columns>(scores);
 #pragma unroll 4
     for (int k = 0; k < width; k += 4) {
       Vector<float> a[own_rows], b[own_columns];
