@@ -276,6 +276,7 @@ void add_attention(std::vector<KernelCase>& cases) {
       attention_case(cases, {1, 1, 200, 4, 4, 64, causal}, type);
       attention_case(cases, {1, 20, 150, 2, 1, 16, causal}, type);
       attention_case(cases, {1, 140, 140, 2, 2, 16, causal, 33}, type);
+      attention_case(cases, {1, 200, 200, 1, 1, 16, causal, 150}, type);
       attention_case(cases, {2, 66, 66, 2, 2, 16, causal, 0, true}, type);
       attention_case(cases, {2, 2, 66, 2, 2, 16, causal, 5, true, Bias::heads}, type);
       attention_case(cases, {2, 66, 66, 2, 2, 16, causal, 0, false, Bias::heads}, type);

@@ -44,9 +44,10 @@ class Scores {
 
   // Whether all of them see all of those, and a score is scale q . k and no more, without dropout.
   __device__ bool plain(int t, int rows, int s, int columns) const {
-    return bias_ == nullptr && a_.slopes == nullptr && mask_ == nullptr && window_ == 0 && a_.softcap == 0 &&
-           a_.dropout == 0 && t + rows <= queries_ && s + columns <= keys_ &&
-           (!a_.causal || s + columns - 1 <= t + shift_);
+    const int first = t + shift_, last = t + rows - 1 + shift_;
+    return bias_ == nullptr && a_.slopes == nullptr && mask_ == nullptr && a_.softcap == 0 && a_.dropout == 0 &&
+           t + rows <= queries_ && s + columns <= keys_ && (!a_.causal || s + columns - 1 <= first) &&
+           (window_ == 0 || (s > last - window_ && s + columns - 1 < first + window_));
   }
 
   __device__ bool sees(int t, int s) const {
