@@ -47,7 +47,9 @@ inline double bytes_of(std::initializer_list<Tensor> tensors) {
 }
 
 // Cases that stand in files of their own.
+void add_attention(std::vector<KernelCase>& cases);
 void add_packed(std::vector<KernelCase>& cases);
+void add_positions(std::vector<KernelCase>& cases);
 void add_recurrences(std::vector<KernelCase>& cases);
 
 }  // namespace qkv

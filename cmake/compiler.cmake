@@ -1,6 +1,7 @@
 # Warnings, caching and sanitizers: how every file of the project is compiled.
 add_library(qkv_options INTERFACE)
-target_compile_options(qkv_options INTERFACE -Wall -Wextra -Wshadow -Wno-unknown-pragmas -Wno-missing-field-initializers -fno-math-errno)
+target_compile_options(qkv_options INTERFACE
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wshadow;-Wno-unknown-pragmas;-Wno-missing-field-initializers;-fno-math-errno>")
 
 find_program(CCACHE ccache)
 if(CCACHE)

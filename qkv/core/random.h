@@ -39,7 +39,7 @@ class Random {
 
 // The dropout decision for element `index` is dropout_hash(key, index) < threshold. Two rounds of a 32-bit
 // multiply-xorshift mixer (Wellons' "lowbias32" shape): enough for masks, and four instructions a lane in SIMD.
-inline uint32_t dropout_hash(uint32_t key, uint32_t index) {
+constexpr uint32_t dropout_hash(uint32_t key, uint32_t index) {
   uint32_t x = index ^ key;
   x ^= x >> 16;
   x *= 0x7feb352dU;

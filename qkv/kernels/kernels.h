@@ -530,6 +530,7 @@ struct KernelSet {
 
 const KernelSet& reference();
 const KernelSet& cpu();
+const KernelSet& cuda();  // only in builds with CUDA
 
 // The set for a device. QKV_KERNELS=reference in the environment makes it `reference` for the whole process.
 const KernelSet& kernels_for(Device device);

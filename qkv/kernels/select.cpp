@@ -18,6 +18,9 @@ const KernelSet& chosen_for_cpu() {
 }  // namespace
 
 const KernelSet& kernels_for(Device device) {
+#if defined(QKV_CUDA)
+  if (device.type == Device::Type::cuda) return cuda();
+#endif
   if (device.type != Device::Type::cpu) throw Error("device", "this build has no CUDA support", "use --device cpu");
   static const KernelSet& set = chosen_for_cpu();
   return set;

@@ -1,32 +1,15 @@
 // The fast kernels against the reference, on the whole table and for every instruction set that is compiled in.
-#include "bench/kernel_cases.h"
+#include "tests/kernels/compare.h"
 
 #include "qkv/kernels/cpu/targets.h"
 
-#include <gtest/gtest.h>
 #include <hwy/highway.h>
 #include <hwy/targets.h>
 
 #include <cmath>
-#include <cstring>
 
 namespace qkv {
 namespace {
-
-void expect_same(const KernelCase& one, const std::vector<Tensor>& got, const std::vector<Tensor>& want) {
-  ASSERT_EQ(got.size(), want.size());
-  for (size_t i = 0; i < got.size(); ++i) {
-    const std::vector<double> g = got[i].to_vector<double>();
-    const std::vector<double> w = want[i].to_vector<double>();
-    double largest = 1e-2;  // gradients that are zero but for rounding
-    double difference = 0;
-    for (size_t j = 0; j < w.size(); ++j) {
-      largest = std::max(largest, std::abs(w[j]));
-      difference = std::isnan(g[j]) ? INFINITY : std::max(difference, std::abs(g[j] - w[j]));
-    }
-    EXPECT_LE(difference / largest, one.tolerance) << one.name << ", result " << i;
-  }
-}
 
 TEST(Kernels, EveryInstructionSetAgreesWithTheReference) {
   const std::vector<KernelCase> cases = kernel_cases();
@@ -55,12 +38,7 @@ TEST(Kernels, LargeOnesAgreeToo) {
 TEST(Kernels, RepeatedCallsGiveTheSameBits) {
   for (const KernelCase& one : kernel_cases()) {
     const std::vector<Tensor> first = one.result(kernels::cpu());
-    const std::vector<Tensor> second = one.result(kernels::cpu());
-    for (size_t i = 0; i < first.size(); ++i)
-      EXPECT_EQ(std::memcmp(first[i].raw(), second[i].raw(),
-                            static_cast<size_t>(first[i].numel() * size_of(first[i].dtype()))),
-                0)
-          << one.name;
+    expect_same_bits(one, first, one.result(kernels::cpu()));
   }
 }
 

@@ -1,0 +1,42 @@
+# QKV_CUDA: whether there are kernels for NVIDIA's GPUs. ON needs nvcc (CUDA 12.4 or newer). EMULATED compiles the same
+# kernels for the host, which then plays the device: for tests on machines without such a card.
+set(QKV_CUDA OFF CACHE STRING "OFF, ON or EMULATED")
+set_property(CACHE QKV_CUDA PROPERTY STRINGS OFF ON EMULATED)
+
+# Sources of the other builds; see qkv/cuda/runtime.h.
+if(QKV_CUDA STREQUAL "EMULATED")
+  set(QKV_CUDA_ABSENT "/cuda/(none|nvidia)\\.cpp$")
+elseif(QKV_CUDA)
+  set(QKV_CUDA_ABSENT "/cuda/none\\.cpp$|/cuda/emulated")
+else()
+  set(QKV_CUDA_ABSENT "/cuda/nvidia\\.cpp$|/cuda/emulated|/kernels/cuda/|/kernels/cuda\\.cpp$")
+endif()
+
+if(QKV_CUDA AND NOT QKV_CUDA STREQUAL "EMULATED")
+  # Machine code for A100 (8.0) and H100 (9.0, with its own instructions); others make theirs from PTX at the first start.
+  set(CMAKE_CUDA_ARCHITECTURES OFF)
+  set(QKV_CUDA_CODE "-gencode=arch=compute_80,code=[sm_80,compute_80] -gencode=arch=compute_90a,code=sm_90a"
+      CACHE STRING "nvcc's options that say for which cards")
+  enable_language(CUDA)
+  # Kernels call constexpr functions of the host's headers.
+  set(CMAKE_CUDA_FLAGS "${CMAKE_CUDA_FLAGS} --expt-relaxed-constexpr ${QKV_CUDA_CODE}")
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")  # which CMake 3.25 does not know of new compilers
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+  if(CCACHE)
+    set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
+  endif()
+  find_package(CUDAToolkit REQUIRED)
+endif()
+
+# The kernels of a room, to be compiled by nvcc or as C++.
+function(qkv_cuda_sources name out)
+  set(sources "")
+  if(QKV_CUDA)
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/qkv/${name}/*.cu)
+  endif()
+  if(QKV_CUDA STREQUAL "EMULATED")
+    # Quick to build; GCC 12 breaks off in its SRA pass.
+    set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-O1;-fno-tree-sra")
+  endif()
+  set(${out} ${sources} PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,109 @@
+#include "qkv/cuda/emulated/memory.h"
+
+#include "qkv/core/error.h"
+#include "qkv/cuda/runtime.h"
+
+#include <sys/mman.h>
+
+#include <cstring>
+#include <map>
+#include <mutex>
+
+namespace qkv::cuda {
+namespace {
+
+constexpr size_t arena_bytes = size_t{1} << 36;  // of addresses; pages are taken when they are written
+constexpr size_t step = 4096;                    // a size's blocks are whole pages
+
+// Never freed: tensors in static storage may outlive any other static object.
+class Arena {
+ public:
+  Arena() {
+    void* memory = ::mmap(nullptr, arena_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) throw Error("cuda", "no addresses for the emulated device's memory");
+    begin_ = static_cast<char*>(memory);
+  }
+
+  void* take(size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    const size_t size = rounded(bytes);
+    const auto found = free_.find(size);
+    if (found != free_.end()) {
+      void* block = found->second;
+      free_.erase(found);
+      return block;
+    }
+    if (used_ + size > arena_bytes) throw Error("memory", "the emulated device's memory is full");
+    const std::lock_guard entry(entry_);
+    void* block = begin_ + used_;
+    used_ += size;
+    return block;
+  }
+
+  void put(void* block, size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    free_.emplace(rounded(bytes), block);
+  }
+
+  void open() {
+    entry_.lock();
+    protect(PROT_READ | PROT_WRITE);
+  }
+  void close() {
+    protect(PROT_NONE);
+    entry_.unlock();
+  }
+
+ private:
+  static size_t rounded(size_t bytes) { return (bytes + step) / step * step; }  // at least one
+  void protect(int access) {
+    if (used_ > 0 && ::mprotect(begin_, used_, access) != 0) throw Error("cuda", "mprotect failed");
+  }
+
+  std::mutex mutex_, entry_;
+  char* begin_ = nullptr;
+  size_t used_ = 0;
+  std::multimap<size_t, void*> free_;
+};
+
+Arena& arena() {
+  static Arena* const instance = new Arena;
+  return *instance;
+}
+
+}  // namespace
+
+namespace emulated {
+
+OnDevice::OnDevice() { arena().open(); }
+OnDevice::~OnDevice() { arena().close(); }
+
+}  // namespace emulated
+
+const std::vector<DeviceInfo>& devices() {
+  static const std::vector<DeviceInfo> one = {{"emulated", arena_bytes, 9, 0}};
+  return one;
+}
+std::string why_none() { return ""; }
+
+void* allocate(size_t bytes) { return arena().take(bytes); }
+void release(void* memory, size_t bytes) { arena().put(memory, bytes); }
+
+void copy_to_device(void* to, const void* from, size_t bytes) { copy_on_device(to, from, bytes); }
+void copy_to_host(void* to, const void* from, size_t bytes) { copy_on_device(to, from, bytes); }
+void copy_on_device(void* to, const void* from, size_t bytes) {
+  if (bytes == 0) return;
+  const emulated::OnDevice here;
+  std::memcpy(to, from, bytes);
+}
+void fill_bytes(void* to, unsigned char value, size_t bytes) {
+  if (bytes == 0) return;
+  const emulated::OnDevice here;
+  std::memset(to, value, bytes);
+}
+void synchronize() {}
+void* stream() { return nullptr; }
+void* open_library(const char*) { return nullptr; }
+void check_launch(const char*) {}
+
+}  // namespace qkv::cuda

@@ -1,0 +1,42 @@
+// The CUDA device: its memory, its stream, its errors. Three builds stand behind this header: without CUDA (none.cpp),
+// on NVIDIA's runtime (nvidia.cpp), and emulated on the host, for tests on machines without such a card (emulated/).
+// Work goes to one stream a device, in order; only what its comment says waits for it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace qkv::cuda {
+
+struct DeviceInfo {
+  std::string name;
+  size_t memory = 0;         // bytes
+  int major = 0, minor = 0;  // compute capability
+};
+
+// The devices that kernels can run on. Empty where there are none; why_none() then says so in one line.
+const std::vector<DeviceInfo>& devices();
+std::string why_none();
+
+// Memory of the device, aligned to 256 bytes. What is released may be handed out again at once, to work that follows in
+// the stream. Throws Error when there is no device or no memory.
+void* allocate(size_t bytes);
+void release(void* memory, size_t bytes);
+
+void copy_to_device(void* to, const void* from, size_t bytes);  // `from` may change when it returns
+void copy_to_host(void* to, const void* from, size_t bytes);    // waits for all work before it
+void copy_on_device(void* to, const void* from, size_t bytes);
+void fill_bytes(void* to, unsigned char value, size_t bytes);
+void synchronize();
+
+void* stream();  // a cudaStream_t
+
+// NVIDIA's library of that name ("libcublasLt"), for dlsym(): where the system looks, in $CUDA_PATH/lib64 or in
+// /usr/local/cuda/lib64. Null, after a notice, where there is none; and on the emulated device.
+void* open_library(const char* name);
+
+// Throws Error, naming `op`, if the launch before it failed.
+void check_launch(const char* op);
+
+}  // namespace qkv::cuda

@@ -1,0 +1,184 @@
+#include "qkv/kernels/cuda/activations.h"
+#include "qkv/kernels/cuda/cublaslt.h"
+#include "qkv/kernels/cuda/cuda.h"
+#include "qkv/kernels/cuda/elements.h"
+#include "qkv/kernels/cuda/gemm_bf16.h"
+#include "qkv/kernels/cuda/gemv.h"
+#include "qkv/kernels/cuda/scratch.h"
+
+namespace qkv::kernels::cuda_set {
+namespace {
+
+// The product without a library: a block makes 64 x 64 results, a thread 4 x 4 of them, 16 apart.
+constexpr int tile = 64, depth = 16, threads = 256, side = 16, each = tile / side;
+
+template <typename A, typename B, typename C>
+__global__ void __launch_bounds__(threads) multiply_tile(Gemm g) {
+  __shared__ float a_tile[depth][tile + 1], b_tile[depth][tile + 1];
+  const int thread = static_cast<int>(threadIdx.x), x = thread % side, y = thread / side;
+  const int64_t columns = (g.n + tile - 1) / tile;
+  const int64_t i0 = blockIdx.x / columns * tile, j0 = blockIdx.x % columns * tile;
+  float sums[each][each] = {};
+  for (int64_t p0 = 0; p0 < g.k; p0 += depth) {
+    for (int e = thread; e < tile * depth; e += threads) {
+      // Neighbouring threads read neighbours, along k or across it.
+      const int i = g.a_transposed ? e % tile : e / depth, pa = g.a_transposed ? e / tile : e % depth;
+      const int j = g.b_transposed ? e / depth : e % tile, pb = g.b_transposed ? e % depth : e / tile;
+      const int64_t row = i0 + i, column = j0 + j, p = p0 + pa, q = p0 + pb;
+      a_tile[pa][i] = row < g.m && p < g.k
+                          ? to_float(static_cast<const A*>(g.a)[g.a_transposed ? p * g.lda + row : row * g.lda + p])
+                          : 0;
+      b_tile[pb][j] =
+          column < g.n && q < g.k
+              ? to_float(static_cast<const B*>(g.b)[g.b_transposed ? column * g.ldb + q : q * g.ldb + column])
+              : 0;
+    }
+    __syncthreads();
+    for (int p = 0; p < depth; ++p) {
+      float a[each], b[each];
+#pragma unroll
+      for (int e = 0; e < each; ++e) {
+        a[e] = a_tile[p][y + e * side];
+        b[e] = b_tile[p][x + e * side];
+      }
+#pragma unroll
+      for (int r = 0; r < each; ++r)
+#pragma unroll
+        for (int c = 0; c < each; ++c) sums[r][c] += a[r] * b[c];
+    }
+    __syncthreads();
+  }
+  for (int r = 0; r < each; ++r)
+    for (int c = 0; c < each; ++c) {
+      const int64_t i = i0 + y + r * side, j = j0 + x + c * side;
+      if (i >= g.m || j >= g.n) continue;
+      C& out = static_cast<C*>(g.c)[i * g.ldc + j];
+      const float sum = sums[r][c] + (g.bias != nullptr ? g.bias[j] : 0);
+      out = from_float<C>(g.accumulate ? sum + to_float(out) : activation_value(g.activation, sum));
+    }
+}
+
+void multiply_by_tiles(const Gemm& g) {
+  const Grid grid{((g.m + tile - 1) / tile) * ((g.n + tile - 1) / tile)};
+  with_type(g.a_type, [&]<typename A>(A) {
+    with_type(g.b_type, [&]<typename B>(B) {
+      with_type(g.c_type, [&]<typename C>(C) { launch("gemm", multiply_tile<A, B, C>, grid, threads, 0, g); });
+    });
+  });
+}
+
+template <typename C, Activation kind>
+__global__ void __launch_bounds__(element_block) activate_result(Gemm g) {
+  const Part part = part_of_grid();
+  for (int64_t e = part.own; e < g.m * g.n; e += part.step) {
+    C& out = static_cast<C*>(g.c)[e / g.n * g.ldc + e % g.n];
+    out = from_float<C>(activation_value(kind, to_float(out)));
+  }
+}
+
+struct Same {
+  __device__ float operator()(int64_t, float x) const { return x; }
+};
+
+bool multiply_by_library(const Gemm& g);
+
+// From f32 to bf16, by way of an f32 result.
+bool multiply_and_round(const Gemm& g) {
+  if (g.accumulate) return false;
+  const Scratch<float> result(g.m * g.n);
+  Gemm call = g;
+  call.c = result.data();
+  call.c_type = DType::f32;
+  call.ldc = g.n;
+  if (!multiply_by_library(call)) return false;
+  copy({.rank = 2,
+        .size = {g.m, g.n},
+        .x = result.data(),
+        .x_stride = {g.n, 1},
+        .y = g.c,
+        .y_type = DType::bf16,
+        .y_stride = {g.ldc, 1}});
+  return true;
+}
+
+// Through the library where it can. It takes a bias of C's type, and few activations; the others follow in a kernel of
+// their own, where a bf16 result rounds twice.
+bool multiply_by_library(const Gemm& g) {
+  if (!has_cublaslt()) return false;
+  if (g.a_type == DType::f32 && g.c_type == DType::bf16) return multiply_and_round(g);
+  Gemm call = g;
+  if (g.accumulate || !cublaslt_has(g.activation)) call.activation = Activation::none;
+  const Scratch<bf16> rounded(g.bias != nullptr && g.c_type == DType::bf16 ? g.n : 0);
+  if (rounded.data() != nullptr) map("gemm", rounded.data(), g.n, Same(), g.bias);
+  const void* bias = rounded.data() != nullptr ? static_cast<const void*>(rounded.data()) : g.bias;
+  if (!multiply_by_cublaslt(call, bias)) return false;
+  if (call.activation == g.activation || g.accumulate) return true;
+  with_type(g.c_type, [&]<typename C>(C) {
+    with_activation(g.activation, [&](auto kind) {
+      launch("gemm", activate_result<C, kind.value>, grid_for(g.m * g.n), element_block, 0, g);
+    });
+  });
+  return true;
+}
+
+// Of two types, the bf16 matrix becomes f32 first.
+bool multiply_mixed(const Gemm& g) {
+  if (!has_cublaslt()) return false;
+  const bool left = g.a_type == DType::bf16;
+  const bool transposed = left ? g.a_transposed : g.b_transposed;
+  const int64_t outer = left ? g.m : g.k, inner = left ? g.k : g.n;
+  const int64_t rows = transposed ? inner : outer, columns = transposed ? outer : inner;
+  const Scratch<float> wide(rows * columns);
+  copy({.rank = 2,
+        .size = {rows, columns},
+        .x = left ? g.a : g.b,
+        .x_type = DType::bf16,
+        .x_stride = {left ? g.lda : g.ldb, 1},
+        .y = wide.data(),
+        .y_stride = {columns, 1}});
+  Gemm call = g;
+  call.a_type = call.b_type = DType::f32;
+  (left ? call.a : call.b) = wide.data();
+  (left ? call.lda : call.ldb) = columns;
+  return multiply_by_library(call);
+}
+
+void multiply(const Gemm& g) {
+  if (multiply_few_rows(g)) return;
+  if (g.a_type == g.b_type ? multiply_by_library(g) : multiply_mixed(g)) return;
+  if (!multiply_bf16(g)) multiply_by_tiles(g);
+}
+
+// B's rows are taken out of their blocks some at a time, so that they need little memory.
+void multiply_blocks(const Gemm& g) {
+  constexpr int64_t most_numbers = int64_t{1} << 24;
+  const int64_t step = std::clamp(most_numbers / std::max(g.k, int64_t{1}), int64_t{1}, g.n);
+  const Scratch<float> rows(step * g.k);
+  for (int64_t j = 0; j < g.n; j += step) {
+    Gemm part = g;
+    part.n = std::min(step, g.n - j);
+    copy({.rank = 2,
+          .size = {part.n, g.k},
+          .x = static_cast<const char*>(g.b) + bytes_of(g.b_type, j * g.k),
+          .x_type = g.b_type,
+          .x_stride = {g.k, 1},
+          .y = rows.data(),
+          .y_stride = {g.k, 1}});
+    part.b = rows.data();
+    part.b_type = DType::f32;
+    part.ldb = g.k;
+    part.c = static_cast<char*>(g.c) + j * size_of(g.c_type);
+    part.bias = g.bias != nullptr ? g.bias + j : nullptr;
+    multiply(part);
+  }
+}
+
+}  // namespace
+
+void gemm(const Gemm& a) {
+  if (a.m == 0 || a.n == 0) return;
+  if (is_block(a.b_type)) return multiply_blocks(a);
+  multiply(a);
+}
+
+}  // namespace qkv::kernels::cuda_set

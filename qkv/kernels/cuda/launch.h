@@ -1,0 +1,58 @@
+// How kernels are started: on NVIDIA's device under nvcc, else by the emulated one (qkv/cuda/emulated), which runs the
+// same source on the host. Kernels use CUDA C++'s own words; what differs between the two stands here.
+#pragma once
+
+#include "qkv/cuda/runtime.h"
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__CUDACC__)
+#include <cuda_runtime.h>
+#else
+#include "qkv/cuda/emulated/words.h"
+#endif
+
+namespace qkv::kernels {
+
+// Blocks in each direction. x may be up to 2^31 - 1, y and z up to 65535.
+struct Grid {
+  int64_t x = 1, y = 1, z = 1;
+};
+
+// Starts `threads` threads in each block of the grid, with `shared_bytes` of dynamic_shared() memory, on the device's
+// stream. An empty grid does nothing. Throws Error, naming `op`, where the device refuses.
+template <typename... Parameters, typename... Arguments>
+void launch(const char* op, void (*kernel)(Parameters...), Grid grid, int threads, size_t shared_bytes,
+            Arguments... arguments) {
+  if (grid.x <= 0 || grid.y <= 0 || grid.z <= 0) return;
+#if defined(__CUDACC__)
+  constexpr size_t unasked = 48 << 10;  // more must be asked for
+  if (shared_bytes > unasked)
+    cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z));
+  config.blockDim = dim3(static_cast<unsigned>(threads));
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = static_cast<cudaStream_t>(cuda::stream());
+  cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+  cuda::check_launch(op);
+#else
+  cuda::emulated::run(op, {static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z)},
+                      static_cast<unsigned>(threads), shared_bytes,
+                      [&] { kernel(static_cast<Parameters>(arguments)...); });
+#endif
+}
+
+// The memory that threads of a block share, of the size that launch() was given; aligned to 128 bytes.
+template <typename T>
+__device__ inline T* dynamic_shared() {
+#if defined(__CUDACC__)
+  extern __shared__ __align__(128) unsigned char qkv_dynamic_shared[];
+  return reinterpret_cast<T*>(qkv_dynamic_shared);
+#else
+  return static_cast<T*>(cuda::emulated::shared_memory());
+#endif
+}
+
+}  // namespace qkv::kernels
