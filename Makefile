@@ -1,6 +1,8 @@
 # The front door. `make demo` and `make test` work on a bare Debian 12 or Ubuntu 24.04.
-.PHONY: demo program build configure test bench parity page sanitize fuzz format check-format tidy install deps clean
-BUILD ?= build
+.PHONY: demo program build configure test test-cuda bench parity page sanitize fuzz format check-format tidy install deps clean
+# CUDA=1 builds for NVIDIA's GPUs too; CUDA=emulated the same kernels for tests on a machine without one.
+CUDA ?=
+BUILD ?= build$(if $(CUDA),-$(patsubst 1,cuda,$(CUDA)))
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
@@ -17,10 +19,15 @@ build: configure
 	cmake --build $(BUILD) -j $(JOBS)
 
 configure: deps
-	@cmake -S . -B $(BUILD) -G Ninja $(if $(wildcard $(BUILD)/build.ninja),,-DCMAKE_BUILD_TYPE=Release) > /dev/null
+	@cmake -S . -B $(BUILD) -G Ninja $(if $(wildcard $(BUILD)/build.ninja),,-DCMAKE_BUILD_TYPE=Release) \
+	  $(if $(CUDA),-DQKV_CUDA=$(if $(filter 1,$(CUDA)),ON,EMULATED)) > /dev/null
 
 test: build
 	scripts/run-tests $(BUILD)
+
+# The CUDA kernels, and what stands on them, on an emulated device whose memory the host cannot touch.
+test-cuda: deps
+	scripts/test-emulated
 
 bench: program
 	scripts/with-python bench/run $(BUILD)/qkv
@@ -52,7 +59,7 @@ install: program
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
 deps:
-	@scripts/install-deps
+	@scripts/install-deps $(if $(filter 1,$(CUDA)),--cuda)
 
 clean:
-	rm -rf build build-asan build-tsan build-fuzz
+	rm -rf build build-asan build-tsan build-fuzz build-cuda build-emulated

@@ -17,6 +17,15 @@ if(QKV_CUDA AND NOT QKV_CUDA STREQUAL "EMULATED")
   set(CMAKE_CUDA_ARCHITECTURES OFF)
   set(QKV_CUDA_CODE "-gencode=arch=compute_80,code=[sm_80,compute_80] -gencode=arch=compute_90a,code=sm_90a"
       CACHE STRING "nvcc's options that say for which cards")
+  # scripts/install-deps --cuda puts the compiler under .cuda where the machine has none.
+  set(fetched ${PROJECT_SOURCE_DIR}/.cuda/nvidia/cu13)
+  find_program(found_nvcc nvcc PATHS ENV CUDA_PATH PATHS /usr/local/cuda ${fetched} PATH_SUFFIXES bin)
+  if(found_nvcc AND NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+    set(CMAKE_CUDA_COMPILER ${found_nvcc})
+  endif()
+  if(found_nvcc MATCHES "^${fetched}")
+    set(CUDAToolkit_ROOT ${fetched})
+  endif()
   enable_language(CUDA)
   # Kernels call constexpr functions of the host's headers.
   set(CMAKE_CUDA_FLAGS "${CMAKE_CUDA_FLAGS} --expt-relaxed-constexpr ${QKV_CUDA_CODE}")

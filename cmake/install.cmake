@@ -7,8 +7,7 @@ endforeach()
 install(TARGETS qkv ${room_targets} EXPORT qkv-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT qkv-targets NAMESPACE qkv:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/qkv)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/qkv DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} 
-        FILES_MATCHING PATTERN "*.h" PATTERN "kernels/cpu" EXCLUDE PATTERN "kernels/cuda" EXCLUDE
-        PATTERN "cuda/emulated" EXCLUDE PATTERN "kernels/reference" EXCLUDE)
+        FILES_MATCHING PATTERN "*.h" PATTERN "kernels/cpu" EXCLUDE PATTERN "kernels/reference" EXCLUDE)
 install(FILES cmake/FindDNNL.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/qkv)
 configure_package_config_file(cmake/qkv-config.cmake.in ${PROJECT_BINARY_DIR}/qkv-config.cmake
                               INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/qkv)

@@ -85,8 +85,9 @@ std::unique_ptr<Model> make_model(const Options& options, const LoadOptions& how
   auto model =
       std::make_unique<Model>(spec_of(Config(family_named(options.family, "--family").config(options.sizes), "bench")));
   model->initialise(RandomKey{1});
+  model->to(how.device);
   if (how.half) model->to_half();
-  if (how.pack) model->pack(*how.pack);
+  if (how.pack && how.device == Device()) model->pack(*how.pack);
   return model;
 }
 
@@ -117,7 +118,7 @@ void bench_train(const Options& options) {
                           {"step_seconds", times},
                           {"loss", last_loss},
                           {"flops", flops},
-                          {"peak_memory", memory_use().peak}}
+                          {"peak_memory", memory_use(model.device()).peak}}
                          .dump());
 }
 
@@ -126,8 +127,10 @@ void bench_encode(const Options& options) {
   Model& model = *made;
   const NoGrad no_grad;
   const Inputs inputs = random_inputs(model.spec(), options.batch, options.length);
-  const std::vector<double> times =
-      times_of(options.repeat, 2, [&] { model.hidden(inputs, {.compute = dtype_named(options.dtype)}); });
+  const std::vector<double> times = times_of(options.repeat, 2, [&] {
+    model.hidden(inputs, {.compute = dtype_named(options.dtype)});
+    wait_for(model.device());
+  });
   fmt::print("{}\n", Json{{"seconds", median(times)}, {"samples", times}}.dump());
 }
 
@@ -181,6 +184,7 @@ void add_bench(CLI::App& app) {
     sub.add_option("--dtype", o->dtype, "f32 or bf16")->capture_default_str()->check(CLI::IsMember({"f32", "bf16"}));
     sub.add_option("--repeat", o->repeat, "counted repetitions")->capture_default_str()->check(CLI::PositiveNumber);
     add_threads_option(sub);
+    add_device_option(sub);
   };
   CLI::App* ops = command->add_subcommand("ops", "each kernel at sizes that matter");
   ops->add_option("--filter", o->filter, "only names that contain this");
@@ -210,6 +214,7 @@ void add_bench(CLI::App& app) {
   model->add_option("--dtype", o->dtype, "f32 or bf16")->capture_default_str()->check(CLI::IsMember({"f32", "bf16"}));
   model->add_option("--repeat", o->repeat, "counted repetitions")->capture_default_str()->check(CLI::PositiveNumber);
   add_threads_option(*model);
+  add_device_option(*model);
   model->callback([o] {
     const Json times = time_model({.directory = o->model,
                                    .batch = o->batch,
@@ -231,6 +236,7 @@ void add_bench(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   add_threads_option(*translate);
+  add_device_option(*translate);
   translate->callback([o] {
     const Json times = time_translation({.directory = o->model,
                                          .sources = o->sources,

@@ -95,6 +95,7 @@ void add_chat(CLI::App& app) {
   add_cache_option(*command, o->cache);
   add_grammar_option(*command, o->constraints);
   add_threads_option(*command);
+  add_device_option(*command);
   command->add_flag("-q,--quiet", o->quiet, "answers alone, without prompts and counts");
   command->footer(
       "Examples:\n  qkv chat models/qwen2.5-0.5b-q8_0.gguf --system \"Answer in one sentence.\"\n"

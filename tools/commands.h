@@ -27,4 +27,7 @@ void set_option(CLI::App& command, const std::string& name, const std::string& v
 // --threads, for every command that computes.
 void add_threads_option(CLI::App& command);
 
+// --device, for every command that runs a model: where models are loaded to from then on.
+void add_device_option(CLI::App& command);
+
 }  // namespace qkv

@@ -98,6 +98,7 @@ void add_demo(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   command->add_option("--steps", options->steps, "train for exactly so many steps instead")->check(CLI::PositiveNumber);
   add_threads_option(*command);
+  add_device_option(*command);
   command->footer("Examples:\n  qkv demo\n  qkv demo my-notes/");
   command->callback([options] { demo(*options); });
 }

@@ -217,6 +217,7 @@ void add_generate(CLI::App& app) {
   add_cache_option(*command, o->cache);
   add_int8_options(*command, o->pack);
   add_threads_option(*command);
+  add_device_option(*command);
 
   group = "Choice of the next token";
   command->add_flag("--greedy", o->greedy, "always the likeliest token, no chance")->group(group);

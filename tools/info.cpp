@@ -2,11 +2,13 @@
 #include "qkv/core/error.h"
 #include "qkv/core/progress.h"
 #include "qkv/core/threads.h"
+#include "qkv/cuda/runtime.h"
 #include "qkv/kernels/kernels.h"
 #include "qkv/io/gguf.h"
 #include "qkv/io/golden.h"
 #include "qkv/io/model_source.h"
 #include "qkv/models/describe.h"
+#include "qkv/tensor/device.h"
 #include "tools/commands.h"
 
 #include <fmt/format.h>
@@ -48,7 +50,13 @@ void print_devices() {
   fmt::print("cpu      {} threads, kernels: {}", threads(), set.name);
   for (const std::string_view name : set.inherited)
     fmt::print("{}{}", name == set.inherited.front() ? "; by reference: " : ", ", name);
-  fmt::print("\ncuda     not in this build\n");
+  fmt::print("\n");
+  const std::vector<cuda::DeviceInfo>& cards = cuda::devices();
+  for (size_t i = 0; i < cards.size(); ++i)
+    fmt::print("{:<8} {}, {}, compute capability {}.{}\n",
+               to_string({.type = Device::Type::cuda, .index = static_cast<int>(i)}), cards[i].name,
+               short_quantity(static_cast<double>(cards[i].memory), "B"), cards[i].major, cards[i].minor);
+  if (const std::string why = cuda::why_none(); cards.empty()) fmt::print("cuda     none: {}\n", why);
 }
 
 // What a GGUF file holds of each type.

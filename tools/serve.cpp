@@ -148,6 +148,7 @@ void add_serve(CLI::App& app) {
       "where conversations are kept (default: $XDG_DATA_HOME/qkv or ~/.local/share/qkv); none: nowhere")
       ->type_name("DIR");
   add_threads_option(*command);
+  add_device_option(*command);
 
   group = "Who may ask";
   several("--api-key", o->service.api_keys, "KEY",

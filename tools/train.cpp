@@ -130,6 +130,7 @@ void add_train(CLI::App& app) {
   auto run = std::make_shared<TrainRun>();
   add_options(*command, *run);
   add_threads_option(*command);
+  add_device_option(*command);
   allow_config(*command);
   auto resume = std::make_shared<std::string>();
   command->add_option("--resume", *resume, "continue the run in this directory, with its own options")

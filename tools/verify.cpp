@@ -54,6 +54,7 @@ void add_verify(CLI::App& app) {
   command->add_flag("--json", options->json, "print the errors of all tensors as JSON");
   command->add_flag("--all", options->all, "print every tensor, not only those that differ");
   add_threads_option(*command);
+  add_device_option(*command);
   command->footer(
       "Exit code 1 when a tensor is above its tolerance.\n\nExample:\n  qkv verify tests/golden/models/gpt2 --all");
   command->callback([options] {

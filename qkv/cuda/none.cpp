@@ -15,8 +15,10 @@ const std::vector<DeviceInfo>& devices() {
 }
 std::string why_none() { return "this build has no CUDA support"; }
 
+void use(int) { refuse(); }
 void* allocate(size_t) { refuse(); }
-void release(void*, size_t) { refuse(); }
+void release(void*, size_t) noexcept {}
+MemoryUse memory_use() { refuse(); }
 void copy_to_device(void*, const void*, size_t) { refuse(); }
 void copy_to_host(void*, const void*, size_t) { refuse(); }
 void copy_on_device(void*, const void*, size_t) { refuse(); }

@@ -6,8 +6,9 @@
 #include <cuda_runtime.h>
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
-#include <utility>
 
 namespace qkv::cuda {
 namespace {
@@ -17,13 +18,13 @@ constexpr int least_major = 8;  // tensor cores that take bf16, and asynchronous
 void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // else the next call would report it again
-  const char* hint = status == cudaErrorMemoryAllocation ? "use a smaller batch or context, or activation checkpointing"
-                                                         : "compute-sanitizer shows where a kernel went wrong";
-  throw Error("cuda", fmt::format("{}: {}", what, cudaGetErrorString(status)), hint);
+  throw Error("cuda", fmt::format("{}: {}", what, cudaGetErrorString(status)),
+              "compute-sanitizer shows where a kernel went wrong");
 }
 
 struct Found {
   std::vector<DeviceInfo> devices;
+  std::vector<int> cards;  // their numbers to the runtime, which counts those that cannot be used too
   std::string why_none;
 };
 
@@ -50,6 +51,7 @@ Found find() {
     check(cudaGetDeviceProperties(&card, i), "asking for a card's properties");
     if (card.major >= least_major) {
       found.devices.push_back({card.name, card.totalGlobalMem, card.major, card.minor});
+      found.cards.push_back(i);
     } else {
       found.why_none = fmt::format("{} has compute capability {}.{}; {}.0 is the least", card.name, card.major,
                                    card.minor, least_major);
@@ -63,14 +65,60 @@ const Found& found() {
   return instance;
 }
 
-cudaStream_t the_stream() {
-  static const cudaStream_t instance = [] {
-    if (found().devices.empty()) throw Error("cuda", found().why_none, "use --device cpu");
-    cudaStream_t made = nullptr;
-    check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "making a stream");
-    return made;
-  }();
+std::atomic<int> wanted{0};
+
+// What the process works with, made at the first use.
+struct Work {
+  int place = 0;  // in devices()
+  cudaStream_t stream = nullptr;
+  cudaMemPool_t pool = nullptr;
+};
+
+Work begin() {
+  if (found().devices.empty()) throw Error("cuda", found().why_none, "use --device cpu");
+  Work work{.place = wanted};
+  const int card = found().cards[static_cast<size_t>(work.place)];
+  check(cudaSetDevice(card), "choosing the card");
+  check(cudaStreamCreateWithFlags(&work.stream, cudaStreamNonBlocking), "making a stream");
+  check(cudaDeviceGetDefaultMemPool(&work.pool, card), "asking for the card's memory");
+  // What is released stays with the process: a step asks for the same sizes again.
+  uint64_t all = UINT64_MAX;
+  check(cudaMemPoolSetAttribute(work.pool, cudaMemPoolAttrReleaseThreshold, &all), "keeping the card's memory");
+  return work;
+}
+
+const Work& work() {
+  static const Work instance = begin();
+  // Each thread has a card of its own to the runtime, the first until it says otherwise.
+  thread_local bool entered = false;
+  if (!entered) {
+    check(cudaSetDevice(found().cards[static_cast<size_t>(instance.place)]), "choosing the card");
+    entered = true;
+  }
   return instance;
+}
+
+cudaStream_t the_stream() { return work().stream; }
+
+uint64_t of_pool(cudaMemPoolAttr attribute) {
+  uint64_t value = 0;
+  check(cudaMemPoolGetAttribute(work().pool, attribute, &value), "asking for the use of memory");
+  return value;
+}
+
+[[noreturn]] void refuse(size_t bytes) {
+  constexpr double gib = 1 << 30;
+  size_t free = 0, total = 0;
+  cudaMemGetInfo(&free, &total);
+  const auto in_gib = [](auto count) { return static_cast<double>(count) / gib; };
+  const uint64_t used = of_pool(cudaMemPoolAttrUsedMemCurrent), reserved = of_pool(cudaMemPoolAttrReservedMemCurrent);
+  throw Error(
+      "memory",
+      fmt::format("cannot allocate {:.2f} GiB on {}: of its {:.1f} GiB, tensors hold {:.1f}, {:.1f} are kept in "
+                  "pieces that do not fit, and {:.1f} are other programs', the driver's and the kernels'",
+                  in_gib(bytes), found().devices[static_cast<size_t>(work().place)].name, in_gib(total), in_gib(used),
+                  in_gib(reserved - used), std::max(0.0, in_gib(total - free) - in_gib(reserved))),
+      "a smaller --batch or --context, --dtype bf16, or --checkpoint-activations when training");
 }
 
 }  // namespace
@@ -78,16 +126,44 @@ cudaStream_t the_stream() {
 const std::vector<DeviceInfo>& devices() { return found().devices; }
 std::string why_none() { return found().why_none; }
 
+void use(int device) {
+  wanted = device;
+  if (work().place != device)
+    throw Error("device", fmt::format("this process works on card {} already", work().place), "one card a process");
+}
+
 void* allocate(size_t bytes) {
+  if (bytes == 0) bytes = 1;
   void* memory = nullptr;
-  check(cudaMallocAsync(&memory, bytes, the_stream()), "allocating memory");
+  cudaError_t status = cudaMallocAsync(&memory, bytes, the_stream());
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    synchronize();  // then all that is released can be given back, and be put together anew
+    check(cudaMemPoolTrimTo(work().pool, 0), "giving memory back");
+    status = cudaMallocAsync(&memory, bytes, the_stream());
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      refuse(bytes);
+    }
+  }
+  check(status, "allocating memory");
   return memory;
 }
-void release(void* memory, size_t) { check(cudaFreeAsync(memory, the_stream()), "freeing memory"); }
+
+// Nothing is said of a failure: at the end of the program the runtime may be gone before the last tensor, and a card
+// that has failed says so at the next call.
+void release(void* memory, size_t) noexcept { cudaFreeAsync(memory, work().stream); }
+
+MemoryUse memory_use() {
+  const uint64_t now = of_pool(cudaMemPoolAttrUsedMemCurrent);
+  return {.now = now,
+          .peak = of_pool(cudaMemPoolAttrUsedMemHigh),
+          .cached = of_pool(cudaMemPoolAttrReservedMemCurrent) - now};
+}
 
 void copy_to_device(void* to, const void* from, size_t bytes) {
+  // From ordinary memory the runtime has taken the bytes when it returns; nobody here pins any.
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, the_stream()), "copying to the device");
-  synchronize();
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, the_stream()), "copying from the device");

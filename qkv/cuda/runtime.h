@@ -19,10 +19,21 @@ struct DeviceInfo {
 const std::vector<DeviceInfo>& devices();
 std::string why_none();
 
+// The device of this process, by its place in devices(): 0 unless chosen before the first call below. Throws Error once
+// another is in use.
+void use(int device);
+
 // Memory of the device, aligned to 256 bytes. What is released may be handed out again at once, to work that follows in
-// the stream. Throws Error when there is no device or no memory.
+// the stream. Throws Error when there is no device, or no memory: then with who holds it, as far as known.
 void* allocate(size_t bytes);
-void release(void* memory, size_t bytes);
+void release(void* memory, size_t bytes) noexcept;
+
+struct MemoryUse {
+  size_t now = 0;     // bytes allocated
+  size_t peak = 0;    // the most there ever were
+  size_t cached = 0;  // released, kept for reuse
+};
+MemoryUse memory_use();
 
 void copy_to_device(void* to, const void* from, size_t bytes);  // `from` may change when it returns
 void copy_to_host(void* to, const void* from, size_t bytes);    // waits for all work before it

@@ -88,11 +88,11 @@ void Decoding::run(const Tensor& ids, const Tensor& positions) {
         Tensor::from({ids.size(0), static_cast<int64_t>(masks_[0].size())}, mask);
   }
   if (!keeps_hidden_) {
-    logits_ = model_.next_logits(inputs, context_);
+    logits_ = model_.next_logits(inputs, context_).to({});
     return;
   }
   const Tensor h = model_.hidden(inputs, context_);
-  logits_ = model_.vocabulary_logits(select(h, 1, h.size(1) - 1), context_);
+  logits_ = model_.vocabulary_logits(select(h, 1, h.size(1) - 1), context_).to({});
   hidden_ = cast(h, DType::f32);
 }
 

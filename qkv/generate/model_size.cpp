@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/core/threads.h"
+#include "qkv/cuda/runtime.h"
 #include "qkv/generate/cache_type.h"
 #include "qkv/io/checkpoint.h"
 #include "qkv/io/gguf.h"
@@ -10,6 +11,7 @@
 #include "qkv/io/model_source.h"
 #include "qkv/kernels/kernels.h"
 #include "qkv/models/family.h"
+#include "qkv/tensor/device.h"
 
 #include <unistd.h>
 
@@ -184,6 +186,8 @@ uint64_t scratch_bytes(const Spec& spec, const Use& use) {
 }
 
 uint64_t machine_memory() {
+  if (const Device device = default_device(); device.type == Device::Type::cuda)
+    return cuda::devices()[static_cast<size_t>(device.index)].memory;
   const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
   uint64_t memory = pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) : UINT64_MAX;
   for (const char* file : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {

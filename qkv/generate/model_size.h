@@ -45,7 +45,7 @@ Use use_of(const Spec& spec, const EngineOptions& options);
 // Of what is computed on the way, at most: activations of 512 positions that are read together, and scores.
 uint64_t scratch_bytes(const Spec& spec, const Use& use);
 
-// What this process may take: the machine's memory, or less where its control group says so.
+// What this process may take where models go: a card's memory, or the machine's, less where its control group says so.
 uint64_t machine_memory();
 // What of it models should take: four fifths.
 uint64_t usual_memory();

@@ -58,7 +58,8 @@ void PagedScheduler::run(std::vector<Part> parts) {
     context.compute = options_.compute;
     logits = model_.vocabulary_logits(count == h.size(0) ? h : embedding(Tensor::from({count}, rows), h, h.dtype()),
                                       context);
-    scores = log_softmax(logits);
+    scores = log_softmax(logits).to({});
+    logits = logits.to({});
   }
   std::vector<Part> choosing;
   for (Part& part : parts) {

@@ -34,7 +34,7 @@ ConvertReport convert_to_gguf(const fs::path& source, const fs::path& file, cons
   if (fs::exists(file) && (!options.overwrite || !fs::is_regular_file(file)))
     throw Error(file.string(), "is there already", "choose another name, or --force to replace it");
   const GgufMix& mix = gguf_mix(options.mix);
-  const LoadedModel loaded = load_model(source, {.in_place = !is_gguf(source)});
+  const LoadedModel loaded = load_model(source, {.in_place = !is_gguf(source), .device = Device()});
   SaveGguf how;
   how.type = [&](const std::string& name, const Shape& shape) {
     return mix_type(mix, loaded.model->spec(), name, shape);

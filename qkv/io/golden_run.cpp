@@ -76,11 +76,11 @@ Inputs inputs_of(const Safetensors& golden, const std::string& prefix, const Spe
 }
 
 // The memory that a run is given: "past_mems.0" and so on, [M, B, D].
-Past past_of(const Safetensors& golden, const std::string& prefix, const Spec& spec) {
+Past past_of(const Safetensors& golden, const std::string& prefix, const Spec& spec, Device device) {
   Past past;
   for (int64_t i = 0; i < spec.layers(); ++i)
     if (const std::string name = fmt::format("{}past_mems.{}", prefix, i); golden.contains(name))
-      past.states.push_back(clone(golden.get(name).transpose(0, 1)));
+      past.states.push_back(clone(golden.get(name).transpose(0, 1)).to(device));
   return past;
 }
 
@@ -121,7 +121,7 @@ struct Listener {
   explicit Listener(const Spec& spec) {
     taps.wants = [this](const std::string& name) { return golden_names.count(name) > 0; };
     taps.see = [this](const std::string& name, const Tensor& value) {
-      seen[golden_names.at(name)] = value.detach();
+      seen[golden_names.at(name)] = value.to({});
       return value;
     };
     // A plain projection behind the stack belongs to it in transformers.
@@ -189,7 +189,7 @@ void compare_run(Model& model, const Safetensors& golden, const std::string& pre
   const Inputs inputs = inputs_of(golden, prefix, model.spec());
   Listener listener(model.spec());
   std::vector<Routing> routing;
-  Past past = past_of(golden, prefix, model.spec());
+  Past past = past_of(golden, prefix, model.spec(), model.device());
   const Past before = past;
   Context context{.compute = compute, .past = &past, .taps = &listener.taps, .routing = &routing};
   // transformers takes a call of FSMT without labels for a step of decoding, and then masks nothing in its decoder.
@@ -215,7 +215,8 @@ void compare_run(Model& model, const Safetensors& golden, const std::string& pre
   }
   if (golden.contains(prefix + "losses") && model.spec().embeddings.adaptive)
     comparison.add(prefix + "losses",
-                   losses_of(contiguous(outputs[0].second), inputs.labels, *model.spec().embeddings.adaptive), {}, 0);
+                   losses_of(contiguous(outputs[0].second).to({}), inputs.labels, *model.spec().embeddings.adaptive),
+                   {}, 0);
   for (size_t i = 0; i < past.states.size(); ++i)
     comparison.add(
         fmt::format("{}mems.{}", prefix, i), clone(past.states[i].transpose(0, 1)),

@@ -86,7 +86,7 @@ Tensor regrouped(const Tensor& x, const AttentionSpec& attention, bool to_stored
 }
 
 Tensor plus(const Tensor& x, float number) {
-  return add(x, Tensor::from(x.shape(), std::vector<float>(static_cast<size_t>(x.numel()), number)));
+  return add(x, Tensor::from(x.shape(), std::vector<float>(static_cast<size_t>(x.numel()), number), x.device()));
 }
 
 // One parameter: its pieces joined, laid out our way, as f32 (or bf16 for halves of big models).
@@ -238,7 +238,8 @@ LoadedModel load_directory(const fs::path& directory, const LoadOptions& options
 
 LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
   LoadedModel loaded = is_gguf(directory) ? load_gguf_model(directory, options) : load_directory(directory, options);
-  if (options.pack) loaded.model->pack(*options.pack);
+  loaded.model->to(options.device);
+  if (options.pack && options.device == Device()) loaded.model->pack(*options.pack);
   return loaded;
 }
 

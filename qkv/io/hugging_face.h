@@ -6,6 +6,7 @@
 #include "qkv/models/config.h"
 #include "qkv/models/family.h"
 #include "qkv/models/model.h"
+#include "qkv/tensor/device.h"
 
 #include <memory>
 #include <optional>
@@ -20,11 +21,12 @@ struct LoadedModel {
 };
 
 struct LoadOptions {
-  bool in_place = false;            // parameters may stay on the file's pages: for inference, they must not be written
-  bool half = false;                // matrices and embeddings to bf16
-  std::optional<PackOptions> pack;  // for inference: Model::pack()
-  bool new_head = false;            // a missing head is initialised, tensors left over are ignored: for fine-tuning
-  RandomKey key;                    // for a new head
+  bool in_place = false;             // parameters may stay on the file's pages: for inference, they must not be written
+  bool half = false;                 // matrices and embeddings to bf16
+  std::optional<PackOptions> pack;   // for inference: Model::pack(); on the CPU alone
+  Device device = default_device();  // where the parameters go
+  bool new_head = false;             // a missing head is initialised, tensors left over are ignored: for fine-tuning
+  RandomKey key;                     // for a new head
   // As transformers' "eager" attention computes where it differs from its default form, and routers without jitter: to
   // compare with what it recorded.
   bool eager = false;

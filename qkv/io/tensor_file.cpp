@@ -18,7 +18,7 @@ Tensor dense_value(const LazyTensor& tensor) {
   const Tensor value = tensor.value();
   if (!value || value.dtype() != tensor.dtype || !(value.shape() == tensor.shape))
     throw Error(tensor.name, "is not what was announced to the writer", "", Error::Kind::internal);
-  return contiguous(value.detach());
+  return contiguous(value.detach()).to({});
 }
 
 std::string tensor_place(const std::string& where, std::string_view name) {

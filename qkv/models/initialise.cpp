@@ -58,6 +58,12 @@ void initialise_parameter(Tensor& value, Role role, float std, RandomKey key) {
     kernels_of(value).fill(value.raw(), value.dtype(), value.numel(), role == Role::scale ? 1.0F : 0.0F);
     return;
   }
+  if (value.device() != Device()) {  // drawn by the host, so that a seed means the same everywhere
+    Tensor here = Tensor::empty(value.shape(), value.dtype());
+    initialise_parameter(here, role, std, key);
+    value.assign(here);
+    return;
+  }
   if (special_start(value, role, key)) return;
   float* data = value.data<float>();
   const int64_t count = value.numel();

@@ -116,6 +116,12 @@ void Model::require_grad() {
   });
 }
 
+void Model::to(Device device) {
+  visit([&](const std::string&, Tensor& value, Role) { value = value.to(device); });
+  device_ = device;
+  if (documents_) documents_->device_ = device;
+}
+
 void Model::to_half() {
   visit([](const std::string&, Tensor& value, Role role) {
     if (role == Role::matrix || role == Role::residual_matrix || role == Role::embedding)

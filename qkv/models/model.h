@@ -63,6 +63,9 @@ class Model {
   void initialise(RandomKey key);
   // Makes every parameter record gradients.
   void require_grad();
+  // Moves the parameters to a device; what runs on them runs there. Before require_grad().
+  void to(Device device);
+  Device device() const { return device_; }
   // Turns matrices and embeddings to bf16 for inference: half the memory and bandwidth.
   void to_half();
   // Arranges matrices for the fastest inference (ops/packed.h). The model can then be neither trained nor saved. What
@@ -114,6 +117,7 @@ class Model {
   Tensor classifier_logits(const Inputs& inputs, const Tensor& h, const Context& context) const;
 
   Spec spec_;
+  Device device_;
   Embeddings embeddings_;
   Stack stack_;
   Heads heads_;

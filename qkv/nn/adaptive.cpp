@@ -15,7 +15,7 @@ Tensor ids_of(const std::vector<int32_t>& values) { return Tensor::from({std::ss
 
 // x [N, 1] repeated to [N, width].
 Tensor widened(const Tensor& x, int64_t width) {
-  return linear(x, Tensor::from({width, 1}, std::vector<float>(static_cast<size_t>(width), 1.0F)), {});
+  return linear(x, Tensor::from({width, 1}, std::vector<float>(static_cast<size_t>(width), 1.0F), x.device()), {});
 }
 
 }  // namespace

@@ -48,12 +48,13 @@ Tensor ChunkedAttention::hashed(const Tensor& q, int64_t layer, const Context& c
     Random draw(spec.seed ? RandomKey{*spec.seed} : context.dropout_key(layer, 4));
     std::vector<float> values;
     for (int64_t i = 0; i < H * K * columns; ++i) values.push_back(static_cast<float>(draw.normal()));
-    rotations = Tensor::from({H, K, columns}, values);
+    rotations = Tensor::from({H, K, columns}, values, q.device());
   }
   check(rotations.numel() == H * K * columns, "chunked_attention", "expected {} x {} x {} rotations, got {}", H, K,
         columns, to_string(rotations.shape()));
   const Tensor by_head = cast(q.detach(), DType::f32).transpose(1, 2);
-  const Tensor each = concat(std::vector<Tensor>(static_cast<size_t>(B), rotations.view({1, H, K, columns})), 0);
+  const Tensor each =
+      concat(std::vector<Tensor>(static_cast<size_t>(B), rotations.on(q.device()).view({1, H, K, columns})), 0);
   const std::vector<float> turned = matmul(contiguous(by_head), each).to_vector<float>();  // [B,H,T,columns]
   std::vector<int32_t> buckets;
   for (int64_t b = 0; b < B; ++b)
@@ -176,7 +177,8 @@ Tensor ChunkedAttention::attend(const Plan& plan, const Tensor& q, const Tensor&
         }
       }
   });
-  scores = add(multiply(scores, cast(kept, scores.dtype())), cast(replaced, scores.dtype()));
+  const auto beside = [&](const Tensor& x) { return cast(x.to(scores.device()), scores.dtype()); };
+  scores = add(multiply(scores, beside(kept)), beside(replaced));
   if (context.wants(layer, "attn.hook_pattern"))
     context.tap(layer, "attn.hook_pattern", softmax(reshape(scores, {B, H, plan.chunks, plan.length, plan.window})));
 
@@ -215,7 +217,7 @@ Tensor ChunkedAttention::operator()(const Tensor& x, int64_t layer, const Contex
   const std::vector<Tensor> parts = split(reshape(in(x), {B, T, (hashes ? 2 : 3) * H, K}), 2,
                                           hashes ? std::vector<int64_t>{H, H} : std::vector<int64_t>{H, H, H});
   const Tensor q = context.tap(layer, "attn.hook_q", contiguous(parts[0]));
-  const Tensor ones = Tensor::from({K}, std::vector<float>(static_cast<size_t>(K), 1.0F));
+  const Tensor ones = Tensor::from({K}, std::vector<float>(static_cast<size_t>(K), 1.0F), q.device());
   Tensor k = context.tap(layer, "attn.hook_k",
                          scale(hashes ? rms_norm(q, ones, norm_eps) : parts[1], 1 / std::sqrt(static_cast<float>(K))));
   Tensor v = context.tap(layer, "attn.hook_v", contiguous(parts.back()));

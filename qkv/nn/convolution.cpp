@@ -15,7 +15,7 @@ Tensor shown(const Tensor& x, const Tensor& mask) {
   std::vector<float> factors;
   factors.reserve(static_cast<size_t>(x.numel()));
   for (const uint8_t one : seen) factors.insert(factors.end(), static_cast<size_t>(x.size(2)), one != 0 ? 1.0F : 0.0F);
-  return multiply(x, cast(Tensor::from(x.shape(), factors), x.dtype()));
+  return multiply(x, cast(Tensor::from(x.shape(), factors, x.device()), x.dtype()));
 }
 
 // y[b,t] = x[b, t + by], zeros from outside.

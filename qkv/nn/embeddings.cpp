@@ -44,7 +44,9 @@ Embeddings::Embeddings(int64_t vocab, int64_t width, const EmbeddingsSpec& embed
   if (projects()) projection = Linear(narrow, width, spec.project_bias);
 }
 
-Tensor Embeddings::place(const Context& context, int64_t width) const {
+// The vectors of the positions, as wide as x and where it lies.
+Tensor Embeddings::place(const Context& context, const Tensor& x) const {
+  const int64_t width = x.size(-1);
   Tensor places = context.positions;
   if (spec.position_offset != 0) {
     std::vector<int32_t> moved = places.to_vector<int32_t>();
@@ -67,7 +69,8 @@ Tensor Embeddings::place(const Context& context, int64_t width) const {
     if (spec.skip_padding && spec.position_offset > 0)
       std::fill_n(sinusoids_.data<float>() + (spec.position_offset - 1) * width, width, 0.0F);
   }
-  return context.tap("hook_pos_embed", embedding(places, position ? position : sinusoids_, context.compute));
+  return context.tap("hook_pos_embed",
+                     embedding(places, position ? position : sinusoids_.on(x.device()), context.compute));
 }
 
 Tensor Embeddings::operator()(const Tensor& ids, const Tensor& token_types, const Context& context) const {
@@ -77,7 +80,7 @@ Tensor Embeddings::operator()(const Tensor& ids, const Tensor& token_types, cons
   if (projects() && spec.project_tokens) x = projection(x);
   if (segment)
     x = add(x, embedding(token_types ? token_types : Tensor::zeros(ids.shape(), DType::i32), segment, context.compute));
-  if (spec.positions > 0) x = add(x, place(context, x.size(-1)));
+  if (spec.positions > 0) x = add(x, place(context, x));
   if (spec.query && context.streams.targets) {
     const Tensor same = Tensor::zeros(context.streams.targets.shape(), DType::i32);
     x = concat({x, embedding(same, reshape(query, {1, query.size(2)}), context.compute)}, 1);

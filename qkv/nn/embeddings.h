@@ -55,8 +55,8 @@ struct Embeddings {
 
  private:
   bool projects() const { return spec.width > 0; }
-  Tensor place(const Context& context, int64_t width) const;  // the positions' embeddings
-  mutable Tensor sinusoids_;                                  // made at first use
+  Tensor place(const Context& context, const Tensor& x) const;
+  mutable Tensor sinusoids_;  // made at first use
 };
 
 }  // namespace qkv

@@ -47,7 +47,7 @@ void drop_overflow(std::vector<int32_t>& chosen, int64_t length, int64_t count, 
 
 // w [N, 1] repeated along rows of width D.
 Tensor widened(const Tensor& w, int64_t width) {
-  return linear(w, Tensor::from({width, 1}, std::vector<float>(static_cast<size_t>(width), 1.0F)), {});
+  return linear(w, Tensor::from({width, 1}, std::vector<float>(static_cast<size_t>(width), 1.0F), w.device()), {});
 }
 
 // Each number times its own random one in [1 - jitter, 1 + jitter].
@@ -56,7 +56,7 @@ Tensor jittered(const Tensor& x, float jitter, RandomKey key) {
   std::vector<float> factors;
   factors.reserve(static_cast<size_t>(x.numel()));
   for (int64_t i = 0; i < x.numel(); ++i) factors.push_back(1 + jitter * static_cast<float>(2 * random.uniform() - 1));
-  return multiply(x, cast(Tensor::from(x.shape(), factors), x.dtype()));
+  return multiply(x, cast(Tensor::from(x.shape(), factors, x.device()), x.dtype()));
 }
 
 }  // namespace
@@ -113,7 +113,7 @@ Tensor Experts::operator()(const Tensor& x, int64_t layer, const Context& contex
   if (std::count(chosen.begin(), chosen.end(), -1) > 0) {  // those without an expert fetch zeros
     for (size_t i = 0; i < chosen.size(); ++i)
       if (chosen[i] < 0) fetched[i] = static_cast<int32_t>(sources.size());
-    weighted = concat({weighted, Tensor::zeros({1, D}, weighted.dtype())}, 0);
+    weighted = concat({weighted, Tensor::zeros({1, D}, weighted.dtype(), weighted.device())}, 0);
   }
   Tensor sum;
   for (int64_t j = 0; j < spec.chosen; ++j) {
@@ -159,7 +159,7 @@ Tensor balance_loss(const std::vector<Routing>& layers, const Tensor& mask, bool
   }
   Tensor loss;
   for (const Routing& layer : layers) {
-    const Tensor part = sum(multiply(softmax(layer.logits), Tensor::from(first.shape(), factors)));
+    const Tensor part = sum(multiply(softmax(layer.logits), Tensor::from(first.shape(), factors, first.device())));
     loss = loss ? add(loss, part) : part;
   }
   return loss;

@@ -18,8 +18,8 @@ constexpr float hidden_score = -1e30F;  // its exponential is 0, and all of a ro
 constexpr size_t average_slot = 0;
 constexpr int weight_site = 0, average_site = 1, value_site = 4, result_site = 7;  // of dropout
 
-Tensor ones(const Shape& shape) {
-  return Tensor::from(shape, std::vector<float>(static_cast<size_t>(shape.numel()), 1.0F));
+Tensor ones_like(const Tensor& x) {
+  return Tensor::from(x.shape(), std::vector<float>(static_cast<size_t>(x.numel()), 1.0F), x.device());
 }
 
 // Rows of zeros behind dimension 1, up to `length`.
@@ -57,7 +57,7 @@ GatedAttention::GatedAttention(int64_t model_width, const GatedAttentionSpec& ga
 Tensor GatedAttention::average(const Tensor& x, const Tensor& mask, int64_t layer, const Context& context) const {
   const Shape shape = projection.shape();
   const Tensor share = activate(reshape(damping, shape), Activation::sigmoid);
-  const Tensor kept = subtract(ones(shape), multiply(share, activate(reshape(decay, shape), Activation::sigmoid)));
+  const Tensor kept = subtract(ones_like(share), multiply(share, activate(reshape(decay, shape), Activation::sigmoid)));
   const Tensor in = multiply(share, reshape(expansion, shape));
   const Tensor result = scale(projection, 1 / std::sqrt(static_cast<float>(spec.averages)));
   Tensor state;
@@ -93,8 +93,8 @@ Tensor GatedAttention::distance_bias(int64_t queries, int64_t keys) const {
     const std::vector<Tensor> q = split(rotary_query, 1, {half, half}), k = split(rotary_key, 1, {half, half});
     const Tensor even = add(multiply(q[0], k[0]), multiply(q[1], k[1]));
     const Tensor odd = subtract(multiply(q[1], k[0]), multiply(q[0], k[1]));
-    by_distance =
-        add(matmul_transposed(Tensor::from(table, cosine), even), matmul_transposed(Tensor::from(table, sine), odd));
+    by_distance = add(matmul_transposed(Tensor::from(table, cosine, even.device()), even),
+                      matmul_transposed(Tensor::from(table, sine, odd.device()), odd));
   }
   std::vector<int32_t> places;
   for (int64_t t = 0; t < queries; ++t)
@@ -118,7 +118,7 @@ Tensor GatedAttention::weights(const Tensor& q, const Tensor& k, const Tensor& m
     for (int64_t t = 0; t < T; ++t)
       for (int64_t s = 0; s < S; ++s)
         factors.push_back(spec.pointwise ? (sees(row, t, s) ? 1.0F : 0.0F) : (sees(row, t, s) ? 0.0F : hidden_score));
-  const Tensor hiding = hides ? cast(Tensor::from({B, C, T, S}, factors), q.dtype()) : Tensor();
+  const Tensor hiding = hides ? cast(Tensor::from({B, C, T, S}, factors, q.device()), q.dtype()) : Tensor();
   if (!spec.pointwise) {
     const Tensor scores = add(matmul_transposed(scale(q, 1 / std::sqrt(static_cast<float>(spec.shared))), k), bias);
     return softmax(hides ? add(scores, hiding) : scores);
@@ -131,7 +131,7 @@ Tensor GatedAttention::weights(const Tensor& q, const Tensor& k, const Tensor& m
       for (int64_t s = 0; s < S && !spec.causal; ++s) seen += sees(row, t, s) ? 1 : 0;
       shares.insert(shares.end(), static_cast<size_t>(spec.shared), 1 / static_cast<float>(std::max<int64_t>(1, seen)));
     }
-  const Tensor means = multiply(q, cast(Tensor::from(q.shape(), shares), q.dtype()));
+  const Tensor means = multiply(q, cast(Tensor::from(q.shape(), shares, q.device()), q.dtype()));
   const Tensor result = activate(add(matmul_transposed(means, k), bias), *spec.pointwise);
   return hides ? multiply(result, hiding) : result;
 }

@@ -24,14 +24,17 @@ Norm::Norm(int64_t width, const NormSpec& norm_spec) : spec(norm_spec) {
   if (spec.kind == Kind::layer && spec.bias && spec.affine) bias = Tensor::empty({width});
 }
 
+// Without a weight of its own, ones, which stand where x does.
+Tensor Norm::weight_beside(const Tensor& x) const { return spec.affine ? weight : weight.on(x.device()); }
+
 Tensor Norm::operator()(const Tensor& x) const {
   switch (spec.kind) {
     case Kind::layer:
-      return layer_norm(x, weight, bias, spec.eps);
+      return layer_norm(x, weight_beside(x), bias, spec.eps);
     case Kind::rms:
-      return rms_norm(x, weight, spec.eps);
+      return rms_norm(x, weight_beside(x), spec.eps);
     case Kind::scale:
-      return rms_norm(x, repeated(weight, x.size(-1)), spec.eps);
+      return rms_norm(x, repeated(weight_beside(x), x.size(-1)), spec.eps);
     case Kind::weights:
       return spec.affine ? multiply(x, cast(weight, x.dtype())) : x;
   }
@@ -39,8 +42,8 @@ Tensor Norm::operator()(const Tensor& x) const {
 }
 
 AddNorm Norm::add(const Tensor& x, const Tensor& residual) const {
-  if (spec.kind == Kind::layer) return add_layer_norm(x, residual, weight, bias, spec.eps);
-  if (spec.kind == Kind::rms) return add_rms_norm(x, residual, weight, spec.eps);
+  if (spec.kind == Kind::layer) return add_layer_norm(x, residual, weight_beside(x), bias, spec.eps);
+  if (spec.kind == Kind::rms) return add_rms_norm(x, residual, weight_beside(x), spec.eps);
   const Tensor sum = qkv::add(x, residual);
   return {sum, (*this)(sum)};
 }

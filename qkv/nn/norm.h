@@ -29,6 +29,9 @@ struct Norm {
   Tensor operator()(const Tensor& x) const;
   AddNorm add(const Tensor& x, const Tensor& residual) const;  // sum = x + residual, y = norm(sum)
   void visit(const std::string& prefix, const ParameterVisitor& visitor);
+
+ private:
+  Tensor weight_beside(const Tensor& x) const;
 };
 
 }  // namespace qkv

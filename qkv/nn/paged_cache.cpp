@@ -10,15 +10,15 @@ PagedCache::PagedCache(int64_t layers, int64_t pages, int64_t page_size, std::op
     : layers_(static_cast<size_t>(layers)), pages_(pages), page_size_(page_size), type_(type) {}
 
 void PagedCache::lay_out(std::vector<PagedRun> runs) {
-  runs_ = std::move(runs);
+  runs_ = PagedRuns(std::move(runs));
   longest_ = 0;
-  for (const PagedRun& run : runs_) longest_ = std::max(longest_, run.keys);
+  for (const PagedRun& run : runs_.all()) longest_ = std::max(longest_, run.keys);
 }
 
 // Rows [1, N, G, K] to their places in [pages, G, P, K].
 void PagedCache::write(const Tensor& rows, const Tensor& pool) const {
   const kernels::KernelSet& set = kernels_of(rows);
-  for (const PagedRun& run : runs_)
+  for (const PagedRun& run : runs_.all())
     for (int64_t done = 0; done < run.queries;) {
       const int64_t position = run.keys - run.queries + done;
       const int64_t row = position % page_size_;

@@ -17,7 +17,6 @@ class PagedCache {
   int64_t page_size() const { return page_size_; }
 
   // The rows of the passes that follow: every layer writes these positions, and attends to all of their sequences'.
-  // The runs' page tables must stay where they are meanwhile.
   void lay_out(std::vector<PagedRun> runs);
   int64_t longest() const { return longest_; }  // keys of the longest run
 
@@ -36,7 +35,7 @@ class PagedCache {
   int64_t pages_;
   int64_t page_size_;
   std::optional<DType> type_;
-  std::vector<PagedRun> runs_;
+  PagedRuns runs_;
   int64_t longest_ = 0;
 };
 

@@ -32,8 +32,8 @@ Tensor Relative::bias(const Tensor& q, const Tensor& k, float scale, const Linea
                       const RelativeInputs& inputs, int64_t layer, const Context& context) const {
   const int64_t H = q.size(2);
   const int64_t K = q.size(3);
-  const Tensor table =
-      dropout(cast(inputs.table(), q.dtype()), context.training ? spec.dropout : 0, context.dropout_key(layer, 3));
+  const Tensor table = dropout(cast(inputs.table().on(q.device()), q.dtype()), context.training ? spec.dropout : 0,
+                               context.dropout_key(layer, 3));
   const auto heads_of = [&](const Linear& projection) { return reshape(projection(table), {table.size(0), H, K}); };
   std::vector<Tensor> shared;
   if (spec.shared) shared = split(reshape(contents(table), {table.size(0), 3 * H, K}), 1, {H, H, H});

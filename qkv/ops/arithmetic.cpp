@@ -9,14 +9,14 @@ namespace {
 
 Tensor run_binary(kernels::BinaryOp op, const Tensor& a, const Tensor& b, float beta = 1) {
   Tensor y = Tensor::empty(a.shape(), a.dtype(), a.device());
-  kernels_of(a).binary({.op = op,
-                        .count = a.numel(),
-                        .b_count = b.numel(),
-                        .type = a.dtype(),
-                        .a = a.raw(),
-                        .b = b.raw(),
-                        .y = y.raw(),
-                        .beta = beta});
+  kernels_of(a, b).binary({.op = op,
+                           .count = a.numel(),
+                           .b_count = b.numel(),
+                           .type = a.dtype(),
+                           .a = a.raw(),
+                           .b = b.raw(),
+                           .y = y.raw(),
+                           .beta = beta});
   return y;
 }
 
@@ -104,9 +104,10 @@ Tensor mask_positions(const Tensor& x, const Tensor& mask) {
   check(x.rank() == 3 && mask.shape() == Shape{x.size(0), x.size(1)}, "mask_positions", "mask {} does not fit x {}",
         to_string(mask.shape()), to_string(x.shape()));
   const Tensor factors = Tensor::empty(x.shape(), x.dtype(), x.device());
+  const Tensor shown = mask.on(x.device());
   kernels_of(x).copy({.rank = 3,
                       .size = {x.size(0), x.size(1), x.size(2)},
-                      .x = mask.raw(),
+                      .x = shown.raw(),
                       .x_type = mask.dtype(),
                       .x_stride = {mask.stride(0), mask.stride(1), 0},
                       .y = factors.raw(),

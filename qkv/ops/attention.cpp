@@ -56,12 +56,12 @@ kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
     const Tensor& mask = options.key_mask;
     check(mask.dtype() == DType::u8 && mask.shape() == Shape{a.batch, a.keys} && mask.contiguous(), op,
           "expected a u8 key mask [{}, {}], got {}", a.batch, a.keys, to_string(mask.shape()));
-    a.key_mask = mask.data<uint8_t>();
+    a.key_mask = mask.on(q.device()).data<uint8_t>();
   }
   if (options.slopes) {
     check(options.slopes.dtype() == DType::f32 && options.slopes.shape() == Shape{a.heads}, op,
           "expected f32 slopes [{}], got {}", a.heads, to_string(options.slopes.shape()));
-    a.slopes = options.slopes.data<float>();
+    a.slopes = options.slopes.on(q.device()).data<float>();
   }
   if (options.bias) {
     const Tensor& bias = options.bias;
@@ -109,7 +109,7 @@ Tensor attention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, con
       recorded ? Tensor::empty({forward.batch, forward.heads, forward.queries}, DType::f32, q.device()) : Tensor();
   forward.out = write_heads(out);
   forward.logsumexp = recorded ? logsumexp.data<float>() : nullptr;
-  kernels_of(q).attention(forward);
+  kernels_of(q, k, v, bias).attention(forward);
   if (!recorded) return out;
 
   // The closure keeps every tensor that `forward` points into.
@@ -156,7 +156,22 @@ Tensor attention(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, con
   return out;
 }
 
-Tensor paged_attention(const Tensor& q_in, const Tensor& keys, const Tensor& values, std::span<const PagedRun> runs,
+PagedRuns::PagedRuns(std::vector<PagedRun> runs) : runs_(std::move(runs)) {
+  std::vector<int32_t> tables;
+  for (const PagedRun& run : runs_) tables.insert(tables.end(), run.pages.begin(), run.pages.end());
+  tables_ = Tensor::from({std::ssize(tables)}, tables);
+  const int32_t* place = tables_.data<int32_t>();
+  for (PagedRun& run : runs_) {
+    run.pages = {place, run.pages.size()};
+    place += run.pages.size();
+  }
+}
+
+const int32_t* PagedRuns::table(size_t run, Device device) const {
+  return tables_.on(device).data<int32_t>() + (runs_[run].pages.data() - tables_.data<int32_t>());
+}
+
+Tensor paged_attention(const Tensor& q_in, const Tensor& keys, const Tensor& values, const PagedRuns& runs,
                        const AttentionOptions& options) {
   constexpr std::string_view op = "paged_attention";
   check_compute_type(q_in, op);
@@ -172,7 +187,7 @@ Tensor paged_attention(const Tensor& q_in, const Tensor& keys, const Tensor& val
   Tensor out = Tensor::empty(q.shape(), q.dtype(), q.device());
   const auto pool = [](const Tensor& x) { return kernels::ConstHeads{x.raw(), x.stride(0), x.stride(2), x.stride(1)}; };
   std::vector<kernels::Attention> all;
-  for (const PagedRun& run : runs) {
+  for (const PagedRun& run : runs.all()) {
     const int64_t pages = (run.keys + keys.size(2) - 1) / keys.size(2);
     check(run.first >= 0 && run.queries >= 0 && run.first + run.queries <= q.size(1) && run.queries <= run.keys &&
               pages <= std::ssize(run.pages),
@@ -198,11 +213,11 @@ Tensor paged_attention(const Tensor& q_in, const Tensor& keys, const Tensor& val
                    .causal = true,
                    .window = options.window,
                    .softcap = options.softcap,
-                   .slopes = options.slopes ? options.slopes.data<float>() : nullptr,
-                   .pages = run.pages.data(),
+                   .slopes = options.slopes ? options.slopes.on(q.device()).data<float>() : nullptr,
+                   .pages = runs.table(all.size(), q.device()),
                    .page_size = keys.size(2)});
   }
-  kernels_of(q).attention_each(all);
+  kernels_of(q, keys, values).attention_each(all);
   return out;
 }
 
@@ -211,7 +226,7 @@ Tensor attention_pattern(const Tensor& q_in, const Tensor& k_in, const Attention
   const Tensor k = dense_heads(k_in);
   const kernels::Attention forward = arguments(q, k, k, options);
   Tensor pattern = Tensor::empty({forward.batch, forward.heads, forward.queries, forward.keys}, DType::f32, q.device());
-  kernels_of(q).attention_pattern({.forward = forward, .pattern = pattern.data<float>()});
+  kernels_of(q, k, bias_of(options)).attention_pattern({.forward = forward, .pattern = pattern.data<float>()});
   return pattern;
 }
 
@@ -240,9 +255,9 @@ Tensor rotary(const Tensor& x_in, const RotaryTable& table, const Tensor& positi
                              .type = from.dtype(),
                              .x = read_heads(from),
                              .out = write_heads(to),
-                             .cosine = table.cosine.data<float>(),
-                             .sine = table.sine.data<float>(),
-                             .positions = positions.data<int32_t>(),
+                             .cosine = table.cosine.on(from.device()).data<float>(),
+                             .sine = table.sine.on(from.device()).data<float>(),
+                             .positions = positions.on(from.device()).data<int32_t>(),
                              .interleaved = table.interleaved,
                              .inverse = inverse});
   };

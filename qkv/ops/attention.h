@@ -34,10 +34,25 @@ struct PagedRun {
   std::span<const int32_t> pages;  // position s stands in row s % P of pages[s / P]
 };
 
+// Runs whose page tables stand in one tensor, so that they go to a device together, and once for all layers.
+class PagedRuns {
+ public:
+  PagedRuns() = default;
+  explicit PagedRuns(std::vector<PagedRun> runs);  // copies their tables
+
+  const std::vector<PagedRun>& all() const { return runs_; }
+  // Where a run's page table begins on a device.
+  const int32_t* table(size_t run, Device device) const;
+
+ private:
+  std::vector<PagedRun> runs_;
+  Tensor tables_;  // i32, on the host; the runs' pages lie there
+};
+
 // Causal attention of several sequences of different lengths: q [1, N, H, K], the rows of all runs; keys and values
 // [pages, G, P, K], of a cache's type as above. Of the options, scale, window, softcap and slopes count.
 // -> [1, N, H, K]. Not differentiable.
-Tensor paged_attention(const Tensor& q, const Tensor& keys, const Tensor& values, std::span<const PagedRun> runs,
+Tensor paged_attention(const Tensor& q, const Tensor& keys, const Tensor& values, const PagedRuns& runs,
                        const AttentionOptions& options);
 
 // The probabilities, f32 [B, H, T, S], for looking inside: costs what attention() avoids. Not differentiable.

@@ -32,7 +32,7 @@ Tensor causal_conv(const Tensor& input, const Tensor& weight, const Tensor& bias
                                  .weight = weight.data<float>(),
                                  .bias = bias ? bias.data<float>() : nullptr,
                                  .y = y.raw()};
-  kernels_of(x).causal_conv(call);
+  kernels_of(x, weight, bias, earlier).causal_conv(call);
   if (before || !wants_grad({&x, &weight, &bias})) return y;
   record({&y}, {&x, &weight, &bias}, [x, weight, bias, call](std::span<const Tensor> grads) {
     const Tensor dy = contiguous(grads[0]);

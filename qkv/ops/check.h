@@ -25,6 +25,12 @@ inline void check_weight_type(const Tensor& weight, std::string_view op) {
   if (!weight || !is_block(weight.dtype())) check_compute_type(weight, op);
 }
 
-inline const kernels::KernelSet& kernels_of(const Tensor& tensor) { return kernels::kernels_for(tensor.device()); }
+// The kernels of the device where `tensor` lies, and the `others` too, those that are given.
+template <typename... Tensors>
+const kernels::KernelSet& kernels_of(const Tensor& tensor, const Tensors&... others) {
+  [[maybe_unused]] const auto beside = [&](const Tensor& other) { return !other || other.device() == tensor.device(); };
+  check((beside(others) && ...), "device", "tensors of one operation lie on different devices");
+  return kernels::kernels_for(tensor.device());
+}
 
 }  // namespace qkv

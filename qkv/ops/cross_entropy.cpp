@@ -35,10 +35,11 @@ void check_targets(const Tensor& targets, int64_t rows, int64_t vocab, std::stri
 
 // scale * the sum of per-row losses, added in order in double.
 Tensor total_loss(const Tensor& losses, float scale) {
-  const float* values = losses.data<float>();
+  const Tensor on_host = losses.to({});
+  const float* values = on_host.data<float>();
   double total = 0;
   for (int64_t i = 0; i < losses.numel(); ++i) total += values[i];
-  return Tensor::from<float>({}, {static_cast<float>(total * scale)});
+  return Tensor::from<float>({}, {static_cast<float>(total * scale)}, losses.device());
 }
 
 // x times the value of an f32 scalar; x itself when that is 1, as it is at the root of the tape.
@@ -52,7 +53,7 @@ Tensor times(const Tensor& x, const Tensor& factor) {
 // With a head for inference there is no gradient, and each chunk of rows stands alone.
 Tensor packed_cross_entropy(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& targets,
                             float scale, float label_smoothing) {
-  Tensor total = Tensor::from<float>({}, {0});
+  Tensor total = Tensor::from<float>({}, {0}, x.device());
   const int64_t chunk = chunk_rows(x.size(0), weight.size(0) * size_of(x.dtype()));
   for (int64_t begin = 0; begin < x.size(0); begin += chunk) {
     const int64_t count = std::min(chunk, x.size(0) - begin);
@@ -85,7 +86,7 @@ Tensor cross_entropy(const Tensor& logits_in, const Tensor& targets, float scale
                                     .type = logits.dtype(),
                                     .logits = logits.raw(),
                                     .ld = vocab,
-                                    .targets = targets.data<int32_t>(),
+                                    .targets = targets.on(logits.device()).data<int32_t>(),
                                     .smoothing = label_smoothing,
                                     .scale = scale,
                                     .loss = losses.data<float>(),
@@ -149,7 +150,7 @@ Tensor linear_cross_entropy(const Tensor& x_in, const Tensor& weight, const Tens
                           .type = logits.dtype(),
                           .logits = logits.raw(),
                           .ld = ld,
-                          .targets = targets.data<int32_t>() + begin,
+                          .targets = targets.on(x.device()).data<int32_t>() + begin,
                           .smoothing = label_smoothing,
                           .scale = scale,
                           .loss = losses.data<float>() + begin,

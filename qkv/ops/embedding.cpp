@@ -38,7 +38,7 @@ Tensor embedding(const Tensor& ids, const Tensor& input_table, DType dtype, int6
   Tensor y = Tensor::empty(Shape(sizes), dtype, table.device());
   kernels_of(table).gather({.rows = ids.numel(),
                             .width = table.size(1),
-                            .ids = ids.data<int32_t>(),
+                            .ids = ids.on(table.device()).data<int32_t>(),
                             .table = table.raw(),
                             .table_type = table.dtype(),
                             .out = y.raw(),
@@ -46,7 +46,7 @@ Tensor embedding(const Tensor& ids, const Tensor& input_table, DType dtype, int6
   if (wants_grad(table))
     record({&y}, {&table}, [ids, table, padding_id](std::span<const Tensor> grads) {
       const Tensor dy = contiguous(grads[0]);
-      const Tensor places = padding_id < 0 ? ids : without(ids, static_cast<int32_t>(padding_id));
+      const Tensor places = (padding_id < 0 ? ids : without(ids, static_cast<int32_t>(padding_id))).on(table.device());
       // Only f32 can be scattered into; a table that is itself a bf16 result gets a converted copy.
       const bool direct = is_parameter(table) || table.dtype() == DType::f32;
       const GradSlot slot =

@@ -12,7 +12,7 @@ namespace qkv {
 Tensor squared_error(const Tensor& x, const Tensor& targets, float factor) {
   check(targets && targets.dtype() == DType::f32 && targets.numel() == x.numel(), "squared_error",
         "expected {} f32 targets", x.numel());
-  const Tensor difference = subtract(x, cast(targets.view(x.shape()), x.dtype()));
+  const Tensor difference = subtract(x, cast(targets.view(x.shape()).on(x.device()), x.dtype()));
   return scale(sum(multiply(difference, difference)), factor);
 }
 

@@ -18,20 +18,20 @@ Tensor products(const Tensor& a, bool a_transposed, const Tensor& b, bool b_tran
   const int64_t count = m * n == 0 ? 0 : c.numel() / (m * n);
   const int64_t size = size_of(a.dtype());
   for (int64_t i = 0; i < count; ++i)
-    kernels_of(a).gemm({.m = m,
-                        .n = n,
-                        .k = k,
-                        .a = static_cast<const char*>(a.raw()) + i * m * k * size,
-                        .a_type = a.dtype(),
-                        .lda = a.size(-1),
-                        .a_transposed = a_transposed,
-                        .b = static_cast<const char*>(b.raw()) + i * k * n * size,
-                        .b_type = b.dtype(),
-                        .ldb = b.size(-1),
-                        .b_transposed = b_transposed,
-                        .c = static_cast<char*>(c.raw()) + i * m * n * size,
-                        .c_type = c.dtype(),
-                        .ldc = n});
+    kernels_of(a, b).gemm({.m = m,
+                           .n = n,
+                           .k = k,
+                           .a = static_cast<const char*>(a.raw()) + i * m * k * size,
+                           .a_type = a.dtype(),
+                           .lda = a.size(-1),
+                           .a_transposed = a_transposed,
+                           .b = static_cast<const char*>(b.raw()) + i * k * n * size,
+                           .b_type = b.dtype(),
+                           .ldb = b.size(-1),
+                           .b_transposed = b_transposed,
+                           .c = static_cast<char*>(c.raw()) + i * m * n * size,
+                           .c_type = c.dtype(),
+                           .ldc = n});
   return c;
 }
 

@@ -38,14 +38,15 @@ Tensor moving_average(const Tensor& input, const Tensor& decay_input, const Tens
     kernels::MovingAverage one = call(way);
     one.y = y.raw();
     one.before = one.after = state ? state.data<float>() : nullptr;
-    kernels_of(x).moving_average(one);
+    kernels_of(x, decay, in, out, state).moving_average(one);
   }
   if (state || !wants_grad({&x, &decay, &in, &out})) return y;
   record({&y}, {&x, &decay, &in, &out}, [=](std::span<const Tensor> grads) {
     const Tensor dy = contiguous(grads[0]);
     const Tensor dx = Tensor::empty(x.shape(), x.dtype(), x.device());
-    const Tensor ddecay = Tensor::empty(decay.shape()), din = Tensor::empty(in.shape()),
-                 dout = Tensor::empty(out.shape());
+    const Tensor ddecay = Tensor::empty(decay.shape(), DType::f32, x.device()),
+                 din = Tensor::empty(in.shape(), DType::f32, x.device()),
+                 dout = Tensor::empty(out.shape(), DType::f32, x.device());
     for (int64_t way = 0; way < ways; ++way)
       kernels_of(x).moving_average_backward({.forward = call(way),
                                              .dy = dy.raw(),

@@ -28,19 +28,20 @@ AddNorm norm(kernels::NormKind kind, const Tensor& input, const Tensor& residual
   const Tensor mean =
       recorded && kind == kernels::NormKind::layer ? Tensor::empty({rows}, DType::f32, x.device()) : Tensor();
   const Tensor rstd = recorded ? Tensor::empty({rows}, DType::f32, x.device()) : Tensor();
-  kernels_of(x).norm({.kind = kind,
-                      .rows = rows,
-                      .width = width,
-                      .eps = eps,
-                      .type = x.dtype(),
-                      .x = x.raw(),
-                      .residual = residual ? residual.raw() : nullptr,
-                      .sum = residual ? sum.raw() : nullptr,
-                      .weight = weight.data<float>(),
-                      .bias = bias ? bias.data<float>() : nullptr,
-                      .y = y.raw(),
-                      .mean = mean ? mean.data<float>() : nullptr,
-                      .rstd = rstd ? rstd.data<float>() : nullptr});
+  kernels_of(x, residual, weight, bias)
+      .norm({.kind = kind,
+             .rows = rows,
+             .width = width,
+             .eps = eps,
+             .type = x.dtype(),
+             .x = x.raw(),
+             .residual = residual ? residual.raw() : nullptr,
+             .sum = residual ? sum.raw() : nullptr,
+             .weight = weight.data<float>(),
+             .bias = bias ? bias.data<float>() : nullptr,
+             .y = y.raw(),
+             .mean = mean ? mean.data<float>() : nullptr,
+             .rstd = rstd ? rstd.data<float>() : nullptr});
   if (!recorded) return {sum, y};
 
   const auto backward = [=, s = sum.detach(), dw = wants_grad(weight),

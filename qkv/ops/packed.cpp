@@ -57,19 +57,20 @@ Tensor packed_linear(const Tensor& input, const Tensor& weight, const Tensor& bi
   Shape shape = x.shape();
   shape.set(-1, weight.size(0));
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  kernels_of(x).packed_gemm({.m = x.numel() / std::max<int64_t>(1, weight.size(1)),
-                             .n = weight.size(0),
-                             .k = weight.size(1),
-                             .a = x.raw(),
-                             .a_type = x.dtype(),
-                             .lda = weight.size(1),
-                             .packed = weight.raw(),
-                             .type = weight.dtype(),
-                             .c = y.raw(),
-                             .c_type = y.dtype(),
-                             .ldc = weight.size(0),
-                             .bias = bias ? bias.data<float>() : nullptr,
-                             .activation = activation});
+  kernels_of(x, weight, bias)
+      .packed_gemm({.m = x.numel() / std::max<int64_t>(1, weight.size(1)),
+                    .n = weight.size(0),
+                    .k = weight.size(1),
+                    .a = x.raw(),
+                    .a_type = x.dtype(),
+                    .lda = weight.size(1),
+                    .packed = weight.raw(),
+                    .type = weight.dtype(),
+                    .c = y.raw(),
+                    .c_type = y.dtype(),
+                    .ldc = weight.size(0),
+                    .bias = bias ? bias.data<float>() : nullptr,
+                    .activation = activation});
   return y;
 }
 

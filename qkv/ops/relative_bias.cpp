@@ -44,7 +44,7 @@ kernels::RelativeBias arguments(const RelativeTerm& term, const Shape& bias, flo
           .heads = bias[1],
           .positions = term.table.size(0),
           .by_key = term.by_key,
-          .places = term.places.data<int32_t>(),
+          .places = term.places.on(term.x.device()).data<int32_t>(),
           .places_batch_stride = term.places.size(0) == 1 ? 0 : bias[2] * bias[3],
           .scale = scale};
 }
@@ -59,18 +59,19 @@ Tensor scores_of(const RelativeTerm& term) {
   const int64_t positions = term.table.size(0);
   const Tensor scores = Tensor::empty(shape_of_scores(term), DType::f32, x.device());
   for (int64_t h = 0; h < x.size(2); ++h)
-    kernels_of(x).gemm({.m = x.size(0) * x.size(1),
-                        .n = positions,
-                        .k = x.size(3),
-                        .a = head(x, 2, h),
-                        .a_type = x.dtype(),
-                        .lda = x.stride(1),
-                        .b = head(term.table, 1, h),
-                        .b_type = x.dtype(),
-                        .ldb = term.table.stride(0),
-                        .b_transposed = true,
-                        .c = head(scores, 2, h),
-                        .ldc = x.size(2) * positions});
+    kernels_of(x, term.table)
+        .gemm({.m = x.size(0) * x.size(1),
+               .n = positions,
+               .k = x.size(3),
+               .a = head(x, 2, h),
+               .a_type = x.dtype(),
+               .lda = x.stride(1),
+               .b = head(term.table, 1, h),
+               .b_type = x.dtype(),
+               .ldb = term.table.stride(0),
+               .b_transposed = true,
+               .c = head(scores, 2, h),
+               .ldc = x.size(2) * positions});
   return scores;
 }
 

@@ -1,12 +1,14 @@
 #include "qkv/tensor/storage.h"
 
 #include "qkv/core/error.h"
+#include "qkv/cuda/runtime.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 
@@ -91,6 +93,8 @@ class Cache {
 
 thread_local bool no_memory = false;
 
+bool on_host(Device device) { return device.type == Device::Type::cpu; }
+
 Cache& cache() {
   static Cache* const instance = new Cache;
   return *instance;
@@ -99,11 +103,10 @@ Cache& cache() {
 }  // namespace
 
 std::shared_ptr<Storage> Storage::allocate(size_t bytes, Device device) {
-  if (device.type != Device::Type::cpu) throw Error("memory", "this build has no CUDA support", "use --device cpu");
   std::shared_ptr<Storage> storage(new Storage);
-  storage->data_ = no_memory ? nullptr : cache().take(bytes);
   storage->bytes_ = bytes;
   storage->device_ = device;
+  if (!no_memory) storage->data_ = on_host(device) ? cache().take(bytes) : cuda::allocate(bytes);
   return storage;
 }
 
@@ -116,7 +119,48 @@ std::shared_ptr<Storage> Storage::borrow(const void* data, size_t bytes, std::sh
 }
 
 Storage::~Storage() {
-  if (!owner_ && data_ != nullptr) cache().put(data_, bytes_);
+  if (owner_ || data_ == nullptr) return;
+  if (on_host(device_)) {
+    cache().put(data_, bytes_);
+  } else {
+    cuda::release(data_, bytes_);
+  }
+}
+
+void Storage::clear() const {
+  if (data_ == nullptr) return;
+  if (on_host(device_)) {
+    std::memset(data_, 0, bytes_);
+  } else {
+    cuda::fill_bytes(data_, 0, bytes_);
+  }
+}
+
+std::shared_ptr<Storage> Storage::mirror(Device device) const {
+  static std::mutex mutex;  // several threads may read one model's tables
+  const std::lock_guard lock(mutex);
+  if (!mirror_ || mirror_->device() != device) {
+    mirror_ = allocate(bytes_, device);
+    copy_bytes(*this, 0, *mirror_, 0, bytes_);
+  }
+  return mirror_;
+}
+
+void copy_bytes(const Storage& from, size_t from_offset, const Storage& to, size_t to_offset, size_t bytes) {
+  if (bytes == 0 || from.data() == nullptr || to.data() == nullptr) return;
+  const char* source = static_cast<const char*>(from.data()) + from_offset;
+  char* target = static_cast<char*>(to.data()) + to_offset;
+  if (on_host(from.device())) {
+    if (on_host(to.device())) {
+      std::memcpy(target, source, bytes);
+    } else {
+      cuda::copy_to_device(target, source, bytes);
+    }
+  } else if (on_host(to.device())) {
+    cuda::copy_to_host(target, source, bytes);
+  } else {
+    cuda::copy_on_device(target, source, bytes);
+  }
 }
 
 void Storage::forget(size_t offset, size_t bytes) const {
@@ -131,7 +175,11 @@ void Storage::forget(size_t offset, size_t bytes) const {
 NoMemory::NoMemory() : before_(no_memory) { no_memory = true; }
 NoMemory::~NoMemory() { no_memory = before_; }
 
-MemoryUse memory_use() { return cache().use(); }
+MemoryUse memory_use(Device device) {
+  if (on_host(device)) return cache().use();
+  const cuda::MemoryUse use = cuda::memory_use();
+  return {.now = use.now, .peak = use.peak, .cached = use.cached};
+}
 void release_cached_memory() { cache().release(); }
 
 }  // namespace qkv

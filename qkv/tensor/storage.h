@@ -14,8 +14,9 @@ struct Device {
   bool operator==(const Device&) const = default;
 };
 
-// A block of memory on a device, aligned to 64 bytes. Freed blocks of the CPU are kept and handed out again
-// (a training step asks for the same sizes every time, and fresh pages from the system cost a fault each).
+// A block of memory on a device, aligned to 64 bytes. Freed blocks are kept and handed out again (a training step asks
+// for the same sizes every time, and fresh pages from the system cost a fault each). Of a CUDA device's memory the host
+// knows the address alone: reading it ends the program.
 class Storage {
  public:
   static std::shared_ptr<Storage> allocate(size_t bytes, Device device = {});
@@ -24,6 +25,12 @@ class Storage {
 
   Storage(const Storage&) = delete;
   ~Storage();
+
+  void clear() const;  // all bytes 0
+
+  // A copy of this memory, which must not change any more, on another device. It is made once and lives as long as
+  // this.
+  std::shared_ptr<Storage> mirror(Device device) const;
 
   // Of a mapped file: these bytes are not needed for now, and cost no memory until somebody looks at them again, when
   // they come from the file. Memory of another kind stays as it is.
@@ -39,7 +46,12 @@ class Storage {
   size_t bytes_ = 0;
   Device device_;
   std::shared_ptr<const void> owner_;
+  mutable std::shared_ptr<Storage> mirror_;
 };
+
+// Copies bytes between any two places. From the host to a device, `from` may change once
+// this returns; from a device to the host, it waits until they are there.
+void copy_bytes(const Storage& from, size_t from_offset, const Storage& to, size_t to_offset, size_t bytes);
 
 // While one lives, what this thread allocates has a size but no memory: for counting what a model would hold.
 class NoMemory {
@@ -58,7 +70,7 @@ struct MemoryUse {
   size_t peak = 0;    // the most there ever were
   size_t cached = 0;  // freed, kept for reuse
 };
-MemoryUse memory_use();
+MemoryUse memory_use(Device device = {});
 void release_cached_memory();
 
 }  // namespace qkv

@@ -67,7 +67,7 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor tensor = empty(shape, dtype, device);
-  std::memset(tensor.raw(), 0, tensor.storage_->bytes());
+  tensor.storage_->clear();
   return tensor;
 }
 
@@ -94,17 +94,17 @@ Tensor Tensor::wrap_packed(std::shared_ptr<Storage> storage, size_t byte_offset,
 }
 
 template <typename T>
-Tensor Tensor::from(const Shape& shape, const std::vector<T>& values) {
+Tensor Tensor::from(const Shape& shape, const std::vector<T>& values, Device device) {
   if (shape.numel() != static_cast<int64_t>(values.size()))
     throw Error("tensor", fmt::format("{} values for shape {}", values.size(), to_string(shape)));
   Tensor tensor = empty(shape, dtype_of<T>());
   if (!values.empty()) std::memcpy(tensor.raw(), values.data(), values.size() * sizeof(T));
-  return tensor;
+  return tensor.to(device);
 }
-template Tensor Tensor::from(const Shape&, const std::vector<float>&);
-template Tensor Tensor::from(const Shape&, const std::vector<int64_t>&);
-template Tensor Tensor::from(const Shape&, const std::vector<int32_t>&);
-template Tensor Tensor::from(const Shape&, const std::vector<uint8_t>&);
+template Tensor Tensor::from(const Shape&, const std::vector<float>&, Device);
+template Tensor Tensor::from(const Shape&, const std::vector<int64_t>&, Device);
+template Tensor Tensor::from(const Shape&, const std::vector<int32_t>&, Device);
+template Tensor Tensor::from(const Shape&, const std::vector<uint8_t>&, Device);
 
 bool Tensor::contiguous() const {
   int64_t step = 1;
@@ -167,9 +167,42 @@ Tensor Tensor::detach() const {
   return result;
 }
 
+int64_t Tensor::reach() const {
+  if (numel() == 0) return 0;
+  int64_t last = 0;
+  for (int i = 0; i < rank(); ++i) last += (shape_[i] - 1) * strides_[i];
+  return last + 1;
+}
+
+Tensor Tensor::to(Device device) const {
+  if (device == this->device()) return detach();
+  refuse_packed("to", *this);
+  const auto bytes = static_cast<size_t>(bytes_of(dtype_, reach()));
+  Tensor result = wrap(Storage::allocate(bytes, device), 0, shape_, strides_, dtype_);
+  copy_bytes(*storage_, byte_offset_, *result.storage_, 0, bytes);
+  return result;
+}
+
+Tensor Tensor::on(Device device) const {
+  if (device == this->device()) return *this;
+  refuse_packed("on", *this);
+  return wrap(storage_->mirror(device), byte_offset_, shape_, strides_, dtype_);
+}
+
+void Tensor::assign(const Tensor& from) const {
+  if (from.shape() != shape_ || from.dtype() != dtype_ || !from.contiguous() || !contiguous() || packed_)
+    throw Error("assign",
+                fmt::format("{} {} into {} {}", name_of(from.dtype()), to_string(from.shape()), name_of(dtype_),
+                            to_string(shape_)),
+                "", Error::Kind::internal);
+  copy_bytes(*from.storage_, from.byte_offset_, *storage_, byte_offset_,
+             static_cast<size_t>(bytes_of(dtype_, numel())));
+}
+
 template <typename T>
 std::vector<T> Tensor::to_vector() const {
   refuse_packed("to_vector", *this);
+  if (device() != Device()) return to(Device()).to_vector<T>();
   std::vector<T> values;
   const int64_t count = numel();
   values.reserve(static_cast<size_t>(count));
@@ -195,7 +228,7 @@ template <typename T>
 T Tensor::item() const {
   if (numel() != 1)
     throw Error("item", fmt::format("{} is not one value", to_string(shape_)), "", Error::Kind::internal);
-  return read_element<T>(raw(), dtype_, 0);
+  return read_element<T>(to(Device()).raw(), dtype_, 0);
 }
 template float Tensor::item() const;
 template double Tensor::item() const;

@@ -26,8 +26,8 @@ class Tensor {
   // A weight in a layout of the device's kernels: it has a shape, but its memory is not rows of elements. Only
   // linear() takes it; views of it throw Error.
   static Tensor wrap_packed(std::shared_ptr<Storage> storage, size_t byte_offset, const Shape& shape, DType dtype);
-  template <typename T>
-  static Tensor from(const Shape& shape, const std::vector<T>& values);  // T: float, int64_t, int32_t, uint8_t
+  template <typename T>  // float, int64_t, int32_t or uint8_t
+  static Tensor from(const Shape& shape, const std::vector<T>& values, Device device = {});
 
   explicit operator bool() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
@@ -47,16 +47,25 @@ class Tensor {
   Tensor transpose(int a, int b) const;
   Tensor detach() const;  // the same memory without its tape
 
-  // Direct access, for kernels, files and tests.
+  // The same values on a device, without their tape: itself where it lies there, else a copy with the same strides.
+  Tensor to(Device device) const;
+  // The same, but the copy is kept with the memory it came from and handed out again. For what the host makes and reads
+  // too, and never changes: ids, positions, masks, tables of constants. So a batch's positions go over once, not once a
+  // layer.
+  Tensor on(Device device) const;
+  // Overwrites the values with another's, of the same shape and dtype, wherever both lie; both are contiguous.
+  void assign(const Tensor& from) const;
+
+  // Direct access, for kernels, files and tests. On a CUDA device an address that only kernels may follow.
   void* raw() const { return static_cast<char*>(storage_->data()) + byte_offset_; }
   template <typename T>
   T* data() const {
     return static_cast<T*>(raw());
   }
   template <typename T>
-  std::vector<T> to_vector() const;  // a copy in row-major order, converted from any dtype
+  std::vector<T> to_vector() const;  // a copy in row-major order, converted from any dtype, from any device
   template <typename T = float>
-  T item() const;  // the value of a one-element tensor
+  T item() const;  // the value of a one-element tensor, from any device
 
   const std::shared_ptr<Storage>& storage() const { return storage_; }
   // Of a dense tensor on a file's pages: Storage::forget().
@@ -68,6 +77,8 @@ class Tensor {
   void set_grad_meta(std::shared_ptr<GradMeta> meta) { grad_meta_ = std::move(meta); }
 
  private:
+  int64_t reach() const;  // elements from the first to the last in memory
+
   std::shared_ptr<Storage> storage_;
   size_t byte_offset_ = 0;
   Shape shape_;

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 namespace qkv {
 namespace {
@@ -30,9 +29,10 @@ Optimizer::Optimizer(Model& model, const OptimizerOptions& options) : options_(o
     if (role == Role::fixed) return;
     const bool matrix = role == Role::matrix || role == Role::residual_matrix;
     Slot slot{name, value, {}, {}, matrix || role == Role::embedding, options.kind == Kind::muon && matrix};
-    if (options.kind != Kind::sgd || options.momentum > 0) slot.first = Tensor::zeros(value.shape());
-    if (options.kind == Kind::adamw || (options.kind == Kind::muon && !matrix))
-      slot.second = Tensor::zeros(value.shape());
+    const auto moment = [&] { return Tensor::zeros(value.shape(), DType::f32, value.device()); };
+    if (options.kind != Kind::sgd || options.momentum > 0) slot.first = moment();
+    if (options.kind == Kind::adamw || (options.kind == Kind::muon && !matrix)) slot.second = moment();
+    device_ = value.device();
     slots_.push_back(std::move(slot));
   });
 }
@@ -49,6 +49,7 @@ std::vector<kernels::OptimizerTensor> Optimizer::gather(bool decays) const {
   for (const Slot& slot : slots_) {
     const Tensor g = gradient(slot.parameter);
     if (!g || slot.decays != decays || slot.muon) continue;
+    check(g.device() == device_, "optimizer", "the gradient of {} lies on another device", slot.name);
     tensors.push_back({.count = slot.parameter.numel(),
                        .parameter = slot.parameter.data<float>(),
                        .gradient = g.data<float>(),
@@ -61,7 +62,7 @@ std::vector<kernels::OptimizerTensor> Optimizer::gather(bool decays) const {
 
 void Optimizer::step(float lr, float gradient_scale) {
   using Kind = OptimizerOptions::Kind;
-  const kernels::KernelSet& kernel = kernels::kernels_for({});
+  const kernels::KernelSet& kernel = kernels::kernels_for(device_);
   ++steps_;
   for (const bool decays : {true, false}) {
     const std::vector<kernels::OptimizerTensor> tensors = gather(decays);
@@ -100,7 +101,7 @@ void Optimizer::step(float lr, float gradient_scale) {
 
 void Optimizer::muon_step(Slot& slot, float lr, float gradient_scale) {
   const NoGrad no_grad;
-  const kernels::KernelSet& kernel = kernels::kernels_for({});
+  const kernels::KernelSet& kernel = kernels::kernels_for(device_);
   const Tensor g = gradient(slot.parameter);
   const int64_t count = g.numel();
   // m = momentum m + g; the direction looks ahead as Nesterov does: g + momentum m.
@@ -111,7 +112,7 @@ void Optimizer::muon_step(Slot& slot, float lr, float gradient_scale) {
                  .y = slot.first.raw(),
                  .alpha = options_.momentum,
                  .beta = gradient_scale});
-  Tensor direction = Tensor::empty(g.shape());
+  Tensor direction = Tensor::empty(g.shape(), DType::f32, g.device());
   kernel.binary({.count = count,
                  .b_count = count,
                  .a = g.raw(),
@@ -156,8 +157,7 @@ void Optimizer::load_state(const Safetensors& file) {
     if (!file.contains(name) || file.shape(name) != value.shape() || file.dtype(name) != value.dtype())
       throw Error(name, "the saved state does not fit this model and optimizer",
                   "resume with the options that the run was started with");
-  for (const auto& [name, value] : wanted)
-    std::memcpy(value.raw(), file.get(name).raw(), static_cast<size_t>(value.numel() * size_of(value.dtype())));
+  for (const auto& [name, value] : wanted) value.assign(file.get(name));
   steps_ = file.get(steps_name).item<int64_t>();
 }
 

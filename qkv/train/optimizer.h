@@ -57,6 +57,7 @@ class Optimizer {
   void muon_step(Slot& slot, float lr, float gradient_scale);
 
   OptimizerOptions options_;
+  Device device_;
   std::vector<Slot> slots_;
   int64_t steps_ = 0;
 };

@@ -11,7 +11,7 @@ namespace {
 // a b^T or a b, f32.
 Tensor product(const Tensor& a, const Tensor& b, bool b_transposed) {
   const int64_t n = b_transposed ? b.size(0) : b.size(1);
-  Tensor c = Tensor::empty({a.size(0), n});
+  Tensor c = Tensor::empty({a.size(0), n}, DType::f32, a.device());
   kernels_of(a).gemm({.m = a.size(0),
                       .n = n,
                       .k = a.size(1),
@@ -26,7 +26,7 @@ Tensor product(const Tensor& a, const Tensor& b, bool b_transposed) {
 }
 
 Tensor weighted_sum(float alpha, const Tensor& a, float beta, const Tensor& b) {
-  Tensor y = Tensor::empty(a.shape());
+  Tensor y = Tensor::empty(a.shape(), DType::f32, a.device());
   kernels_of(a).binary({.count = a.numel(),
                         .b_count = a.numel(),
                         .a = a.raw(),

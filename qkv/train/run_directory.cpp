@@ -4,7 +4,6 @@
 #include "qkv/ops/autograd.h"
 
 #include <bit>
-#include <cstring>
 #include <fstream>
 #include <set>
 
@@ -93,8 +92,7 @@ RunState RunDirectory::load_state(Model& model, Optimizer& optimizer) const {
                 "start the run again in another directory");
   optimizer.load_state(file);
   model.visit([&](const std::string& name, Tensor& value, Role) {
-    const Tensor saved = file.get("model." + name);
-    std::memcpy(value.raw(), saved.raw(), static_cast<size_t>(value.numel()) * sizeof(float));
+    value.assign(file.get("model." + name));
     forget_half(value);
   });
   return unpack(file.get(state_name));

@@ -4,6 +4,7 @@
 #include "qkv/core/error.h"
 #include "qkv/generate/decoding.h"
 #include "qkv/generate/engine.h"
+#include "qkv/tensor/device.h"
 #include "tests/generate/writers.h"
 
 #include <cmath>
@@ -19,6 +20,7 @@ std::unique_ptr<Model> model_with_heads_of_32(const std::string& family) {
     if (role != Role::matrix && role != Role::residual_matrix && role != Role::embedding) return;
     for (int64_t i = 0; i < value.numel(); ++i) value.data<float>()[i] *= 6;
   });
+  model->to(default_device());
   return model;
 }
 

@@ -4,6 +4,7 @@
 #include "qkv/core/error.h"
 #include "qkv/generate/generator.h"
 #include "qkv/generate/token_trie.h"
+#include "qkv/tensor/device.h"
 #include "tests/generate/writers.h"
 
 #include <algorithm>
@@ -72,6 +73,7 @@ TEST(Constraints, OnlyTheseTextsAreWritten) {
   const Sizes sizes{.vocab = words.vocab_size(), .context = 32, .layers = 1, .heads = 2, .width = 16};
   Model model(spec_of(Config(family_named("gpt2", "test").config(sizes), "test")));
   model.initialise(RandomKey{3});
+  model.to(default_device());
   Generator generator(model, DType::f32);
   for (const int way : {0, 1, 2, 3, 4}) {
     GenerationOptions options{.max_new_tokens = 12, .end_ids = {*words.special().eos}};

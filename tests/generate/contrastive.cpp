@@ -37,7 +37,7 @@ Ids contrastive(Model& model, const Ids& prompt, size_t count, double alpha, int
       Ids longer = text;
       longer.push_back(token);
       const NoGrad no_grad;
-      const Tensor h = model.hidden(whole_inputs(model, longer, prompt.size()), {});
+      const Tensor h = model.hidden(whole_inputs(model, longer, prompt.size()), {}).to({});
       const int64_t width = h.size(2);
       const float* last = h.data<float>() + (h.size(1) - 1) * width;
       double likeness = -1;

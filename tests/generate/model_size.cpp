@@ -57,7 +57,7 @@ TEST_F(ModelSize, OfWeightsInMemory) {
     for (const PlannedWeight& w : planned_weights(path, model_->spec(), use))
       (w.place == PlannedWeight::Place::mapped ? mapped : expected) += w.bytes;
     const size_t before = memory_use().now;
-    const LoadedModel loaded = load_model(path, {.in_place = true, .pack = PackOptions{}});
+    const LoadedModel loaded = load_model(path, {.in_place = true, .pack = PackOptions{}, .device = {}});
     const auto taken = static_cast<double>(memory_use().now - before);
     // Blocks of memory are rounded up to an eighth, and what a model allocates before it is loaded is small.
     EXPECT_NEAR(taken, static_cast<double>(expected), 0.15 * static_cast<double>(expected) + 0.1 * 4 * 96 * 256) << mix;

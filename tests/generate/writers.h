@@ -4,6 +4,7 @@
 #include "qkv/models/family.h"
 #include "qkv/models/model.h"
 #include "qkv/ops/autograd.h"
+#include "qkv/tensor/device.h"
 
 #include <memory>
 #include <numeric>
@@ -30,6 +31,7 @@ inline std::unique_ptr<Model> model_of(const std::string& family, uint64_t seed 
     if (role != Role::matrix && role != Role::residual_matrix && role != Role::embedding) return;
     for (int64_t i = 0; i < value.numel(); ++i) value.data<float>()[i] *= 12;
   });
+  model->to(default_device());
   return model;
 }
 

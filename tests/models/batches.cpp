@@ -2,6 +2,7 @@
 #include "qkv/models/family.h"
 #include "qkv/models/model.h"
 #include "qkv/ops/autograd.h"
+#include "qkv/tensor/device.h"
 
 #include <cmath>
 
@@ -14,6 +15,7 @@ class EveryFamily : public testing::TestWithParam<std::string> {
     const Sizes sizes{.vocab = 29, .context = 16, .layers = 2, .heads = 2, .width = 16};
     model_ = std::make_unique<Model>(spec_of(Config(family_named(GetParam(), "test").config(sizes), "test")));
     model_->initialise(RandomKey{11});
+    model_->to(default_device());
   }
   // An encoder-decoder reads the same twice.
   std::vector<float> logits(Inputs inputs, DType compute = DType::f32) {

@@ -3,6 +3,7 @@
 #include "qkv/models/family.h"
 #include "qkv/models/model.h"
 #include "qkv/ops/autograd.h"
+#include "qkv/tensor/device.h"
 
 #include <gtest/gtest.h>
 
@@ -36,6 +37,7 @@ std::string error_of(const Json& json) {
 TEST(Heads, ADecoderClassifiesAtTheLastTokenThatIsNotPadding) {
   Model model(spec_of(Config(config_of("gpt2", "GPT2ForSequenceClassification"), "test")));
   model.initialise(RandomKey{3});
+  model.to(default_device());
   const std::vector<float> alone = logits(model, {.input_ids = Tensor::from<int32_t>({1, 3}, {5, 6, 7})});
   ASSERT_EQ(alone.size(), 3U);
   const Tensor padded = Tensor::from<int32_t>({1, 5}, {5, 6, 7, 0, 0});
@@ -50,6 +52,7 @@ TEST(Heads, ADecoderClassifiesAtTheLastTokenThatIsNotPadding) {
 TEST(Heads, AnEncoderDecoderClassifiesAtTheLastEndToken) {
   Model model(spec_of(Config(config_of("bart", "BartForSequenceClassification"), "test")));
   model.initialise(RandomKey{3});
+  model.to(default_device());
   const auto of = [&](const std::vector<int32_t>& ids) {
     return logits(model, {.input_ids = Tensor::from<int32_t>({1, std::ssize(ids)}, ids)});
   };

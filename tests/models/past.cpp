@@ -3,6 +3,7 @@
 #include "qkv/models/family.h"
 #include "qkv/models/model.h"
 #include "qkv/ops/autograd.h"
+#include "qkv/tensor/device.h"
 
 #include <cmath>
 
@@ -18,6 +19,7 @@ TEST(Past, SegmentsWithTheirMemoryEqualTheWholeText) {
     json["pre_lnorm"] = pre_norm;
     Model model(spec_of(Config(json, "test")));
     model.initialise(RandomKey{5});
+    model.to(default_device());
     const NoGrad no_grad;
     const std::vector<int32_t> text = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8};
     const std::vector<float> whole = model.outputs({.input_ids = ids_of(text)}, {})[0].second.to_vector<float>();
@@ -39,6 +41,7 @@ TEST(Past, QueriesDoNotSeeTheirOwnToken) {
   const Sizes sizes{.vocab = 29, .context = 6, .layers = 2, .heads = 2, .width = 16};
   Model model(spec_of(Config(family_named("xlnet", "test").config(sizes), "test")));
   model.initialise(RandomKey{5});
+  model.to(default_device());
   const NoGrad no_grad;
   // Position 2 comes last: it sees the others, and nobody sees it.
   const Tensor hidden = Tensor::from<uint8_t>({1, 4, 4}, {0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0});

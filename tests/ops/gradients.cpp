@@ -15,6 +15,7 @@
 #include "qkv/ops/relative_bias.h"
 #include "qkv/ops/selective_scan.h"
 #include "qkv/ops/shape.h"
+#include "qkv/tensor/device.h"
 
 #include <gtest/gtest.h>
 
@@ -27,7 +28,7 @@ Tensor random(const Shape& shape, uint64_t seed, float spread = 1) {
   Random draw(RandomKey{seed, 5});
   std::vector<float> values;
   for (int64_t i = 0; i < shape.numel(); ++i) values.push_back(spread * static_cast<float>(draw.normal()));
-  return Tensor::from(shape, values);
+  return Tensor::from(shape, values, default_device());
 }
 
 // Checks d sum(f(inputs) * w) for fixed random w: for each input, the gradient's product with a random direction
@@ -59,11 +60,13 @@ void check_gradients(const Function& f, std::vector<Tensor> inputs) {
     const NoGrad no_grad;
     constexpr float h = 5e-3F;
     const auto moved = [&](float by) {
-      for (size_t j = 0; j < at.size(); ++j) input.data<float>()[j] = at[j] + by * direction[j];
+      std::vector<float> there;
+      for (size_t j = 0; j < at.size(); ++j) there.push_back(at[j] + by * direction[j]);
+      input.assign(Tensor::from(input.shape(), there));
       return value().item<double>();
     };
     const double measured = (moved(h) - moved(-h)) / (2 * h);
-    std::copy(at.begin(), at.end(), input.data<float>());
+    input.assign(Tensor::from(input.shape(), at));
     EXPECT_NEAR(measured, expected, 5e-3 * std::max(0.5, size / std::sqrt(static_cast<double>(slope.size()))))
         << "input " << i;
   }
@@ -91,8 +94,9 @@ TEST(Gradients, Activations) {
     check_gradients([=](const auto& x) { return gated(x[0], kind); }, {random({5, 14}, 1, 2)});
   }
   // Away from the corner at zero.
-  Tensor x = random({40}, 2);
-  for (int i = 0; i < 40; ++i) x.data<float>()[i] += x.data<float>()[i] > 0 ? 0.5F : -0.5F;
+  std::vector<float> away = random({40}, 2).to_vector<float>();
+  for (float& one : away) one += one > 0 ? 0.5F : -0.5F;
+  const Tensor x = Tensor::from({40}, away, default_device());
   for (const Activation kind : {Activation::relu, Activation::relu_squared})
     check_gradients([=](const auto& v) { return activate(v[0], kind); }, {clone(x)});
 }
@@ -288,6 +292,8 @@ TEST(Gradients, RelativeBias) {
 
 TEST(RelativeBias, IsTheProductsOfItsPlaces) {
   const Tensor x = random({2, 3, 2, 5}, 1), y = random({2, 4, 2, 5}, 2), table = random({6, 2, 5}, 3);
+  const std::vector<float> queries = x.to_vector<float>(), keys = y.to_vector<float>(),
+                           rows_of_table = table.to_vector<float>();
   std::vector<int32_t> rows;
   for (int32_t i = 0; i < 12; ++i) rows.push_back(i * 5 % 7 - 1);
   const Tensor places = Tensor::from<int32_t>({1, 3, 4}, rows);
@@ -305,11 +311,11 @@ TEST(RelativeBias, IsTheProductsOfItsPlaces) {
             EXPECT_LE(got, -1e30F);
             continue;
           }
+          const auto at = [](const std::vector<float>& values, int64_t i) { return values[static_cast<size_t>(i)]; };
           double expected = 0;
           for (int64_t d = 0; d < 5; ++d)
-            expected +=
-                0.5 * table.data<float>()[(place * 2 + h) * 5 + d] *
-                (x.data<float>()[((b * 3 + t) * 2 + h) * 5 + d] + y.data<float>()[((b * 4 + s) * 2 + h) * 5 + d]);
+            expected += 0.5 * at(rows_of_table, (place * 2 + h) * 5 + d) *
+                        (at(queries, ((b * 3 + t) * 2 + h) * 5 + d) + at(keys, ((b * 4 + s) * 2 + h) * 5 + d));
           EXPECT_NEAR(got, expected, 1e-5);
         }
 }

@@ -6,6 +6,7 @@
 #include "qkv/ops/arithmetic.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/linear.h"
+#include "qkv/tensor/device.h"
 
 #include <gtest/gtest.h>
 
@@ -16,7 +17,7 @@ Tensor random(const Shape& shape, uint64_t seed) {
   Random draw(RandomKey{seed, 8});
   std::vector<float> values;
   for (int64_t i = 0; i < shape.numel(); ++i) values.push_back(0.5F * static_cast<float>(draw.normal()));
-  return Tensor::from(shape, values);
+  return Tensor::from(shape, values, default_device());
 }
 
 struct Layers {

@@ -60,8 +60,9 @@ TEST(FillXlnet, TheMaskTokenItselfSaysNothing) {
   // The row of the mask's embedding is also that of its logit, so all tokens but the mask are compared, relatively.
   model.visit([&](const std::string& name, Tensor& value, Role) {
     if (name != "embeddings.token") return;
-    value = Tensor::from(value.shape(), value.to_vector<float>());
-    for (int64_t d = 0; d < value.size(1); ++d) value.data<float>()[mask * value.size(1) + d] += 3;
+    std::vector<float> changed = value.to_vector<float>();
+    for (int64_t d = 0; d < value.size(1); ++d) changed[static_cast<size_t>(mask * value.size(1) + d)] += 3;
+    value = Tensor::from(value.shape(), changed, value.device());
   });
   const auto after = probabilities(filler, "w17 [MASK] w23 [MASK]");
   for (size_t m = 0; m < before.size(); ++m)

@@ -48,6 +48,19 @@ class Options(CommandTest):
                 self.refuse("train", self.text, "--out", self.folder / "run", *TINY, "--steps", "2", option, value, says=option)
                 self.assertFalse((self.folder / "run").exists())
 
+    def test_devices(self):
+        devices = self.succeed("info", "--devices")
+        self.assertRegex(devices, r"(?m)^cpu +\d+ threads")
+        self.assertRegex(devices, r"(?m)^cuda")
+        model = GOLDEN / "models" / "gpt2"
+        self.refuse("verify", model, "--device", "gpu", says=["gpu", "cpu, cuda, or cuda:N"])
+        self.refuse("verify", model, env={**os.environ, "QKV_DEVICE": "tpu"}, says=["tpu", "cpu, cuda, or cuda:N"])
+        self.assertIn("agree", self.succeed("verify", model, "--device", "cpu", env={**os.environ, "QKV_DEVICE": "cpu"}))
+        if why := re.search(r"(?m)^cuda +none: (.+)$", devices):
+            for verb in [["verify", model], ["generate", model], ["train", self.text, "--out", self.folder / "run"]]:
+                self.refuse(*verb, "--device", "cuda", says=["cuda", why[1], "--device cpu"])
+            self.assertFalse((self.folder / "run").exists())
+
     def test_missing_value_and_missing_argument(self):
         self.refuse("train", self.text, "--out", says="--out")
         self.refuse("train", self.text, says="--out")

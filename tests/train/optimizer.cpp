@@ -45,7 +45,7 @@ void expect_follows(Kind kind, const Rule& rule, const std::function<bool(Role)>
     model->visit([&](const std::string&, Tensor& value, Role) {
       std::vector<float> g(static_cast<size_t>(value.numel()));
       for (float& x : g) x = static_cast<float>(random_gradient(step, index++));
-      set_gradient(value, Tensor::from<float>(value.shape(), g));
+      set_gradient(value, Tensor::from<float>(value.shape(), g, value.device()));
     });
     optimizer.step(lr, clip);
     for (size_t i = 0; i < numbers.size(); ++i)
@@ -97,7 +97,7 @@ TEST(Optimizer, MuonMovesMatricesAlongTheOrthogonalisedMomentum) {
     std::vector<float> g(static_cast<size_t>(value.numel()));
     Random random(RandomKey{9}.child(index++));
     for (float& x : g) x = static_cast<float>(random.normal());
-    set_gradient(value, Tensor::from<float>(value.shape(), g));
+    set_gradient(value, Tensor::from<float>(value.shape(), g, value.device()));
   });
   std::vector<Tensor> gradients;
   model->visit([&](const std::string&, Tensor& value, Role) { gradients.push_back(gradient(value)); });
@@ -143,7 +143,7 @@ TEST(Optimizer, TheNormOfBrokenGradientsIsNotFinite) {
     model->visit([&](const std::string&, Tensor& value, Role) {
       std::vector<float> g(static_cast<size_t>(value.numel()));
       g.back() = broken;
-      set_gradient(value, Tensor::from<float>(value.shape(), g));
+      set_gradient(value, Tensor::from<float>(value.shape(), g, value.device()));
     });
     EXPECT_FALSE(std::isfinite(optimizer.gradient_norm()));
   }

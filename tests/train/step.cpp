@@ -59,15 +59,16 @@ TEST_F(StepTest, CheckpointingNeedsLessMemory) {
       Config(family_named("gpt2", "test").config({.vocab = 13, .context = 128, .layers = 6, .heads = 2, .width = 32}),
              "test")));
   model.initialise(RandomKey{5});
+  model.to(default_device());
   model.require_grad();
   Batch batch{.rows = 4, .length = 128};
   batch.input_ids.assign(4 * 128, 1);
   batch.labels.assign(4 * 128, 2);
   // What the tape holds between the forward and the backward pass.
   const auto held = [&](bool checkpoint) {
-    const size_t before = memory_use().now;
+    const size_t before = memory_use(model.device()).now;
     const Tensor loss = model.loss(inputs_of(batch), {.training = true, .checkpoint = checkpoint});
-    return memory_use().now - before;
+    return memory_use(model.device()).now - before;
   };
   EXPECT_LT(held(true) * 3, held(false));
 }

@@ -5,6 +5,7 @@
 #include "qkv/core/error.h"
 #include "qkv/models/family.h"
 #include "qkv/ops/autograd.h"
+#include "qkv/tensor/device.h"
 #include "qkv/train/trainer.h"
 
 #include <gtest/gtest.h>
@@ -23,6 +24,7 @@ inline Config tiny_config(const char* family = "gpt2", float dropout = 0) {
 inline std::unique_ptr<Model> tiny_model(const char* family = "gpt2", float dropout = 0) {
   auto model = std::make_unique<Model>(spec_of(tiny_config(family, dropout)));
   model->initialise(RandomKey{5});
+  model->to(default_device());
   model->require_grad();
   return model;
 }

@@ -66,6 +66,7 @@ Json time_model(const ModelTimes& wanted) {
   const std::vector<double> forward = times_of(wanted.repeat, 2, [&] {
     const NoGrad no_grad;
     model.outputs(inputs, {.compute = wanted.compute});
+    wait_for(model.device());
   });
   model.require_grad();
   Optimizer optimizer(model, {});

@@ -1,6 +1,7 @@
 #include "qkv/core/error.h"
 #include "qkv/core/files.h"
 #include "qkv/core/threads.h"
+#include "qkv/tensor/device.h"
 #include "qkv/text/unicode.h"
 #include "tools/commands.h"
 
@@ -178,6 +179,12 @@ void add_threads_option(CLI::App& command) {
       ->type_name("N")
       ->check(CLI::Range(1, 4096))
       ->each([](const std::string& count) { set_threads(std::stoi(count)); });
+}
+
+void add_device_option(CLI::App& command) {
+  command.add_option("--device", "where the model runs: cpu, cuda or cuda:N (default: $QKV_DEVICE, else cpu)")
+      ->type_name("DEVICE")
+      ->each([](const std::string& name) { set_default_device(device_named(name)); });
 }
 
 }  // namespace qkv

@@ -52,6 +52,7 @@ CLI::App* add_task_command(CLI::App& app, const char* name, const char* about, T
   command->add_option("--max-length", o.options.max_length, "tokens of an input, if fewer than the model takes")
       ->check(at_least(1));
   add_threads_option(*command);
+  add_device_option(*command);
   allow_config(*command);
   return command;
 }

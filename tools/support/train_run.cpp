@@ -2,12 +2,14 @@
 
 #include "qkv/core/error.h"
 #include "qkv/core/threads.h"
+#include "qkv/cuda/runtime.h"
 #include "qkv/data/fingerprint.h"
 #include "qkv/data/sources.h"
 #include "qkv/data/token_cache.h"
 #include "qkv/io/tokenizer_fits.h"
 #include "qkv/models/describe.h"
 #include "qkv/ops/autograd.h"
+#include "qkv/tensor/device.h"
 #include "qkv/text/tokenizer.h"
 #include "qkv/train/cost.h"
 #include "tools/support/new_tokenizer.h"
@@ -98,11 +100,14 @@ Config new_config(const TrainRun& run, const Tokenizer& tokenizer) {
 void check_memory(const Spec& spec) {
   const double bytes_a_parameter = 16;  // itself, its gradient and two moments
   const double needed = bytes_a_parameter * static_cast<double>(describe(spec).parameters);
-  const double present = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGE_SIZE));
+  const Device device = default_device();
+  const double present = static_cast<double>(
+      device.type == Device::Type::cuda ? cuda::devices()[static_cast<size_t>(device.index)].memory
+                                        : static_cast<size_t>(::sysconf(_SC_PHYS_PAGES) * ::sysconf(_SC_PAGE_SIZE)));
   if (needed > present)
     throw Error("model",
-                fmt::format("needs {}B of memory to train, and this machine has {}B", short_count(needed),
-                            short_count(present)),
+                fmt::format("needs {}B of memory to train, and {} has {}B", short_count(needed),
+                            device == Device() ? "this machine" : to_string(device), short_count(present)),
                 "fewer --layers, a smaller --width or a shorter --context");
 }
 
@@ -152,16 +157,25 @@ void print_plan(const TrainRun& run, const TrainingCost& cost, const Spec& spec,
   say(fmt::format("memory:    about {}: {} for parameters and optimizer, {} for activations",
                   short_quantity(cost.state_bytes + cost.activation_bytes, "B"), short_quantity(cost.state_bytes, "B"),
                   short_quantity(cost.activation_bytes, "B")));
-  say(fmt::format("machine:   {} threads, {} in {}; a token costs {}", threads(),
-                  short_quantity(run.options.peak_flops, "FLOP/s"), name_of(compute),
-                  short_quantity(cost.flops_per_token, "FLOP")));
+  const std::string token = short_quantity(cost.flops_per_token, "FLOP");
+  if (const Device device = default_device(); device.type == Device::Type::cuda) {
+    const cuda::DeviceInfo& card = cuda::devices()[static_cast<size_t>(device.index)];
+    say(fmt::format("machine:   {}: {}, {}, in {}; a token costs {}", to_string(device), card.name,
+                    short_quantity(static_cast<double>(card.memory), "B"), name_of(compute), token));
+  } else {
+    say(fmt::format("machine:   {} threads, {} in {}; a token costs {}", threads(),
+                    short_quantity(run.options.peak_flops, "FLOP/s"), name_of(compute), token));
+  }
   say(fmt::format("loss:      {:.2f} is a blind guess among {} tokens", std::log(static_cast<double>(spec.vocab)),
                   spec.vocab));
 }
 
 }  // namespace
 
-std::string faster_dtype() { return measured_peak(DType::bf16) > 1.3 * measured_peak(DType::f32) ? "bf16" : "f32"; }
+std::string faster_dtype() {
+  if (default_device().type == Device::Type::cuda) return "bf16";
+  return measured_peak(DType::bf16) > 1.3 * measured_peak(DType::f32) ? "bf16" : "f32";
+}
 
 TrainResult run_training(TrainRun run, const std::string& effective_config) {
   if (run.out.empty())
@@ -186,6 +200,7 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
     const Config config = new_config(run, tokenizer);
     LoadedModel fresh{config, std::make_unique<Model>(spec_of(config)), {}};
     fresh.model->initialise(RandomKey{run.options.seed}.child(0));
+    fresh.model->to(default_device());
     return fresh;
   }()
                                         : load_model(run.from);
@@ -222,7 +237,7 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   const TrainingCost cost =
       training_cost(model, run.batch, length, run.options.compute, moments, run.options.checkpoint_activations);
   run.options.flops_per_token = cost.flops_per_token;
-  run.options.peak_flops = measured_peak(run.options.compute);
+  if (model.device() == Device()) run.options.peak_flops = measured_peak(run.options.compute);
   print_plan(run, cost, model.spec(), streams.train, length, run.options.compute);
 
   const auto save = [&] {

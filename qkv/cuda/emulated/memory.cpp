@@ -5,6 +5,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -14,6 +15,7 @@ namespace {
 
 constexpr size_t arena_bytes = size_t{1} << 36;  // of addresses; pages are taken when they are written
 constexpr size_t step = 4096;                    // a size's blocks are whole pages
+constexpr size_t many_pages = size_t{1} << 20;   // not kept when released: protecting all that there are takes time
 
 // Never freed: tensors in static storage may outlive any other static object.
 class Arena {
@@ -27,10 +29,13 @@ class Arena {
   void* take(size_t bytes) {
     const std::lock_guard lock(mutex_);
     const size_t size = rounded(bytes);
+    use_.now += size;
+    use_.peak = std::max(use_.peak, use_.now);
     const auto found = free_.find(size);
     if (found != free_.end()) {
       void* block = found->second;
       free_.erase(found);
+      use_.cached -= size;
       return block;
     }
     if (used_ + size > arena_bytes) throw Error("memory", "the emulated device's memory is full");
@@ -42,7 +47,16 @@ class Arena {
 
   void put(void* block, size_t bytes) {
     const std::lock_guard lock(mutex_);
-    free_.emplace(rounded(bytes), block);
+    const size_t size = rounded(bytes);
+    use_.now -= size;
+    use_.cached += size;
+    free_.emplace(size, block);
+    if (size >= many_pages) ::madvise(block, size, MADV_DONTNEED);
+  }
+
+  MemoryUse use() {
+    const std::lock_guard lock(mutex_);
+    return use_;
   }
 
   void open() {
@@ -64,6 +78,7 @@ class Arena {
   char* begin_ = nullptr;
   size_t used_ = 0;
   std::multimap<size_t, void*> free_;
+  MemoryUse use_;
 };
 
 Arena& arena() {
@@ -86,8 +101,16 @@ const std::vector<DeviceInfo>& devices() {
 }
 std::string why_none() { return ""; }
 
-void* allocate(size_t bytes) { return arena().take(bytes); }
-void release(void* memory, size_t bytes) { arena().put(memory, bytes); }
+void use(int) {}
+MemoryUse memory_use() { return arena().use(); }
+
+// Filled with NaNs: who reads what nobody wrote shall not find zeros.
+void* allocate(size_t bytes) {
+  void* memory = arena().take(bytes);
+  fill_bytes(memory, 0xff, bytes);
+  return memory;
+}
+void release(void* memory, size_t bytes) noexcept { arena().put(memory, bytes); }
 
 void copy_to_device(void* to, const void* from, size_t bytes) { copy_on_device(to, from, bytes); }
 void copy_to_host(void* to, const void* from, size_t bytes) { copy_on_device(to, from, bytes); }

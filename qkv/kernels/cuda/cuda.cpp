@@ -3,7 +3,6 @@
 #include "qkv/core/error.h"
 
 namespace qkv::kernels {
-
 void cuda_set::refuse(const char* op, const char* what) { throw Error(op, what, "use --device cpu"); }
 
 const KernelSet& cuda() {

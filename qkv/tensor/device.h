@@ -1,0 +1,25 @@
+// Devices by name, and the one where models go when nothing else is said.
+#pragma once
+
+#include "qkv/tensor/storage.h"
+
+#include <string>
+#include <string_view>
+
+namespace qkv {
+
+std::string to_string(Device device);  // "cpu", "cuda", "cuda:1"
+
+// "cpu", "cuda" (the first card) or "cuda:N". Throws Error for another name, and for a device that is not there or
+// cannot be used, saying why.
+Device device_named(std::string_view name);
+
+// Waits until the work given to a device is done. The CPU's always is.
+void wait_for(Device device);
+
+// What set_default_device() said last; before that, what QKV_DEVICE in the environment names, else the CPU. A process
+// works on one card: kernels go to the one of the default device.
+Device default_device();
+void set_default_device(Device device);
+
+}  // namespace qkv
