@@ -8,8 +8,8 @@ namespace qkv::kernels::cpu_set {
 // So far before it is used: what a core reads in a microsecond, several times the way to memory and back.
 constexpr int64_t read_ahead = 16 * 1024;
 
-// Brings a line of 64 bytes to the second-level cache. Not to the first: it keeps count of fewer lines on their way, too
-// few for the memory's speed. The address need not be valid.
+// Brings a line of 64 bytes to the second-level cache. Not to the first: it keeps count of fewer lines on their way,
+// too few for the memory's speed. The address need not be valid.
 inline void ask_for(const void* line) { __builtin_prefetch(line, 0, 2); }
 
 }  // namespace qkv::kernels::cpu_set
