@@ -20,7 +20,7 @@ build: configure
 
 configure: deps
 	@cmake -S . -B $(BUILD) -G Ninja $(if $(wildcard $(BUILD)/build.ninja),,-DCMAKE_BUILD_TYPE=Release) \
-	  $(if $(CUDA),-DQKV_CUDA=$(if $(filter 1,$(CUDA)),ON,EMULATED)) $(if $(CUDA_CODE),-DQKV_CUDA_CODE="$(CUDA_CODE)") > /dev/null
+	  $(if $(CUDA),-DQKV_CUDA=$(if $(filter 1,$(CUDA)),ON,EMULATED)) > /dev/null
 
 test: build
 	scripts/run-tests $(BUILD)
