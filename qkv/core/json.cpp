@@ -4,6 +4,8 @@
 #include "qkv/core/files.h"
 #include "qkv/core/ordered_json.h"
 
+template class nlohmann::basic_json<>;
+
 namespace qkv {
 namespace {
 

@@ -6,6 +6,9 @@
 #include <filesystem>
 #include <string_view>
 
+// Its members are compiled once, in json.cpp.
+extern template class nlohmann::basic_json<>;
+
 namespace qkv {
 
 using Json = nlohmann::json;

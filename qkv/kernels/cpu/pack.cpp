@@ -11,46 +11,52 @@
 namespace qkv::kernels::cpu_set {
 namespace {
 
-// Puts the codes of row r of a group into the planes of one block.
-void put_codes(const PackedLayout& layout, const BlockCodes& codes, int64_t r, uint8_t* planes) {
-  const auto add = [&](uint8_t* plane, int vector, uint32_t bits) {
-    uint8_t* place = plane + 64 * vector + 4 * r;
-    uint32_t word;
-    std::memcpy(&word, place, sizeof word);
-    word |= bits;
-    std::memcpy(place, &word, sizeof word);
-  };
-  const uint32_t low_mask = ((1U << layout.low_bits) - 1) * 0x01010101U;
-  for (int j = 0; j < 8; ++j) {
-    const uint32_t low = codes.words[j] & low_mask;
-    if (layout.low_bits == 8) add(planes, j, low);
-    if (layout.low_bits == 4) add(planes, j % 4, low << (j < 4 ? 0 : 4));
-    if (layout.low_bits == 2) add(planes, j / 4, low << (2 * (j % 4)));
-    if (layout.high_bits == 0) continue;
-    const uint32_t high = (codes.words[j] >> layout.low_bits) & (((1U << layout.high_bits) - 1) * 0x01010101U);
-    const int a_vector = 8 / layout.high_bits;
-    add(planes + layout.low_bytes(), j / a_vector, high << (layout.high_bits * (j % a_vector)));
+// Words of codes of the same block of a group's rows, as BlockCodes::words has them: [word][row]. Rows that are not there
+// are zero.
+using GroupWords = uint32_t[8][group_rows];
+
+// One plane of `bits` bits of each code, from bit `from` on: quad j goes to the vector and the bits that packed_layout.h
+// says. Runs along the rows, so that compilers make vectors of it.
+void put_plane(const GroupWords& words, int from, int bits, uint8_t* plane) {
+  const uint32_t mask = ((1U << bits) - 1) * 0x01010101U;
+  const int quads = 8 / bits;  // that share a vector
+  for (int vector = 0; vector < bits; ++vector) {
+    uint32_t out[group_rows] = {};
+    for (int i = 0; i < quads; ++i) {
+      const uint32_t* quad = words[bits == 4 ? vector + i * bits : vector * quads + i];
+      for (int r = 0; r < group_rows; ++r) out[r] |= ((quad[r] >> from) & mask) << (bits * i);
+    }
+    std::memcpy(plane + 64 * vector, out, sizeof out);
   }
 }
 
-void pack_blocks(const Pack& a, const PackedLayout& layout, int64_t row, uint8_t* group) {
-  const int64_t r = row % group_rows;
+// `rows` rows from `row` on, as one group, all of whose bytes are written.
+void pack_blocks(const Pack& a, const PackedLayout& layout, int64_t row, int64_t rows, uint8_t* group) {
   const int64_t blocks = a.k / block_columns;
   const int64_t bytes = block_bytes(a.type);
-  const uint8_t* from = static_cast<const uint8_t*>(a.rows) + row * (blocks / layout.blocks) * bytes;
+  const int64_t row_bytes = blocks / layout.blocks * bytes;
+  const uint8_t* from = static_cast<const uint8_t*>(a.rows) + row * row_bytes;
   uint8_t* header = group + layout.code_bytes(a.k);
   uint8_t* own = header + blocks / layout.blocks * layout.header_bytes();
+  std::memset(header, 0, static_cast<size_t>(group + layout.group_bytes(a.k) - header));
+  GroupWords words = {};
   for (int64_t b = 0; b < blocks; ++b) {
-    const BlockCodes codes = codes_of_block(a.type, from + b / layout.blocks * bytes, b % layout.blocks);
-    put_codes(layout, codes, r, group + b * layout.plane_bytes());
-    uint8_t* at = header + b / layout.blocks * layout.header_bytes() + 2 * r;
-    std::memcpy(at, &codes.d, sizeof codes.d);
-    if (layout.minimum) std::memcpy(at + 32, &codes.minimum, sizeof codes.minimum);
-    if (!layout.own_scales) continue;
-    for (int h = 0; h < layout.scales; ++h) {
-      own[b * layout.own_bytes() + 16 * h + r] = static_cast<uint8_t>(codes.scales[h]);
-      if (layout.minimum) own[b * layout.own_bytes() + 16 * (layout.scales + h) + r] = codes.minima[h];
+    for (int64_t r = 0; r < rows; ++r) {
+      const uint8_t* block = from + r * row_bytes + b / layout.blocks * bytes;
+      const BlockCodes codes = codes_of_block(a.type, block, b % layout.blocks);
+      for (int j = 0; j < 8; ++j) words[j][r] = codes.words[j];
+      uint8_t* at = header + b / layout.blocks * layout.header_bytes() + 2 * r;
+      std::memcpy(at, &codes.d, sizeof codes.d);
+      if (layout.minimum) std::memcpy(at + 32, &codes.minimum, sizeof codes.minimum);
+      if (!layout.own_scales) continue;
+      for (int h = 0; h < layout.scales; ++h) {
+        own[b * layout.own_bytes() + 16 * h + r] = static_cast<uint8_t>(codes.scales[h]);
+        if (layout.minimum) own[b * layout.own_bytes() + 16 * (layout.scales + h) + r] = codes.minima[h];
+      }
     }
+    uint8_t* planes = group + b * layout.plane_bytes();
+    put_plane(words, 0, layout.low_bits, planes);
+    if (layout.high_bits != 0) put_plane(words, layout.low_bits, layout.high_bits, planes + layout.low_bytes());
   }
 }
 
@@ -87,11 +93,15 @@ void pack(const Pack& a) {
   parallel_for((a.n + group_rows - 1) / group_rows, 1, [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
       uint8_t* group = static_cast<uint8_t*>(a.packed) + g * bytes;
+      const int64_t first = g * group_rows;
+      const int64_t rows = std::min(a.n - first, group_rows);
+      if (layout.scales != 0) {
+        pack_blocks(a, layout, first, rows, group);
+        continue;
+      }
       std::memset(group, 0, static_cast<size_t>(bytes));
-      for (int64_t row = g * group_rows; row < std::min(a.n, (g + 1) * group_rows); ++row) {
-        if (layout.scales != 0) {
-          pack_blocks(a, layout, row, group);
-        } else if (a.rows_type == DType::bf16) {
+      for (int64_t row = first; row < first + rows; ++row) {
+        if (a.rows_type == DType::bf16) {
           pack_integers<bf16>(a, padded, row, group);
         } else {
           pack_integers<float>(a, padded, row, group);
