@@ -8,7 +8,7 @@
 namespace qkv {
 namespace {
 
-struct Options : TaskCommand {
+struct AnswerCommand : TaskCommand {
   std::string question, context, context_file;
   AnswerOptions answer;
   bool no_words = false;
@@ -21,7 +21,7 @@ Json to_json(const Answers& answers) {
   return {{"answers", list}, {"null_score", answers.null_score}};
 }
 
-void run(CLI::App& command, Options& options) {
+void run_answer(CLI::App& command, AnswerCommand& options) {
   TaskRun run(command, options, "answering");
   options.answer.align_to_words = !options.no_words;
   if (options.options.max_length > 0) options.answer.window = options.options.max_length;
@@ -47,7 +47,7 @@ void run(CLI::App& command, Options& options) {
 }  // namespace
 
 void add_answer(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<AnswerCommand>();
   CLI::App* command = add_task_command(app, "answer", "find the answer to a question in a text", *o,
                                        R"({"question": ..., "context": ...})");
   command->add_option("question", o->question, "the question");
@@ -68,7 +68,7 @@ void add_answer(CLI::App& app) {
       "Offsets count the context's characters.\n\nExamples:\n"
       "  qkv answer models/squad \"Who wrote it?\" \"The book was written by Lewis Carroll.\"\n"
       "  qkv answer models/squad --input questions.jsonl --output answers.jsonl --top-k 3");
-  command->callback([command, o] { run(*command, *o); });
+  command->callback([command, o] { run_answer(*command, *o); });
 }
 
 }  // namespace qkv

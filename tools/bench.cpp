@@ -33,7 +33,7 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-struct Options {
+struct BenchCommand {
   std::string filter;
   std::string model;
   std::string family = "gpt2";
@@ -52,7 +52,7 @@ struct Options {
   PackOptions pack;
 };
 
-void bench_ops(const Options& options) {
+void bench_ops(const BenchCommand& options) {
   Json report = Json::array();
   for (const KernelCase& one : kernel_cases()) {
     if (!one.large || one.name.find(options.filter) == std::string::npos) continue;
@@ -80,7 +80,7 @@ void bench_ops(const Options& options) {
 }
 
 // The checkpoint that was named, or random weights.
-std::unique_ptr<Model> make_model(const Options& options, const LoadOptions& how = {}) {
+std::unique_ptr<Model> make_model(const BenchCommand& options, const LoadOptions& how = {}) {
   if (!options.model.empty()) return load_model(options.model, how).model;
   auto model =
       std::make_unique<Model>(spec_of(Config(family_named(options.family, "--family").config(options.sizes), "bench")));
@@ -91,11 +91,11 @@ std::unique_ptr<Model> make_model(const Options& options, const LoadOptions& how
   return model;
 }
 
-std::unique_ptr<Model> model_for_inference(const Options& options) {
+std::unique_ptr<Model> model_for_inference(const BenchCommand& options) {
   return make_model(options, {.in_place = true, .half = options.dtype == "bf16", .pack = options.pack});
 }
 
-void bench_train(const Options& options) {
+void bench_train(const BenchCommand& options) {
   const DType dtype = dtype_named(options.dtype);
   const std::unique_ptr<Model> made = make_model(options);
   Model& model = *made;
@@ -122,7 +122,7 @@ void bench_train(const Options& options) {
                          .dump());
 }
 
-void bench_encode(const Options& options) {
+void bench_encode(const BenchCommand& options) {
   const std::unique_ptr<Model> made = model_for_inference(options);
   Model& model = *made;
   const NoGrad no_grad;
@@ -134,7 +134,7 @@ void bench_encode(const Options& options) {
   fmt::print("{}\n", Json{{"seconds", median(times)}, {"samples", times}}.dump());
 }
 
-void bench_generate(const Options& options) {
+void bench_generate(const BenchCommand& options) {
   const DType dtype = dtype_named(options.dtype);
   const std::unique_ptr<Model> made = model_for_inference(options);
   Model& model = *made;
@@ -171,7 +171,7 @@ void add_bench(CLI::App& app) {
   CLI::App* command = app.add_subcommand("bench", "time kernels, training and generation");
   command->group("Checks");
   command->require_subcommand(1);
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<BenchCommand>();
   const auto sizes = [&](CLI::App& sub) {
     sub.add_option("--model", o->model, "a checkpoint's directory or GGUF file, in place of random weights");
     sub.add_option("--family", o->family, "family of the model")->capture_default_str();

@@ -19,7 +19,7 @@
 namespace qkv {
 namespace {
 
-struct Options {
+struct ChatCommand {
   std::string model, template_file, system, load;
   std::string dtype = "f32", cache, overflow = "refuse";
   int64_t context = 0;
@@ -28,7 +28,7 @@ struct Options {
   bool quiet = false;
 };
 
-void chat(const Options& options) {
+void chat(const ChatCommand& options) {
   const Tokenizer tokenizer = load_tokenizer(options.model);
   if (options.template_file.empty() && !ChatTemplate::present(tokenizer))
     throw Error(options.model, "has no chat template: it was not made for conversations",
@@ -69,7 +69,7 @@ void chat(const Options& options) {
 void add_chat(CLI::App& app) {
   CLI::App* command = app.add_subcommand("chat", "talk with a model in the terminal");
   command->group("Models");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ChatCommand>();
   command->add_option("model", o->model, "a Hugging Face model directory, or a GGUF file")
       ->required()
       ->type_name("MODEL");

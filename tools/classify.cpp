@@ -8,7 +8,7 @@
 namespace qkv {
 namespace {
 
-struct Options : TaskCommand {
+struct ClassifyCommand : TaskCommand {
   std::string text, pair;
   int64_t top_k = 0;
   std::string function = "auto";
@@ -21,7 +21,7 @@ ScoreFunction function_named(const std::string& name) {
                              : ScoreFunction::automatic;
 }
 
-void run(CLI::App& command, Options& options) {
+void run_classify(CLI::App& command, ClassifyCommand& options) {
   TaskRun run(command, options, "classifying");
   const Classifier classifier(options.directory, run.options(), function_named(options.function));
   Json given = {{"text", options.text}};
@@ -58,7 +58,7 @@ void run(CLI::App& command, Options& options) {
 }  // namespace
 
 void add_classify(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ClassifyCommand>();
   CLI::App* command = add_task_command(app, "classify", "tell the class of a text or of a pair of texts", *o,
                                        R"(text lines, {"text": ..., "pair": ...})");
   command->add_option("text", o->text, "the text");
@@ -71,7 +71,7 @@ void add_classify(CLI::App& app) {
   command->footer(
       "Examples:\n  qkv classify models/mood \"I like it\"\n"
       "  qkv classify models/nli --input pairs.csv --field text=premise --field pair=hypothesis --output out.jsonl");
-  command->callback([command, o] { run(*command, *o); });
+  command->callback([command, o] { run_classify(*command, *o); });
 }
 
 }  // namespace qkv

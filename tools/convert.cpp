@@ -19,7 +19,7 @@ namespace {
 
 constexpr uint64_t worth_a_bar = 200'000'000;  // less is done in an instant
 
-struct Options {
+struct ConvertCommand {
   std::string source, destination;
   std::string to = "safetensors";
   std::string dtype = "keep";
@@ -46,7 +46,7 @@ uint64_t parse_size(const std::string& text) {
 }
 
 // By where from and where to.
-ConvertReport converted(const Options& options, const ConvertOptions& how) {
+ConvertReport converted(const ConvertCommand& options, const ConvertOptions& how) {
   const bool to_gguf = options.to == "gguf" || fs::path(options.destination).extension() == ".gguf";
   if (!to_gguf && is_gguf(options.source)) return convert_from_gguf(options.source, options.destination, how);
   if (!to_gguf) return convert_checkpoint(options.source, options.destination, how);
@@ -57,7 +57,7 @@ ConvertReport converted(const Options& options, const ConvertOptions& how) {
                           .progress = how.progress});
 }
 
-void convert(const Options& options) {
+void convert(const ConvertCommand& options) {
   ConvertOptions how{.format = options.to == "bin" ? WeightFormat::torch : WeightFormat::safetensors,
                      .dtype = {},
                      .max_shard_bytes = parse_size(options.max_shard_size),
@@ -96,7 +96,7 @@ void convert(const Options& options) {
 void add_convert(CLI::App& app) {
   CLI::App* command = app.add_subcommand("convert", "write a model in another format, type or shard size");
   command->group("Models");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ConvertCommand>();
   command
       ->add_option("source", options->source,
                    "a model directory (safetensors, pytorch_model.bin or a TensorFlow release), or a GGUF file")

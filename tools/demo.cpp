@@ -13,7 +13,7 @@
 namespace qkv {
 namespace {
 
-struct Options {
+struct DemoCommand {
   std::vector<std::string> text;
   std::string out = "runs/demo";
   double seconds = 45;
@@ -55,7 +55,7 @@ void write_sample(const std::string& directory, const std::string& prompt) {
   print(decoder.finish() + "\n");
 }
 
-void demo(const Options& options) {
+void demo(const DemoCommand& options) {
   if (fs::exists(fs::path(options.out) / "state"))
     fs::remove_all(options.out);  // a demo starts anew; it holds nothing else
   TrainRun run;
@@ -88,7 +88,7 @@ void demo(const Options& options) {
 void add_demo(CLI::App& app) {
   CLI::App* command = app.add_subcommand("demo", "train a small GPT for a minute and let it write");
   command->group("Start here");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DemoCommand>();
   command->add_option("text", options->text, "files or folders to learn from (default: this project's own sources)")
       ->type_name("PATH");
   command->add_option("--out", options->out, "directory of the run; an earlier demo there is replaced")

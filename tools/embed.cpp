@@ -9,13 +9,13 @@
 namespace qkv {
 namespace {
 
-struct Options : EmbeddingCommand {
+struct EmbedCommand : EmbeddingCommand {
   std::string text;
 };
 
 using Vector = std::vector<float>;
 
-void run(CLI::App& command, Options& options) {
+void run_embed(CLI::App& command, EmbedCommand& options) {
   TaskRun run(command, options, "embedding");
   const Embedder embedder = options.embedder(run.options());
   TaskJob<Row, Vector> job{
@@ -38,7 +38,7 @@ void run(CLI::App& command, Options& options) {
 }  // namespace
 
 void add_embed(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<EmbedCommand>();
   CLI::App* command = add_task_command(app, "embed", "turn texts into vectors that are near where meanings are", *o,
                                        R"(text lines, {"text": ...})");
   command->add_option("text", o->text, "the text");
@@ -47,7 +47,7 @@ void add_embed(CLI::App& app) {
       "An --output that ends in .npy is a NumPy array, float32, one row an input.\n\nExamples:\n"
       "  qkv embed models/minilm \"A man is eating.\"\n"
       "  qkv embed models/minilm --input lines.txt --output vectors.npy");
-  command->callback([command, o] { run(*command, *o); });
+  command->callback([command, o] { run_embed(*command, *o); });
 }
 
 }  // namespace qkv

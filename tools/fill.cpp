@@ -8,7 +8,7 @@
 namespace qkv {
 namespace {
 
-struct Options : TaskCommand {
+struct FillCommand : TaskCommand {
   std::string text;
   int64_t top_k = 5;
   std::vector<std::string> targets;
@@ -36,7 +36,7 @@ void print(const MaskFillings& masks) {
   }
 }
 
-void run(CLI::App& command, Options& options) {
+void run_fill(CLI::App& command, FillCommand& options) {
   TaskRun run(command, options, "filling");
   const MaskFiller filler(options.directory, run.options());
   std::vector<int32_t> targets;
@@ -52,7 +52,7 @@ void run(CLI::App& command, Options& options) {
 }  // namespace
 
 void add_fill(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<FillCommand>();
   CLI::App* command = add_task_command(app, "fill", "fill the gaps in a text", *o, R"(text lines, {"text": ...})");
   command->add_option("text", o->text, "a text with the tokenizer's mask token, such as [MASK], in it");
   command->add_option("-k,--top-k", o->top_k, "the best so many tokens of each mask")
@@ -66,7 +66,7 @@ void add_fill(CLI::App& app) {
   command->footer(
       "Examples:\n  qkv fill models/bert \"The capital of France is [MASK].\"\n"
       "  qkv fill models/bert --input gaps.jsonl --output filled.jsonl");
-  command->callback([command, o] { run(*command, *o); });
+  command->callback([command, o] { run_fill(*command, *o); });
 }
 
 }  // namespace qkv

@@ -24,7 +24,7 @@
 namespace qkv {
 namespace {
 
-struct Options {
+struct GenerateCommand {
   std::string directory;
   std::vector<std::string> prompts;
   std::string prompt_file;
@@ -39,7 +39,7 @@ struct Options {
   bool quiet = false;
 };
 
-std::vector<std::string> prompts_of(const Options& options) {
+std::vector<std::string> prompts_of(const GenerateCommand& options) {
   std::vector<std::string> prompts = options.prompts;
   if (!options.prompt_file.empty()) {
     std::string text = options.prompt_file == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {})
@@ -100,7 +100,7 @@ void print_times(const GenerationTimes& times) {
 }
 
 // The longest prompt and what is written behind it, for every text that is written together.
-void check_room(const Options& options, const Spec& spec, const std::vector<std::vector<int32_t>>& ids) {
+void check_room(const GenerateCommand& options, const Spec& spec, const std::vector<std::vector<int32_t>>& ids) {
   const GenerationOptions& g = options.generation;
   const int64_t rows = std::max(g.num_beams, g.num_return_sequences);
   if (!spec.generates() || rows > most_rows_of_a_prompt) return;  // check_options() says so
@@ -115,7 +115,7 @@ void check_room(const Options& options, const Spec& spec, const std::vector<std:
                 .sequences = std::ssize(ids) * rows});
 }
 
-void generate(const Options& options) {
+void generate(const GenerateCommand& options) {
   const Spec spec = spec_of(read_config(options.directory));
   const Tokenizer tokenizer = load_tokenizer(options.directory);
   const std::vector<std::string> prompts = prompts_of(options);
@@ -190,7 +190,7 @@ void generate(const Options& options) {
 void add_generate(CLI::App& app) {
   CLI::App* command = app.add_subcommand("generate", "let a language model write");
   command->group("Models");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<GenerateCommand>();
   GenerationOptions& g = o->generation;
   g.temperature = 0.8F;
   g.top_k = 200;

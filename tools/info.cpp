@@ -16,7 +16,7 @@
 namespace qkv {
 namespace {
 
-struct Options {
+struct InfoCommand {
   std::string directory;
   bool families = false;
   bool markdown = false;
@@ -74,7 +74,7 @@ void print_types(const std::string& model) {
                short_quantity(static_cast<double>(held.second), "B"));
 }
 
-void print_model(const Options& options) {
+void print_model(const InfoCommand& options) {
   const Config config = read_config(options.directory);
   const Spec spec = spec_of(config);
   const ModelDescription description = describe(spec);
@@ -115,7 +115,7 @@ void print_model(const Options& options) {
 void add_info(CLI::App& app) {
   CLI::App* command = app.add_subcommand("info", "show a model's architecture and size");
   command->group("Models");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InfoCommand>();
   command->add_option("directory", options->directory, "a Hugging Face model directory, or a GGUF file")
       ->type_name("MODEL");
   command->add_flag("--families", options->families, "list the families of models that qkv knows");

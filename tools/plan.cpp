@@ -19,7 +19,7 @@
 namespace qkv {
 namespace {
 
-struct Options {
+struct PlanCommand {
   std::string model;
   int64_t context = 0, batch = 1;
   std::string dtype = "f32", cache;
@@ -59,7 +59,8 @@ std::vector<std::pair<std::pair<PlannedWeight::Place, DType>, Group>> groups_of(
   return sorted;
 }
 
-Json json_of(const Options& options, const Use& use, const ModelPlan& plan, const std::optional<Prediction>& rates) {
+Json json_of(const PlanCommand& options, const Use& use, const ModelPlan& plan,
+             const std::optional<Prediction>& rates) {
   Json weights = Json::array();
   for (const auto& [how, group] : groups_of(plan))
     weights.push_back({{"type", name_of(how.second)},
@@ -97,7 +98,7 @@ Json json_of(const Options& options, const Use& use, const ModelPlan& plan, cons
   return report;
 }
 
-void print(const Options& options, const Spec& spec, const Use& use, const ModelPlan& plan,
+void print(const PlanCommand& options, const Spec& spec, const Use& use, const ModelPlan& plan,
            const std::optional<Prediction>& rates) {
   const auto bytes = [](double count) { return short_quantity(count, "B"); };
   fmt::print("{}: a {} of {} parameters; {} tokens of context, {} at a time\n\n", options.model, name_of(spec.task),
@@ -135,7 +136,7 @@ void print(const Options& options, const Spec& spec, const Use& use, const Model
   fmt::print("{:.0f} tokens/s of prompts\n", rates->prompt_tokens_a_second);
 }
 
-void plan(const Options& options) {
+void plan(const PlanCommand& options) {
   const Config config = read_config(options.model);
   const Spec spec = spec_of(config);
   const int64_t own = spec.max_positions();
@@ -163,7 +164,7 @@ void plan(const Options& options) {
 void add_plan(CLI::App& app) {
   CLI::App* command = app.add_subcommand("plan", "what a model will need and do on this machine, without loading it");
   command->group("Models");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<PlanCommand>();
   command->add_option("model", o->model, "a model directory, or a GGUF file")->required()->type_name("MODEL");
   command
       ->add_option("--context", o->context,

@@ -16,7 +16,7 @@
 namespace qkv {
 namespace {
 
-struct Options {
+struct QuantizeCommand {
   std::string source, out, text, calibrate;
   std::string type = "q4_k_m";
   int64_t tokens = 4096;
@@ -33,7 +33,7 @@ uint64_t size_of_files(const fs::path& model) {
   return bytes;
 }
 
-Json report_of(const Options& options, int64_t tensors) {
+Json report_of(const QuantizeCommand& options, int64_t tensors) {
   Json report = {{"source", options.source},
                  {"file", options.out},
                  {"type", options.type},
@@ -62,7 +62,7 @@ void print(const Json& report) {
   fmt::print("top-1         {:.2f} % the same token\n", 100 * report["top_1_agreement"].get<double>());
 }
 
-void quantize(const Options& options) {
+void quantize(const QuantizeCommand& options) {
   QuantizeOptions how{.mix = options.type, .importance = {}, .overwrite = options.force, .progress = {}};
   std::map<std::string, Tensor> squares;
   Spec spec;
@@ -98,7 +98,7 @@ void quantize(const Options& options) {
 void add_quantize(CLI::App& app) {
   CLI::App* command = app.add_subcommand("quantize", "write a model in fewer bits, as a GGUF file");
   command->group("Models");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<QuantizeCommand>();
   command->add_option("model", o->source, "a model directory, or a GGUF file")->required()->type_name("MODEL");
   command->add_option("-o,--out", o->out, "the file to write")->required()->type_name("FILE.gguf");
   std::vector<std::string> types;

@@ -10,7 +10,7 @@
 namespace qkv {
 namespace {
 
-struct Options : TaskCommand {
+struct ScoreCommand : TaskCommand {
   std::string text, document;
   ScoreOptions score;
   bool tokens = false;
@@ -32,7 +32,7 @@ Json to_json(const Tokenizer& tokenizer, const TextScore& score, bool with_token
   return line;
 }
 
-void run(CLI::App& command, Options& options) {
+void run_score(CLI::App& command, ScoreCommand& options) {
   TaskRun run(command, options, "scoring");
   if (!options.document.empty()) options.text = read_file(options.document);
   const Scorer scorer(options.directory, run.options(), options.score);
@@ -72,7 +72,7 @@ void run(CLI::App& command, Options& options) {
 }  // namespace
 
 void add_score(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ScoreCommand>();
   CLI::App* command = add_task_command(app, "score", "tell how well a language model predicts a text", *o,
                                        R"(text lines, {"text": ...})");
   command->add_option("text", o->text, "the text");
@@ -94,7 +94,7 @@ void add_score(CLI::App& app) {
       "  qkv score models/gpt2 --document book.txt --stride 512\n"
       "  qkv score models/transfo-xl-wt103 --document book.txt --segment 128\n"
       "  qkv score models/gpt2 --input lines.txt --output scores.jsonl");
-  command->callback([command, o] { run(*command, *o); });
+  command->callback([command, o] { run_score(*command, *o); });
 }
 
 }  // namespace qkv

@@ -22,7 +22,7 @@
 namespace qkv {
 namespace {
 
-struct Options {
+struct ServeCommand {
   std::vector<std::string> models;
   HttpOptions http;
   ServiceOptions service;
@@ -36,7 +36,7 @@ struct Options {
 };
 
 // Of the option, the file and the environment.
-std::vector<std::string> keys_of(const Options& options) {
+std::vector<std::string> keys_of(const ServeCommand& options) {
   std::vector<std::string> keys = options.service.api_keys;
   std::istringstream lines(options.key_file.empty() ? "" : read_file(options.key_file));
   for (std::string line; std::getline(lines, line);)
@@ -73,7 +73,7 @@ void keep_conversations(Service& service, const std::string& data) {
 
 bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
-void serve(Options& options) {
+void serve(ServeCommand& options) {
   const std::atomic<bool>& stop = stop_requested();
   ModelOptions& model = options.model;
   model.engine.compute = dtype_named(options.dtype);
@@ -113,7 +113,7 @@ void serve(Options& options) {
 void add_serve(CLI::App& app) {
   CLI::App* command = app.add_subcommand("serve", "offer models over HTTP, as OpenAI's API does");
   command->group("Models");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ServeCommand>();
   command
       ->add_option("model", o->models,
                    "model directories or GGUF files, as PATH or NAME=PATH; the first is loaded at once, others when "

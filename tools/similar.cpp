@@ -10,7 +10,7 @@
 namespace qkv {
 namespace {
 
-struct Options : EmbeddingCommand {
+struct SimilarCommand : EmbeddingCommand {
   std::vector<std::string> texts;
   std::string query;
   int64_t top_k = 10;
@@ -18,7 +18,7 @@ struct Options : EmbeddingCommand {
 
 using Vector = std::vector<float>;
 
-void compare_all(const Options& options, const Embedder& embedder) {
+void compare_all(const SimilarCommand& options, const Embedder& embedder) {
   if (options.texts.size() < 2)
     throw Error("similar", "compares two texts or more",
                 "give them all, or --query TEXT --input FILE to search, or --input FILE with a text and a pair a line");
@@ -72,7 +72,7 @@ struct Hit {
 };
 
 // The inputs nearest to the query, best first.
-void search(TaskRun& run, const Options& options, const Embedder& embedder) {
+void search(TaskRun& run, const SimilarCommand& options, const Embedder& embedder) {
   const Row query = embedder.row(options.query);
   const Vector wanted = embedder.embed(std::span(&query, 1))[0];
   std::vector<Hit> hits;
@@ -100,7 +100,7 @@ void search(TaskRun& run, const Options& options, const Embedder& embedder) {
   }
 }
 
-void run(CLI::App& command, Options& options) {
+void run_similar(CLI::App& command, SimilarCommand& options) {
   TaskRun run(command, options, "comparing");
   if (!options.query.empty()) {
     if (options.input.empty()) throw Error("--query", "searches the lines of a file", "name it: --input FILE");
@@ -119,7 +119,7 @@ void run(CLI::App& command, Options& options) {
 }  // namespace
 
 void add_similar(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<SimilarCommand>();
   CLI::App* command = add_task_command(app, "similar", "tell how near texts are in meaning, or find the nearest", *o,
                                        R"({"text": ..., "pair": ...}, or with --query text lines)");
   command->add_option("texts", o->texts, "two texts or more, each to be compared with all");
@@ -131,7 +131,7 @@ void add_similar(CLI::App& app) {
       "  qkv similar models/minilm \"A man is eating.\" \"Somebody has lunch.\" \"The sky is blue.\"\n"
       "  qkv similar models/minilm --query \"food\" --input lines.txt --top-k 3\n"
       "  qkv similar models/minilm --input pairs.csv --output similarities.jsonl");
-  command->callback([command, o] { run(*command, *o); });
+  command->callback([command, o] { run_similar(*command, *o); });
 }
 
 }  // namespace qkv

@@ -8,7 +8,7 @@
 namespace qkv {
 namespace {
 
-struct Options : TaskCommand {
+struct TagCommand : TaskCommand {
   std::string text;
   std::string aggregate = "simple";
   TagOptions tag;
@@ -29,7 +29,7 @@ Json to_json(const std::vector<Entity>& entities) {
   return {{"entities", list}};
 }
 
-void run(CLI::App& command, Options& options) {
+void run_tag(CLI::App& command, TagCommand& options) {
   TaskRun run(command, options, "tagging");
   options.tag.aggregation = aggregation_named(options.aggregate);
   const Tagger tagger(options.directory, run.options(), options.tag);
@@ -51,7 +51,7 @@ void run(CLI::App& command, Options& options) {
 }  // namespace
 
 void add_tag(CLI::App& app) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<TagCommand>();
   CLI::App* command = add_task_command(app, "tag", "find names, places and other entities in a text", *o,
                                        R"(text lines, {"text": ...})");
   command->add_option("text", o->text, "the text");
@@ -72,7 +72,7 @@ void add_tag(CLI::App& app) {
   command->footer(
       "Offsets count the text's characters.\n\nExamples:\n  qkv tag models/ner \"Alice met Bob in Paris.\"\n"
       "  qkv tag models/ner --input news.txt --output entities.jsonl --aggregate average --stride 32");
-  command->callback([command, o] { run(*command, *o); });
+  command->callback([command, o] { run_tag(*command, *o); });
 }
 
 }  // namespace qkv

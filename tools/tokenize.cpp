@@ -14,7 +14,7 @@
 namespace qkv {
 namespace {
 
-struct Options {
+struct TokenizeCommand {
   std::string directory;
   std::string text;
   std::string pair;
@@ -28,7 +28,7 @@ struct Options {
   int repeat = 5;
 };
 
-Json to_json(const Tokenizer& tokenizer, const Encoding& encoding, bool with_types, const Options& options) {
+Json to_json(const Tokenizer& tokenizer, const Encoding& encoding, bool with_types, const TokenizeCommand& options) {
   Json out = {{"ids", encoding.ids}, {"tokens", encoding.tokens}, {"offsets", encoding.offsets}};
   if (with_types || options.limits) out["type_ids"] = encoding.type_ids;
   if (options.limits) {
@@ -44,7 +44,7 @@ Json to_json(const Tokenizer& tokenizer, const Encoding& encoding, bool with_typ
   return out;
 }
 
-EncodeOptions encode_options(const Tokenizer& tokenizer, const Options& options) {
+EncodeOptions encode_options(const Tokenizer& tokenizer, const TokenizeCommand& options) {
   EncodeOptions encode{.add_special_tokens = !options.no_special};
   if (options.limits) {
     encode.truncation = tokenizer.truncation();
@@ -63,7 +63,7 @@ void print_table(const Encoding& encoding) {
   fmt::print("{} tokens\n", encoding.ids.size());
 }
 
-void tokenize_lines(const Tokenizer& tokenizer, const Options& options) {
+void tokenize_lines(const Tokenizer& tokenizer, const TokenizeCommand& options) {
   const EncodeOptions encode = encode_options(tokenizer, options);
   std::vector<Tokenizer::Text> texts;
   const auto print_batch = [&] {
@@ -90,7 +90,7 @@ void tokenize_lines(const Tokenizer& tokenizer, const Options& options) {
 }
 
 // Encodes the file on this one thread; the first pass, which meets every word for the first time, is apart.
-void bench(const Options& options) {
+void bench(const TokenizeCommand& options) {
   auto start = Clock::now();
   const Tokenizer tokenizer = load_tokenizer(options.directory);
   const double load_seconds = seconds_since(start);
@@ -115,7 +115,7 @@ void bench(const Options& options) {
   fmt::print("{}\n", result.dump(2));
 }
 
-void run(const Options& options) {
+void run_tokenize(const TokenizeCommand& options) {
   if (!options.bench_file.empty()) return bench(options);
   const Tokenizer tokenizer = load_tokenizer(options.directory);
   if (options.json_lines) return tokenize_lines(tokenizer, options);
@@ -135,7 +135,7 @@ void run(const Options& options) {
 void add_tokenize(CLI::App& app) {
   CLI::App* command = app.add_subcommand("tokenize", "show the tokens of a text");
   command->group("Text");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizeCommand>();
   command->add_option("tokenizer", options->directory, "a model directory, a tokenizer.json or a vocabulary file")
       ->type_name("DIR")
       ->required();
@@ -158,7 +158,7 @@ void add_tokenize(CLI::App& app) {
   command->footer(
       "Offsets count the text's characters.\n\nExamples:\n  qkv tokenize runs/demo \"Hello, world!\"\n  qkv tokenize "
       "models/bert --jsonl < texts.jsonl > tokens.jsonl");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_tokenize(*options); });
 }
 
 }  // namespace qkv

@@ -14,7 +14,7 @@
 namespace qkv {
 namespace {
 
-struct Options {
+struct TokenizerCommand {
   std::string kind = "bpe";
   std::vector<std::string> files;
   std::string out;
@@ -28,7 +28,7 @@ void print_progress(std::string_view stage, int64_t done, int64_t total) {
   if (done == total) fmt::print(stderr, "{}{}: done\n", terminal ? "\r" : "", stage);
 }
 
-void train(const Options& options) {
+void train(const TokenizerCommand& options) {
   const auto start = std::chrono::steady_clock::now();
   std::vector<MappedFile> files;
   std::vector<std::string_view> texts;
@@ -56,7 +56,7 @@ void add_tokenizer(CLI::App& app) {
   command->group("Text");
   command->require_subcommand(1);
   CLI::App* training = command->add_subcommand("train", "make a tokenizer from text files");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizerCommand>();
   options->train.progress = print_progress;
   training->add_option("files", options->files, "UTF-8 text")->check(CLI::ExistingFile)->type_name("FILE");
   training

@@ -11,14 +11,14 @@
 namespace qkv {
 namespace {
 
-struct Options {
+struct VerifyCommand {
   std::vector<std::string> directories;
   std::string dtype = "f32";
   bool json = false;
   bool all = false;
 };
 
-bool verify(const std::string& directory, const Options& options, Json& report) {
+bool verify(const std::string& directory, const VerifyCommand& options, Json& report) {
   std::vector<GoldenResult> results = compare_with_golden(directory, dtype_named(options.dtype));
   for (GoldenResult& result : compare_generation(directory)) results.push_back(std::move(result));
   size_t failed = 0;
@@ -44,7 +44,7 @@ bool verify(const std::string& directory, const Options& options, Json& report) 
 void add_verify(CLI::App& app) {
   CLI::App* command = app.add_subcommand("verify", "compare a model with the reference results beside it");
   command->group("Checks");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VerifyCommand>();
   command->add_option("directories", options->directories, "model directories with golden.safetensors and golden.json")
       ->required()
       ->type_name("DIR");

@@ -48,13 +48,13 @@ class HiddenStates {
   int64_t count_ = 0;
 };
 
-struct Candidate {
+struct ContrastiveCandidate {
   int32_t token;
   float probability;      // after penalties
   float log_probability;  // before them
 };
 
-struct Row {
+struct ContrastiveRow {
   std::vector<int32_t> ids;  // prompt and continuation
   size_t prompt;
   HiddenStates read;
@@ -63,8 +63,8 @@ struct Row {
 };
 
 // Always `count` of them, so that all rows have as many: where fewer tokens are possible, the likeliest several times.
-std::vector<Candidate> likeliest(const Row& row, std::span<const float> logits, const GenerationOptions& options,
-                                 size_t count) {
+std::vector<ContrastiveCandidate> likeliest(const ContrastiveRow& row, std::span<const float> logits,
+                                            const GenerationOptions& options, size_t count) {
   NextScores next = next_scores(logits, row.ids, row.prompt, options);
   to_log_probabilities(next.scores);
   std::vector<int32_t> tokens(next.scores.size());
@@ -72,7 +72,7 @@ std::vector<Candidate> likeliest(const Row& row, std::span<const float> logits, 
   const auto score = [&](int32_t token) { return next.scores[static_cast<size_t>(token)]; };
   std::partial_sort(tokens.begin(), tokens.begin() + static_cast<ptrdiff_t>(count), tokens.end(),
                     [&](int32_t a, int32_t b) { return score(a) != score(b) ? score(a) > score(b) : a < b; });
-  std::vector<Candidate> candidates;
+  std::vector<ContrastiveCandidate> candidates;
   for (size_t i = 0; i < count; ++i) {
     const int32_t token = std::isfinite(score(tokens[i])) ? tokens[i] : tokens[0];
     candidates.push_back({token, std::exp(score(token)), next.log_probabilities[static_cast<size_t>(token)]});
@@ -88,14 +88,14 @@ std::vector<std::vector<Continuation>> contrastive_search(Decoding& decoding,
                                                           const Generator::OnToken& on_token) {
   const float alpha = options.penalty_alpha;
   const size_t count = std::min(static_cast<size_t>(options.top_k), decoding.logits(0).size());
-  std::vector<Row> rows;
+  std::vector<ContrastiveRow> rows;
   for (size_t i = 0; i < prompts.size(); ++i)
     rows.push_back({prompts[i], prompts[i].size(), HiddenStates(decoding.hidden(i), limit), {}});
   for (int64_t step = 0; step < limit; ++step) {
-    std::vector<Candidate> candidates;
+    std::vector<ContrastiveCandidate> candidates;
     std::vector<int32_t> sources, tokens;
     for (size_t i = 0; i < rows.size(); ++i)
-      for (const Candidate& candidate : likeliest(rows[i], decoding.logits(i), options, count)) {
+      for (const ContrastiveCandidate& candidate : likeliest(rows[i], decoding.logits(i), options, count)) {
         candidates.push_back(candidate);
         sources.push_back(static_cast<int32_t>(i));
         tokens.push_back(candidate.token);
@@ -105,7 +105,7 @@ std::vector<std::vector<Continuation>> contrastive_search(Decoding& decoding,
     std::vector<int32_t> taken;
     bool all_done = true;
     for (size_t i = 0; i < rows.size(); ++i) {
-      Row& row = rows[i];
+      ContrastiveRow& row = rows[i];
       const auto worth = [&](size_t c) {
         return (1 - alpha) * candidates[c].probability - alpha * row.read.likeness(decoding.hidden(c));
       };
@@ -131,7 +131,7 @@ std::vector<std::vector<Continuation>> contrastive_search(Decoding& decoding,
     decoding.select_rows(taken);
   }
   std::vector<std::vector<Continuation>> results;
-  for (Row& row : rows) results.push_back({std::move(row.result)});
+  for (ContrastiveRow& row : rows) results.push_back({std::move(row.result)});
   return results;
 }
 

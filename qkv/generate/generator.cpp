@@ -51,7 +51,7 @@ bool equally_long(const std::vector<std::vector<int32_t>>& prompts) {
 }
 
 // One sequence of greedy or sampled decoding.
-struct Row {
+struct SampledRow {
   std::vector<int32_t> ids;  // prompt and continuation
   size_t prompt;
   Random random;
@@ -59,7 +59,7 @@ struct Row {
   bool done = false;
 };
 
-int32_t choose(Row& row, std::span<const float> logits, const GenerationOptions& options) {
+int32_t choose(SampledRow& row, std::span<const float> logits, const GenerationOptions& options) {
   const NextScores next = next_scores(logits, row.ids, row.prompt, options);
   const int32_t token = options.sample ? sample_token(next.scores, options, row.random.uniform()) : argmax(next.scores);
   row.result.log_probabilities.push_back(next.log_probabilities[static_cast<size_t>(token)]);
@@ -111,7 +111,7 @@ std::vector<std::vector<Continuation>> Generator::generate(const std::vector<std
     return results;
   }
 
-  std::vector<Row> rows;
+  std::vector<SampledRow> rows;
   std::vector<int32_t> sources;
   for (size_t p = 0; p < prompts.size(); ++p)
     for (int64_t r = 0; r < options.num_return_sequences; ++r) {
@@ -129,7 +129,7 @@ std::vector<std::vector<Continuation>> Generator::generate(const std::vector<std
         if (!rows[i].done) tokens[i] = choose(rows[i], decoding.logits(i), options);
     });
     for (size_t i = 0; i < rows.size(); ++i) {
-      Row& row = rows[i];
+      SampledRow& row = rows[i];
       if (row.done) continue;
       ++times_.new_tokens;
       row.result.ended = std::find(options.end_ids.begin(), options.end_ids.end(), tokens[i]) != options.end_ids.end();

@@ -23,19 +23,19 @@ float highest(std::span<const float> scores) {
   return *std::max_element(most, most + lanes);
 }
 
-struct Candidate {
+struct TokenShare {
   int32_t id;
   double p;
 };
 
-void renormalise(std::vector<Candidate>& candidates) {
+void renormalise(std::vector<TokenShare>& candidates) {
   double sum = 0;
-  for (const Candidate& c : candidates) sum += c.p;
-  for (Candidate& c : candidates) c.p /= sum;
+  for (const TokenShare& c : candidates) sum += c.p;
+  for (TokenShare& c : candidates) c.p /= sum;
 }
 
 // Keeps the shortest front part whose probabilities reach `mass`.
-void keep_mass(std::vector<Candidate>& candidates, double mass) {
+void keep_mass(std::vector<TokenShare>& candidates, double mass) {
   double sum = 0;
   size_t count = 0;
   while (count < candidates.size() && sum < mass) sum += candidates[count++].p;
@@ -43,13 +43,13 @@ void keep_mass(std::vector<Candidate>& candidates, double mass) {
   renormalise(candidates);
 }
 
-void keep_typical(std::vector<Candidate>& candidates, double mass) {
+void keep_typical(std::vector<TokenShare>& candidates, double mass) {
   double entropy = 0;
-  for (const Candidate& c : candidates)
+  for (const TokenShare& c : candidates)
     if (c.p > 0) entropy -= c.p * std::log(c.p);
-  const auto distance = [&](const Candidate& c) { return std::abs(-std::log(c.p) - entropy); };
+  const auto distance = [&](const TokenShare& c) { return std::abs(-std::log(c.p) - entropy); };
   std::stable_sort(candidates.begin(), candidates.end(),
-                   [&](const Candidate& a, const Candidate& b) { return distance(a) < distance(b); });
+                   [&](const TokenShare& a, const TokenShare& b) { return distance(a) < distance(b); });
   keep_mass(candidates, mass);
 }
 
@@ -77,14 +77,15 @@ int32_t drawn_of_all(std::span<const float> p, double uniform) {
 
 // The k likeliest or, if fewer do, as many as reach `mass`: sorting a whole vocabulary for a handful of words would
 // take longer than the model.
-std::vector<Candidate> likeliest_first(std::span<const float> logits, std::span<const float> p, size_t k, double mass) {
+std::vector<TokenShare> likeliest_first(std::span<const float> logits, std::span<const float> p, size_t k,
+                                        double mass) {
   std::vector<int32_t> order(p.size());
   std::iota(order.begin(), order.end(), 0);
   const auto likelier = [&](int32_t a, int32_t b) {
     const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
     return x != y ? x > y : a < b;
   };
-  std::vector<Candidate> candidates;
+  std::vector<TokenShare> candidates;
   double sum = 0;
   for (size_t end = mass > 1 ? k : std::min<size_t>(k, 128);; end = std::min(k, 8 * end)) {
     const auto at = [&](size_t place) { return order.begin() + static_cast<ptrdiff_t>(place); };
@@ -120,7 +121,7 @@ int32_t sample_token(std::span<const float> logits, const GenerationOptions& o, 
   const size_t k = o.top_k > 0 ? std::min(static_cast<size_t>(o.top_k), p.size()) : p.size();
   const bool sorted = k < p.size() || o.top_p < 1;
   if (!sorted && o.min_p <= 0 && o.typical_p >= 1) return drawn_of_all(p, uniform);
-  std::vector<Candidate> candidates;
+  std::vector<TokenShare> candidates;
   if (sorted) {
     candidates = likeliest_first(logits, p, k, k < p.size() ? 2 : o.top_p);
   } else {
@@ -130,13 +131,13 @@ int32_t sample_token(std::span<const float> logits, const GenerationOptions& o, 
   if (o.top_p < 1) keep_mass(candidates, o.top_p);
   if (o.min_p > 0) {
     double best = 0;
-    for (const Candidate& c : candidates) best = std::max(best, c.p);
-    std::erase_if(candidates, [&](const Candidate& c) { return c.p < o.min_p * best; });
+    for (const TokenShare& c : candidates) best = std::max(best, c.p);
+    std::erase_if(candidates, [&](const TokenShare& c) { return c.p < o.min_p * best; });
     renormalise(candidates);
   }
   if (o.typical_p < 1) keep_typical(candidates, o.typical_p);
   double left = uniform;
-  for (const Candidate& c : candidates) {
+  for (const TokenShare& c : candidates) {
     left -= c.p;
     if (left < 0) return c.id;
   }

@@ -11,7 +11,7 @@
 namespace qkv {
 namespace {
 
-constexpr std::string_view magic = "GGUF";
+constexpr std::string_view gguf_magic = "GGUF";
 constexpr uint64_t max_name = 1 << 16;
 constexpr uint64_t max_items = 1 << 24;  // of an array: vocabularies have a hundredth of it
 constexpr uint64_t max_dimensions = 4;
@@ -159,7 +159,7 @@ bool is_gguf(const fs::path& path) {
   if (path.extension() == ".gguf") return true;
   char bytes[4] = {};
   std::ifstream(path, std::ios::binary).read(bytes, sizeof bytes);
-  return std::string_view(bytes, sizeof bytes) == magic;
+  return std::string_view(bytes, sizeof bytes) == gguf_magic;
 }
 
 Gguf::Gguf(const fs::path& path) : where_(path.string()), file_(std::make_shared<const MappedFile>(path)) {
@@ -171,10 +171,10 @@ Gguf::Gguf(std::span<const uint8_t> bytes, std::string where) : where_(std::move
 void Gguf::parse(std::span<const uint8_t> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   refuse_lfs_pointer(text, where_);
-  if (!text.starts_with(magic)) throw Error(where_, "is not a GGUF file", "name a file that begins with \"GGUF\"");
+  if (!text.starts_with(gguf_magic)) throw Error(where_, "is not a GGUF file", "name a file that begins with \"GGUF\"");
   Header header(text, where_);
   ByteReader& reader = header.reader();
-  reader.take(magic.size());
+  reader.take(gguf_magic.size());
   const uint32_t version = reader.u32();
   if (version != 2 && version != 3)
     throw Error(where_, fmt::format("is of GGUF's version {}", (version & 0xffff) == 0 ? version >> 24 : version),

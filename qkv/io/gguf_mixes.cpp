@@ -40,7 +40,7 @@ struct Rule {
 };
 
 // The first that applies.
-constexpr Rule rules[] = {
+constexpr Rule mix_rules[] = {
     {"q2_k", Part::values, Layers::all, DType::q4_k, Models::grouped},
     {"q2_k", Part::values, Layers::all, DType::q3_k},
     {"q2_k", Part::down, Layers::all, DType::q3_k},
@@ -133,7 +133,7 @@ DType wanted_type(const GgufMix& mix, const Spec& spec, std::string_view name) {
   if (!name.starts_with("blk.")) return mix.type;
   int64_t layer = 0;
   std::from_chars(name.data() + 4, name.data() + name.size(), layer);
-  for (const Rule& rule : rules)
+  for (const Rule& rule : mix_rules)
     if (rule.mix == mix.name && is_of(rule.part, name) && among(rule.layers, layer, spec.layers()) &&
         is_among(rule.models, spec, falcon))
       return rule.type;

@@ -16,8 +16,6 @@
 namespace qkv {
 namespace {
 
-bool is_matrix(Role role) { return role == Role::matrix || role == Role::residual_matrix || role == Role::embedding; }
-
 // llama.cpp turns neighbours (2i, 2i + 1) where we turn (i, i + K/2): the rows of a head in its order, or back.
 Tensor rotary_rows(const Tensor& x, int64_t heads, bool to_pairs) {
   const int64_t half = x.size(0) / heads / 2;
@@ -195,19 +193,19 @@ void check_said(const GgufContents& contents, const GgufArchitecture& architectu
 }
 
 // A tensor of the file, and the rows of our parameter that it is.
-struct Written {
+struct WrittenTensor {
   std::string name;
   DType type;
   Tensor rows;
   int64_t turning_heads;  // whose rows lie in llama.cpp's order
 };
 
-std::vector<Written> written_tensors(const std::string& where, Model& model, const GgufArchitecture& architecture,
-                                     const std::function<DType(const std::string&, const Shape&)>& type_of) {
+std::vector<WrittenTensor> written_tensors(const std::string& where, Model& model, const GgufArchitecture& architecture,
+                                           const std::function<DType(const std::string&, const Shape&)>& type_of) {
   const Spec& spec = model.spec();
   const std::map<std::string, WeightRule> rules = rules_by_name(architecture, spec, architecture.fused);
   const AttentionSpec& attention = spec.stack.block.attention;
-  std::vector<Written> tensors;
+  std::vector<WrittenTensor> tensors;
   model.visit([&](const std::string& name, Tensor& parameter, Role role) {
     if (architecture.body_only && name.starts_with("heads.")) return;
     const auto found = rules.find(name);
@@ -250,7 +248,7 @@ void save_gguf_model(const fs::path& path, Model& model, const SaveGguf& how) {
   const AttentionSpec& attention = spec.stack.block.attention;
   std::vector<LazyTensor> tensors;
   uint64_t total = 0;
-  for (const Written& w : written_tensors(path.string(), model, architecture, how.type)) {
+  for (const WrittenTensor& w : written_tensors(path.string(), model, architecture, how.type)) {
     tensors.push_back({w.name, w.type, w.rows.shape(), [&how, w] {
                          const Tensor rows = w.turning_heads > 0 ? rotary_rows(w.rows, w.turning_heads, true) : w.rows;
                          return encoded(rows, w.type, how.importance ? how.importance(w.name) : Tensor());
@@ -281,7 +279,7 @@ uint64_t gguf_bytes(const Spec& spec, const GgufMix& mix) {
   Model model(spec);
   uint64_t bytes = 0;
   const auto type_of = [&](const std::string& name, const Shape& shape) { return mix_type(mix, spec, name, shape); };
-  for (const Written& w : written_tensors("GGUF", model, gguf_architecture_of(spec), type_of))
+  for (const WrittenTensor& w : written_tensors("GGUF", model, gguf_architecture_of(spec), type_of))
     bytes += static_cast<uint64_t>(bytes_of(w.type, w.rows.numel()));
   return bytes;
 }

@@ -147,12 +147,6 @@ bool has_own_head(const Family& family, const Spec& spec, const Checkpoint& chec
   return std::memcmp(head.raw(), token.raw(), static_cast<size_t>(bytes_of(head.dtype(), head.numel()))) != 0;
 }
 
-bool is_matrix(Role role) { return role == Role::matrix || role == Role::residual_matrix || role == Role::embedding; }
-
-}  // namespace
-
-namespace {
-
 LoadedModel load_directory(const fs::path& directory, const LoadOptions& options) {
   const NoGrad no_grad;
   Config config = Config::read(directory);

@@ -17,12 +17,12 @@ static_assert(std::endian::native == std::endian::little, "safetensors is little
 
 constexpr uint64_t max_header = 100'000'000;  // the reference library's own limit
 
-struct Written {
+struct TypeName {
   std::string_view name;
   int order;  // the reference library writes the highest first
 };
 
-Written written_as(DType type) {
+TypeName written_as(DType type) {
   switch (type) {
     case DType::boolean:
       return {"BOOL", 0};

@@ -6,7 +6,7 @@
 namespace qkv {
 namespace {
 
-constexpr uint64_t magic = 0xdb4775248b80fb57;
+constexpr uint64_t table_magic = 0xdb4775248b80fb57;
 constexpr size_t footer_size = 48;
 constexpr size_t trailer_size = 5;  // the kind of compression and the check sum
 constexpr size_t max_block = size_t{64} << 20;
@@ -120,7 +120,7 @@ void read_sorted_table(std::string_view table, const std::string& where,
   if (table.size() < footer_size) fail(where, "is too short for an index of a TensorFlow checkpoint");
   ByteReader footer(table.substr(table.size() - footer_size), where, "the footer");
   ByteReader tail(table.substr(table.size() - 8), where, "the footer");
-  if (tail.u64() != magic) fail(where, "is not an index of a TensorFlow checkpoint, or cut off");
+  if (tail.u64() != table_magic) fail(where, "is not an index of a TensorFlow checkpoint, or cut off");
   read_handle(footer, where);  // of the block of filters, which TensorFlow leaves empty
   const Handle index = read_handle(footer, where);
   std::string unpacked_index;

@@ -124,8 +124,7 @@ void Model::to(Device device) {
 
 void Model::to_half() {
   visit([](const std::string&, Tensor& value, Role role) {
-    if (role == Role::matrix || role == Role::residual_matrix || role == Role::embedding)
-      value = cast(value.detach(), DType::bf16);
+    if (is_matrix(role)) value = cast(value.detach(), DType::bf16);
   });
 }
 

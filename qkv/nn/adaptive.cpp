@@ -13,11 +13,6 @@ namespace {
 
 Tensor ids_of(const std::vector<int32_t>& values) { return Tensor::from({std::ssize(values)}, values); }
 
-// x [N, 1] repeated to [N, width].
-Tensor widened(const Tensor& x, int64_t width) {
-  return linear(x, Tensor::from({width, 1}, std::vector<float>(static_cast<size_t>(width), 1.0F), x.device()), {});
-}
-
 }  // namespace
 
 int64_t AdaptiveSpec::width_of(int64_t range) const {

@@ -3,6 +3,7 @@
 #include "qkv/ops/activation.h"
 #include "qkv/ops/arithmetic.h"
 #include "qkv/ops/embedding.h"
+#include "qkv/ops/linear.h"
 #include "qkv/ops/shape.h"
 
 #include <algorithm>
@@ -43,11 +44,6 @@ void drop_overflow(std::vector<int32_t>& chosen, int64_t length, int64_t count, 
     if (static_cast<int64_t>(i) % length == 0) std::fill(taken.begin(), taken.end(), 0);
     if (++taken[static_cast<size_t>(chosen[i])] > capacity) chosen[i] = -1;
   }
-}
-
-// w [N, 1] repeated along rows of width D.
-Tensor widened(const Tensor& w, int64_t width) {
-  return linear(w, Tensor::from({width, 1}, std::vector<float>(static_cast<size_t>(width), 1.0F), w.device()), {});
 }
 
 // Each number times its own random one in [1 - jitter, 1 + jitter].

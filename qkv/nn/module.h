@@ -26,6 +26,11 @@ enum class Role : uint8_t {
   fixed,            // zeros, and never trained: a buffer of the checkpoint
 };
 
+// Decays, and may be kept in bf16.
+inline bool is_matrix(Role role) {
+  return role == Role::matrix || role == Role::residual_matrix || role == Role::embedding;
+}
+
 // Called with every parameter of a part: its dotted name ("blocks.3.attention.qkv.weight"), itself, its role.
 using ParameterVisitor = std::function<void(const std::string& name, Tensor& value, Role role)>;
 

@@ -102,4 +102,8 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias, Act
   return y;
 }
 
+Tensor widened(const Tensor& x, int64_t width) {
+  return linear(x, Tensor::from({width, 1}, std::vector<float>(static_cast<size_t>(width), 1.0F), x.device()), {});
+}
+
 }  // namespace qkv

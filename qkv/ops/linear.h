@@ -11,4 +11,6 @@ namespace qkv {
 // is used (half_of) and W's gradient is f32.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation = Activation::none);
 
+Tensor widened(const Tensor& x, int64_t width);  // x [N, 1] repeated to [N, width]
+
 }  // namespace qkv

@@ -12,9 +12,6 @@
 namespace qkv {
 namespace {
 
-constexpr int64_t most_alternatives = 20;
-constexpr float least_log_probability = -9999;  // JSON has no infinity
-
 // What ends a turn in well-known templates, where a checkpoint's files name only the end of a text.
 constexpr const char* turn_ends[] = {"<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>", "<|end|>"};
 

@@ -12,8 +12,6 @@ namespace qkv {
 namespace {
 
 constexpr size_t most_prompts = 256;
-constexpr int64_t most_alternatives = 20;
-constexpr float least_log_probability = -9999;  // JSON has no infinity
 
 class CompletionForm : public AnswerForm {
  public:

@@ -8,8 +8,6 @@
 namespace qkv {
 namespace {
 
-constexpr size_t most_inputs = 2048;
-
 std::vector<Row> read_rows(Fields& fields, const ServedModel& model, const Embedder& embedder) {
   const OrderedJson& input = fields.require("input");
   std::vector<Row> rows;

@@ -3,11 +3,6 @@
 #include "qkv/serve/answers.h"
 
 namespace qkv {
-namespace {
-
-constexpr size_t most_inputs = 2048;
-
-}  // namespace
 
 void run_task(const Call& call, ModelStore& models, std::function<Json(ServedModel&, Fields&)> work) {
   auto body = std::make_shared<const OrderedJson>(parse_body(call.request->body));

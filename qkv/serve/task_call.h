@@ -13,6 +13,8 @@ namespace qkv {
 // it has not asked for are errors. Nothing is done for a client that has left.
 void run_task(const Call& call, ModelStore& models, std::function<Json(ServedModel& model, Fields& fields)> work);
 
+constexpr size_t most_inputs = 2048;  // of a request
+
 // "input": a string or strings. A row for each, in their order.
 std::vector<std::string> input_texts(Fields& fields);
 

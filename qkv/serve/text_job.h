@@ -17,6 +17,8 @@ struct TokenText {
   std::optional<float> log_probability;
   std::vector<std::pair<std::string, float>> likeliest;
 };
+constexpr int64_t most_alternatives = 20;       // that a request may ask for at each place
+constexpr float least_log_probability = -9999;  // that an answer has: JSON has no infinity
 
 // A continuation as it grows.
 struct Choice {

@@ -10,8 +10,6 @@
 namespace qkv {
 namespace {
 
-constexpr int64_t window = 512;
-
 struct Sum {
   std::vector<double> squares;
   double rows = 0;
@@ -45,7 +43,7 @@ std::map<std::string, Tensor> input_squares(const TextModel& model, std::string_
   };
   Context context = model.context();
   context.taps = &taps;
-  const int64_t length = std::min(window, model.limit());
+  const int64_t length = std::min(measured_window, model.limit());
   std::vector<Row> rows;
   for (const auto& [begin, end] : windows_over(std::ssize(ids), length, 0)) {
     if (end - begin < length && !rows.empty()) break;  // padding, which it would need beside the others, is no text

@@ -11,8 +11,6 @@
 namespace qkv {
 namespace {
 
-constexpr int64_t window = 512;
-
 // What each place of a window says; several threads write to places of their own.
 struct Place {
   double before = 0, after = 0, divergence = 0;
@@ -54,7 +52,7 @@ ModelDifference compare_models(const TextModel& before, const TextModel& after, 
   std::vector<int32_t> ids = before.ids_of(text, "--text");
   ids.resize(static_cast<size_t>(std::min<int64_t>(std::ssize(ids), tokens)));
   if (ids.size() < 2) throw Error("--text", "is one token, and there is none before it to be predicted from");
-  const int64_t length = std::min({window, before.limit(), after.limit()});
+  const int64_t length = std::min({measured_window, before.limit(), after.limit()});
   std::vector<Place> places;
   for (const auto& [begin, end] : windows_over(std::ssize(ids), length, 0)) {
     const Row row{{ids.begin() + begin, ids.begin() + end}, {}};

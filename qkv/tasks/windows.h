@@ -11,4 +11,6 @@ namespace qkv {
 // before. Requires 0 <= overlap < size.
 std::vector<std::pair<int64_t, int64_t>> windows_over(int64_t length, int64_t size, int64_t overlap);
 
+constexpr int64_t measured_window = 512;  // at most: of windows over a text that only measures a model
+
 }  // namespace qkv

@@ -57,7 +57,7 @@ class PairCounts {
 using Positions = std::vector<uint32_t>;  // indices of words
 
 // A pair to merge, with the words where it was seen when this entry was made.
-struct Candidate {
+struct MergeCandidate {
   int64_t count;
   Pair pair;
   Positions words;
@@ -90,7 +90,7 @@ class MergeSearch {
     BpeMerges out;
     while (vocabulary_.size() < options_.vocab_size && !queue_.empty()) {
       std::pop_heap(queue_.begin(), queue_.end(), is_behind);
-      Candidate top = std::move(queue_.back());
+      MergeCandidate top = std::move(queue_.back());
       queue_.pop_back();
       if (const int64_t count = counts_[top.pair]; count != top.count) {
         top.count = count;
@@ -119,11 +119,11 @@ class MergeSearch {
   }
 
  private:
-  static bool is_behind(const Candidate& a, const Candidate& b) {
+  static bool is_behind(const MergeCandidate& a, const MergeCandidate& b) {
     return a.count != b.count ? a.count < b.count : a.pair > b.pair;
   }
 
-  void push(Candidate candidate) {
+  void push(MergeCandidate candidate) {
     queue_.push_back(std::move(candidate));
     std::push_heap(queue_.begin(), queue_.end(), is_behind);
   }
@@ -168,7 +168,7 @@ class MergeSearch {
   std::vector<int32_t> tokens_;
   PairCounts counts_;
   std::unordered_map<Pair, Positions, PairHash> changed_;  // pairs that became more frequent, and where
-  std::vector<Candidate> queue_;                           // a heap
+  std::vector<MergeCandidate> queue_;                      // a heap
 };
 
 BpeMerges find_merges(TokenWords words, Vocabulary vocabulary, const MergeOptions& options) {

@@ -23,7 +23,7 @@ class SimpleDecoder : public Decoder {
 };
 
 template <typename Function>
-std::unique_ptr<Decoder> make(Function function) {
+std::unique_ptr<Decoder> simple_decoder(Function function) {
   return std::make_unique<SimpleDecoder<Function>>(std::move(function));
 }
 
@@ -54,25 +54,26 @@ void clean_up(std::string& text) {
 }
 
 std::unique_ptr<Decoder> parse_word_piece(const JsonCursor& json) {
-  return make([prefix = json["prefix"].string_or("##"), cleanup = json["cleanup"].boolean_or(true)](Strings tokens) {
-    for (size_t i = 0; i < tokens.size(); ++i) {
-      if (i > 0) {
-        if (tokens[i].starts_with(prefix)) {
-          tokens[i].erase(0, prefix.size());
-        } else {
-          tokens[i].insert(tokens[i].begin(), ' ');
+  return simple_decoder(
+      [prefix = json["prefix"].string_or("##"), cleanup = json["cleanup"].boolean_or(true)](Strings tokens) {
+        for (size_t i = 0; i < tokens.size(); ++i) {
+          if (i > 0) {
+            if (tokens[i].starts_with(prefix)) {
+              tokens[i].erase(0, prefix.size());
+            } else {
+              tokens[i].insert(tokens[i].begin(), ' ');
+            }
+          }
+          if (cleanup) clean_up(tokens[i]);
         }
-      }
-      if (cleanup) clean_up(tokens[i]);
-    }
-    return tokens;
-  });
+        return tokens;
+      });
 }
 
-std::unique_ptr<Decoder> parse_metaspace(const JsonCursor& json) {
+std::unique_ptr<Decoder> parse_metaspace_decoder(const JsonCursor& json) {
   const bool legacy_prefix = json["add_prefix_space"].boolean_or(true);
   const bool prepends = json["prepend_scheme"].string_or(legacy_prefix ? "always" : "never") != "never";
-  return make([marker = std::string(json["replacement"].string()), prepends](Strings tokens) {
+  return simple_decoder([marker = std::string(json["replacement"].string()), prepends](Strings tokens) {
     for (size_t i = 0; i < tokens.size(); ++i) replace_all(tokens[i], marker, i == 0 && prepends ? "" : " ");
     return tokens;
   });
@@ -103,7 +104,7 @@ Strings from_byte_tokens(Strings tokens) {
 
 std::unique_ptr<Decoder> parse_strip(const JsonCursor& json) {
   const int64_t start = json["start"].integer_or(0), stop = json["stop"].integer_or(0);
-  return make([content = std::string(json["content"].string()), start, stop](Strings tokens) {
+  return simple_decoder([content = std::string(json["content"].string()), start, stop](Strings tokens) {
     for (std::string& token : tokens) {
       for (int64_t i = 0; i < start && !content.empty() && token.starts_with(content); ++i)
         token.erase(0, content.size());
@@ -116,8 +117,9 @@ std::unique_ptr<Decoder> parse_strip(const JsonCursor& json) {
 
 // Connectionist temporal classification: repeated tokens count once, blanks not at all.
 std::unique_ptr<Decoder> parse_ctc(const JsonCursor& json) {
-  return make([blank = json["pad_token"].string_or("<pad>"), delimiter = json["word_delimiter_token"].string_or("|"),
-               cleanup = json["cleanup"].boolean_or(true)](Strings tokens) {
+  return simple_decoder([blank = json["pad_token"].string_or("<pad>"),
+                         delimiter = json["word_delimiter_token"].string_or("|"),
+                         cleanup = json["cleanup"].boolean_or(true)](Strings tokens) {
     tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
     for (std::string& token : tokens) {
       replace_all(token, blank, "");
@@ -129,11 +131,11 @@ std::unique_ptr<Decoder> parse_ctc(const JsonCursor& json) {
   });
 }
 
-std::unique_ptr<Decoder> parse_sequence(const JsonCursor& list) {
+std::unique_ptr<Decoder> parse_sequence_decoder(const JsonCursor& list) {
   std::vector<std::shared_ptr<Decoder>> parts;
   for (size_t i = 0; i < list.array_size(); ++i)
     if (std::shared_ptr<Decoder> part = Decoder::parse(list.at(i))) parts.push_back(std::move(part));
-  return make([parts](Strings tokens) {
+  return simple_decoder([parts](Strings tokens) {
     for (const auto& part : parts) tokens = part->decode(std::move(tokens));
     return tokens;
   });
@@ -144,16 +146,16 @@ std::unique_ptr<Decoder> parse_sequence(const JsonCursor& list) {
 std::unique_ptr<Decoder> Decoder::parse(const JsonCursor& json) {
   if (json.is_null()) return nullptr;
   const std::string_view type = json["type"].string();
-  if (type == "Sequence") return parse_sequence(json["decoders"]);
-  if (type == "ByteLevel") return make(from_byte_level);
+  if (type == "Sequence") return parse_sequence_decoder(json["decoders"]);
+  if (type == "ByteLevel") return simple_decoder(from_byte_level);
   if (type == "WordPiece") return parse_word_piece(json);
-  if (type == "Metaspace") return parse_metaspace(json);
-  if (type == "ByteFallback") return make(from_byte_tokens);
-  if (type == "Fuse") return make([](Strings tokens) { return Strings{join(tokens)}; });
+  if (type == "Metaspace") return parse_metaspace_decoder(json);
+  if (type == "ByteFallback") return simple_decoder(from_byte_tokens);
+  if (type == "Fuse") return simple_decoder([](Strings tokens) { return Strings{join(tokens)}; });
   if (type == "CTC") return parse_ctc(json);
   if (type == "Strip") return parse_strip(json);
   if (type == "Replace")
-    return make(
+    return simple_decoder(
         [regex = parse_pattern(json["pattern"]), content = std::string(json["content"].string())](Strings tokens) {
           for (std::string& token : tokens) {
             AlignedText text{std::move(token), {}, false};
@@ -163,7 +165,7 @@ std::unique_ptr<Decoder> Decoder::parse(const JsonCursor& json) {
           return tokens;
         });
   if (type == "BPEDecoder")
-    return make([suffix = json["suffix"].string_or("</w>")](Strings tokens) {
+    return simple_decoder([suffix = json["suffix"].string_or("</w>")](Strings tokens) {
       for (size_t i = 0; i < tokens.size(); ++i) replace_all(tokens[i], suffix, i + 1 == tokens.size() ? "" : " ");
       return tokens;
     });

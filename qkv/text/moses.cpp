@@ -10,7 +10,7 @@ namespace {
 using Steps = std::vector<std::pair<std::string, std::string>>;  // a pattern and what stands in its place
 
 // Quotes, dashes and spaces in one form.
-Steps punctuation() {
+Steps punctuation_steps() {
   return {{R"(\r)", ""},
           {R"(\()", " ("},
           {R"(\))", ") "},
@@ -77,7 +77,7 @@ Steps words() {
 
 Json moses_normalizers() {
   Json list = Json::array();
-  for (const Steps& steps : {punctuation(), words()})
+  for (const Steps& steps : {punctuation_steps(), words()})
     for (const auto& [pattern, content] : steps)
       list.push_back({{"type", "Replace"}, {"pattern", {{"Regex", pattern}}}, {"content", content}});
   return list;

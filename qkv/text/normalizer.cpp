@@ -111,7 +111,7 @@ class SimpleNormalizer : public Normalizer {
 };
 
 template <typename Function>
-std::unique_ptr<Normalizer> make(Function function) {
+std::unique_ptr<Normalizer> simple_normalizer(Function function) {
   return std::make_unique<SimpleNormalizer<Function>>(std::move(function));
 }
 
@@ -193,11 +193,11 @@ class ReplaceNormalizer : public Normalizer {
   std::string literal_;
 };
 
-std::unique_ptr<Normalizer> parse_sequence(const JsonCursor& list) {
+std::unique_ptr<Normalizer> parse_sequence_normalizer(const JsonCursor& list) {
   std::vector<std::shared_ptr<Normalizer>> parts;
   for (size_t i = 0; i < list.array_size(); ++i)
     if (std::shared_ptr<Normalizer> part = Normalizer::parse(list.at(i))) parts.push_back(std::move(part));
-  return make([parts](AlignedText& text) {
+  return simple_normalizer([parts](AlignedText& text) {
     for (const auto& part : parts) part->normalize(text);
   });
 }
@@ -215,7 +215,7 @@ std::unique_ptr<Normalizer> parse_precompiled(const JsonCursor& json) {
   const JsonCursor encoded = json["precompiled_charsmap"];
   std::string blob;
   if (!decode_base64(encoded.string(), blob)) encoded.fail("is not base64");
-  return make([map = std::make_shared<const Charsmap>(blob, encoded.where())](AlignedText& text) {
+  return simple_normalizer([map = std::make_shared<const Charsmap>(blob, encoded.where())](AlignedText& text) {
     apply_by_grapheme(*map, text);
   });
 }
@@ -225,21 +225,22 @@ std::unique_ptr<Normalizer> parse_precompiled(const JsonCursor& json) {
 std::unique_ptr<Normalizer> Normalizer::parse(const JsonCursor& json) {
   if (json.is_null()) return nullptr;
   const std::string_view type = json["type"].string();
-  if (type == "Sequence") return parse_sequence(json["normalizers"]);
+  if (type == "Sequence") return parse_sequence_normalizer(json["normalizers"]);
   if (type == "BertNormalizer") return parse_bert(json);
-  if (type == "Lowercase") return make(lowercase);
-  if (type == "StripAccents") return make([](AlignedText& text) { drop_class(text, mark); });
-  if (type == "Nmt") return make(nmt);
-  if (type == "ByteLevel") return make(to_byte_chars);
+  if (type == "Lowercase") return simple_normalizer(lowercase);
+  if (type == "StripAccents") return simple_normalizer([](AlignedText& text) { drop_class(text, mark); });
+  if (type == "Nmt") return simple_normalizer(nmt);
+  if (type == "ByteLevel") return simple_normalizer(to_byte_chars);
   if (type == "Precompiled") return parse_precompiled(json);
   if (const auto form = normalization_form(type))
-    return make([f = *form](AlignedText& text) { normalize_unicode(text, f); });
+    return simple_normalizer([f = *form](AlignedText& text) { normalize_unicode(text, f); });
   if (type == "Strip") {
     const bool left = json["strip_left"].boolean_or(true), right = json["strip_right"].boolean_or(true);
-    return make([left, right](AlignedText& text) { strip(text, left, right); });
+    return simple_normalizer([left, right](AlignedText& text) { strip(text, left, right); });
   }
   if (type == "Prepend")
-    return make([prefix = std::string(json["prepend"].string())](AlignedText& text) { prepend(text, prefix); });
+    return simple_normalizer(
+        [prefix = std::string(json["prepend"].string())](AlignedText& text) { prepend(text, prefix); });
   if (type == "Replace") return std::make_unique<ReplaceNormalizer>(json);
   json.fail(fmt::format("normalizer '{}' is not supported", type),
             "supported: BertNormalizer, Lowercase, StripAccents, Strip, Prepend, Replace, NFC, NFD, NFKC, NFKD, Nmt, "

@@ -22,7 +22,7 @@ class SimplePreTokenizer : public PreTokenizer {
 };
 
 template <typename Function>
-std::unique_ptr<PreTokenizer> make(Function function) {
+std::unique_ptr<PreTokenizer> simple_pre_tokenizer(Function function) {
   return std::make_unique<SimplePreTokenizer<Function>>(std::move(function));
 }
 
@@ -109,7 +109,7 @@ char32_t parse_char(const JsonCursor& json) {
 }
 
 std::unique_ptr<PreTokenizer> splitter(SplitBehavior behavior, FindMatches find, bool invert = false) {
-  return make(
+  return simple_pre_tokenizer(
       [behavior, invert, find = std::move(find)](Pieces& pieces) { split_pieces(pieces, behavior, invert, find); });
 }
 
@@ -150,7 +150,7 @@ std::unique_ptr<PreTokenizer> unicode_scripts() {
     const bool ideograph = c == 0x30FC || script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA;
     return ideograph ? USCRIPT_HAN : script;
   };
-  return make([script_of](Pieces& pieces) {
+  return simple_pre_tokenizer([script_of](Pieces& pieces) {
     std::vector<Piece> out;
     for (const Piece& piece : pieces.pieces) {
       if (piece.added_token >= 0) {
@@ -178,7 +178,7 @@ std::unique_ptr<PreTokenizer> unicode_scripts() {
 std::unique_ptr<PreTokenizer> parse_fixed_length(const JsonCursor& json) {
   const int64_t length = json["length"].integer_or(5);
   if (length < 1) json["length"].fail("must be at least 1");
-  return make([length](Pieces& pieces) {
+  return simple_pre_tokenizer([length](Pieces& pieces) {
     std::vector<Piece> out;
     for (const Piece& piece : pieces.pieces) {
       if (piece.added_token >= 0) {
@@ -197,14 +197,14 @@ std::unique_ptr<PreTokenizer> parse_fixed_length(const JsonCursor& json) {
 }
 
 // A marker for every space, one before the text, and a cut before every marker.
-std::unique_ptr<PreTokenizer> parse_metaspace(const JsonCursor& json) {
+std::unique_ptr<PreTokenizer> parse_metaspace_pre_tokenizer(const JsonCursor& json) {
   const char32_t replacement = parse_char(json["replacement"]);
   const bool legacy_prefix = json["add_prefix_space"].boolean_or(true);
   const std::string scheme = json["prepend_scheme"].string_or(legacy_prefix ? "always" : "never");
   if (scheme != "always" && scheme != "first" && scheme != "never")
     json["prepend_scheme"].fail(fmt::format("has no scheme '{}'", scheme), "use always, first or never");
   auto sequence = std::make_unique<Sequence>();
-  sequence->add(make([marker = utf8(replacement), scheme, space = Regex::literal(" ")](Pieces& pieces) {
+  sequence->add(simple_pre_tokenizer([marker = utf8(replacement), scheme, space = Regex::literal(" ")](Pieces& pieces) {
     rewrite_pieces(pieces, [&](AlignedText& text, bool first) {
       replace_matches(text, space, marker);
       const bool wanted = scheme == "always" || (scheme == "first" && first);
@@ -218,7 +218,7 @@ std::unique_ptr<PreTokenizer> parse_metaspace(const JsonCursor& json) {
 std::unique_ptr<PreTokenizer> parse_byte_level(const JsonCursor& json, bool* bytes_at_end) {
   auto sequence = std::make_unique<Sequence>();
   if (json["add_prefix_space"].boolean_or(true))
-    sequence->add(make([](Pieces& pieces) {
+    sequence->add(simple_pre_tokenizer([](Pieces& pieces) {
       rewrite_pieces(pieces, [](AlignedText& text, bool) {
         if (!text.text.starts_with(' ')) prepend(text, " ");
       });
@@ -230,13 +230,13 @@ std::unique_ptr<PreTokenizer> parse_byte_level(const JsonCursor& json, bool* byt
   }
   const Json step = {{"type", "ByteLevel"}};
   std::shared_ptr<Normalizer> to_chars = Normalizer::parse({step, "ByteLevel"});
-  sequence->add(make([to_chars](Pieces& pieces) {
+  sequence->add(simple_pre_tokenizer([to_chars](Pieces& pieces) {
     rewrite_pieces(pieces, [&](AlignedText& text, bool) { to_chars->normalize(text); });
   }));
   return sequence;
 }
 
-std::unique_ptr<PreTokenizer> parse_sequence(const JsonCursor& list, bool* bytes_at_end) {
+std::unique_ptr<PreTokenizer> parse_sequence_pre_tokenizer(const JsonCursor& list, bool* bytes_at_end) {
   auto sequence = std::make_unique<Sequence>();
   for (size_t i = 0; i < list.array_size(); ++i) {
     const bool last = i + 1 == list.array_size();
@@ -250,11 +250,11 @@ std::unique_ptr<PreTokenizer> parse_sequence(const JsonCursor& list, bool* bytes
 std::unique_ptr<PreTokenizer> PreTokenizer::parse(const JsonCursor& json, bool* bytes_at_end) {
   if (json.is_null()) return nullptr;
   const std::string_view type = json["type"].string();
-  if (type == "Sequence") return parse_sequence(json["pretokenizers"], bytes_at_end);
+  if (type == "Sequence") return parse_sequence_pre_tokenizer(json["pretokenizers"], bytes_at_end);
   if (type == "ByteLevel") return parse_byte_level(json, bytes_at_end);
   if (type == "BertPreTokenizer") return bert();
   if (type == "Split") return parse_split(json);
-  if (type == "Metaspace") return parse_metaspace(json);
+  if (type == "Metaspace") return parse_metaspace_pre_tokenizer(json);
   if (type == "Whitespace")
     return splitter(SplitBehavior::removed, each_match(Regex(whitespace_pattern, "Whitespace")), true);
   if (type == "WhitespaceSplit") return splitter(SplitBehavior::removed, each_of(white_space));

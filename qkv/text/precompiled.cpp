@@ -52,7 +52,7 @@ void apply_by_grapheme(const Charsmap& map, AlignedText& text) {
 
 namespace {
 
-constexpr std::string_view base64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view base64_digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 }  // namespace
 
@@ -62,7 +62,7 @@ std::string encode_base64(std::string_view bytes) {
     const size_t count = std::min<size_t>(3, bytes.size() - i);
     uint32_t bits = 0;
     for (size_t k = 0; k < 3; ++k) bits = bits << 8 | (k < count ? static_cast<uint8_t>(bytes[i + k]) : 0);
-    for (size_t k = 0; k < 4; ++k) out += k <= count ? base64[bits >> (18 - 6 * k) & 63] : '=';
+    for (size_t k = 0; k < 4; ++k) out += k <= count ? base64_digits[bits >> (18 - 6 * k) & 63] : '=';
   }
   return out;
 }
@@ -76,7 +76,7 @@ bool decode_base64(std::string_view text, std::string& bytes) {
   uint32_t bits = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     const bool pad = i >= text.size() - padding;
-    const size_t digit = pad ? 0 : base64.find(text[i]);
+    const size_t digit = pad ? 0 : base64_digits.find(text[i]);
     if (digit == std::string_view::npos) return false;
     bits = bits << 6 | static_cast<uint32_t>(digit);
     if (i % 4 != 3) continue;

@@ -27,10 +27,8 @@ namespace normalizer_field {
 constexpr uint32_t charsmap = 2, dummy_prefix = 3, extra_whitespaces = 4, escape_whitespaces = 5;
 }
 
-using Piece = SentencePieceFile::Piece;
-
-Piece read_piece(std::string_view message, const std::string& where) {
-  Piece piece;
+SentencePieceFile::Piece read_piece(std::string_view message, const std::string& where) {
+  SentencePieceFile::Piece piece;
   for (ProtobufReader reader(message, where); reader.next();) {
     if (reader.field() == piece_field::text) piece.text = reader.string();
     if (reader.field() == piece_field::score) piece.score = reader.number();
@@ -92,7 +90,7 @@ void check(SentencePieceFile& model, const std::string& where) {
   std::bitset<256> bytes;
   int64_t unknowns = 0;
   for (size_t id = 0; id < model.pieces.size(); ++id) {
-    const Piece& piece = model.pieces[id];
+    const SentencePieceFile::Piece& piece = model.pieces[id];
     const auto fail = [&](std::string_view what) { throw Error(where, fmt::format("piece {} {}", id, what)); };
     if (piece.text.empty()) fail("is empty");
     if (!std::isfinite(piece.score)) fail(fmt::format("'{}' has no finite score", piece.text));

@@ -12,8 +12,6 @@ namespace {
 
 using Type = SentencePieceFile::Type;
 
-constexpr float unknown_penalty = 10;  // below the lowest score
-
 Vocabulary vocabulary_of(const SentencePieceFile& file) {
   Vocabulary vocabulary;
   for (const auto& piece : file.pieces) vocabulary.add(piece.text, vocabulary.id_end(), "SentencePiece model");

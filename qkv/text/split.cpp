@@ -4,15 +4,15 @@
 namespace qkv {
 namespace {
 
-struct Part {
+struct Stretch {
   size_t begin;
   size_t end;
   bool match;
 };
 
 // Joins or drops neighbouring parts.
-std::vector<Part> apply(SplitBehavior behavior, std::vector<Part> parts) {
-  std::vector<Part> out;
+std::vector<Stretch> apply(SplitBehavior behavior, std::vector<Stretch> parts) {
+  std::vector<Stretch> out;
   bool previous = false;
   if (behavior == SplitBehavior::merged_with_next) {
     for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
@@ -26,7 +26,7 @@ std::vector<Part> apply(SplitBehavior behavior, std::vector<Part> parts) {
     std::reverse(out.begin(), out.end());
     return out;
   }
-  for (const Part& part : parts) {
+  for (const Stretch& part : parts) {
     const bool joins = behavior == SplitBehavior::contiguous             ? part.match == previous
                        : behavior == SplitBehavior::merged_with_previous ? part.match && !previous
                                                                          : false;
@@ -44,7 +44,7 @@ std::vector<Part> apply(SplitBehavior behavior, std::vector<Part> parts) {
 
 void split_pieces(Pieces& pieces, SplitBehavior behavior, bool invert, const FindMatches& find) {
   std::vector<Piece> out;
-  std::vector<Part> parts;
+  std::vector<Stretch> parts;
   for (const Piece& piece : pieces.pieces) {
     if (piece.added_token >= 0) {
       out.push_back(piece);
@@ -59,7 +59,7 @@ void split_pieces(Pieces& pieces, SplitBehavior behavior, bool invert, const Fin
       previous = end;
     });
     if (previous < text.size()) parts.push_back({previous, text.size(), invert});
-    for (const Part& part : apply(behavior, std::move(parts)))
+    for (const Stretch& part : apply(behavior, std::move(parts)))
       if (part.end > part.begin)
         out.push_back({static_cast<uint32_t>(piece.begin + part.begin), static_cast<uint32_t>(piece.begin + part.end)});
   }

@@ -13,8 +13,6 @@
 namespace qkv {
 namespace {
 
-constexpr const char* where = "tokenizer train";
-
 MergeOptions merge_options(const TrainOptions& options) {
   const auto progress = [&](int64_t tokens) { report(options, "merging", tokens, options.vocab_size); };
   return {options.vocab_size, options.min_frequency, "", progress};
@@ -30,16 +28,16 @@ Tokenizer train_bpe(std::span<const std::string_view> texts, const TrainOptions&
   const auto least = static_cast<int64_t>(options.special_tokens.size()) + 256;
   if (options.vocab_size < least || options.vocab_size > Vocabulary::largest_id)
     throw Error(
-        where,
+        where_training,
         fmt::format("a byte-level vocabulary has from {} (256 bytes and the special tokens) to {} tokens, not {}",
                     least, Vocabulary::largest_id, options.vocab_size));
   check_training_texts(texts);
   Vocabulary vocabulary;
-  for (const std::string& token : options.special_tokens) vocabulary.add(token, vocabulary.size(), where);
+  for (const std::string& token : options.special_tokens) vocabulary.add(token, vocabulary.size(), where_training);
   std::set<char32_t> alphabet;
   for (int byte = 0; byte < 256; ++byte) alphabet.insert(byte_to_char(static_cast<uint8_t>(byte)));
   for (const char32_t c : alphabet)
-    if (vocabulary.find(utf8(c)) == Vocabulary::none) vocabulary.add(utf8(c), vocabulary.size(), where);
+    if (vocabulary.find(utf8(c)) == Vocabulary::none) vocabulary.add(utf8(c), vocabulary.size(), where_training);
 
   report(options, "counting words", 0, 1);
   const WordCounts words = count_words(texts);
@@ -67,13 +65,14 @@ Tokenizer train_characters(std::span<const std::string_view> texts, const TrainO
   std::vector<bool> seen(code_point_end);
   for (const std::string_view text : texts)
     for (const char *p = text.data(), *end = p + text.size(); p < end;) seen[next_code_point(p)] = true;
-  if (std::find(seen.begin(), seen.end(), true) == seen.end()) throw Error(where, "the text is empty");
+  if (std::find(seen.begin(), seen.end(), true) == seen.end()) throw Error(where_training, "the text is empty");
   Vocabulary vocabulary;
-  for (const std::string& token : options.special_tokens) vocabulary.add(token, vocabulary.size(), where);
+  for (const std::string& token : options.special_tokens) vocabulary.add(token, vocabulary.size(), where_training);
   const std::string unknown = "<unk>";
-  if (vocabulary.find(unknown) == Vocabulary::none) vocabulary.add(unknown, vocabulary.size(), where);
+  if (vocabulary.find(unknown) == Vocabulary::none) vocabulary.add(unknown, vocabulary.size(), where_training);
   for (char32_t c = 0; c < code_point_end; ++c)
-    if (seen[c] && vocabulary.find(utf8(c)) == Vocabulary::none) vocabulary.add(utf8(c), vocabulary.size(), where);
+    if (seen[c] && vocabulary.find(utf8(c)) == Vocabulary::none)
+      vocabulary.add(utf8(c), vocabulary.size(), where_training);
   const Json model = {{"type", "WordLevel"}, {"vocab", vocabulary_json(vocabulary)}, {"unk_token", unknown}};
   const Json every_character = {
       {"type", "Split"}, {"pattern", {{"Regex", "[\\s\\S]"}}}, {"behavior", "Isolated"}, {"invert", false}};
@@ -82,8 +81,9 @@ Tokenizer train_characters(std::span<const std::string_view> texts, const TrainO
 
 Tokenizer byte_tokenizer(const TrainOptions& options) {
   Vocabulary vocabulary;
-  for (int byte = 0; byte < 256; ++byte) vocabulary.add(utf8(byte_to_char(static_cast<uint8_t>(byte))), byte, where);
-  for (const std::string& token : options.special_tokens) vocabulary.add(token, vocabulary.size(), where);
+  for (int byte = 0; byte < 256; ++byte)
+    vocabulary.add(utf8(byte_to_char(static_cast<uint8_t>(byte))), byte, where_training);
+  for (const std::string& token : options.special_tokens) vocabulary.add(token, vocabulary.size(), where_training);
   const Json model = {{"type", "BPE"}, {"vocab", vocabulary_json(vocabulary)}, {"merges", Json::array()}};
   return assemble(model, {{"pre_tokenizer", byte_level(false)}, {"decoder", byte_level(false)}}, options);
 }

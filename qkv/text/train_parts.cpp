@@ -68,7 +68,7 @@ Tokenizer assemble(const Json& model, const Json& parts, const TrainOptions& opt
           {{"Sequence", {{"id", "B"}, {"type_id", 0}}}},
           {{"SpecialToken", {{"id", "</s>"}, {"type_id", 0}}}}}},
         {"special_tokens", {{"</s>", {{"id", "</s>"}, {"ids", {id_of("</s>")}}, {"tokens", {"</s>"}}}}}}};
-  return Tokenizer::from_json(tokenizer, config, "tokenizer train");
+  return Tokenizer::from_json(tokenizer, config, where_training);
 }
 
 std::map<std::string, int64_t> count_pieces(std::span<const std::string_view> texts, const Json& parts) {
@@ -86,7 +86,7 @@ std::map<std::string, int64_t> count_pieces(std::span<const std::string_view> te
       if (boundary) word = p;
     }
   }
-  const JsonCursor cursor(parts, "tokenizer train");
+  const JsonCursor cursor(parts, where_training);
   const auto normalizer = Normalizer::parse(cursor["normalizer"]);
   const auto pre_tokenizer = PreTokenizer::parse(cursor["pre_tokenizer"], nullptr);
   std::map<std::string, int64_t> counts;

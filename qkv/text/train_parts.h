@@ -10,6 +10,8 @@
 
 namespace qkv {
 
+constexpr const char* where_training = "tokenizer train";  // of errors
+
 // Throws Error for text that is not valid UTF-8.
 void check_training_texts(std::span<const std::string_view> texts);
 

@@ -10,7 +10,6 @@
 namespace qkv {
 
 Tokenizer train_unigram(std::span<const std::string_view> texts, const TrainOptions& options) {
-  constexpr const char* where = "tokenizer train";
   check_training_texts(texts);
   const std::string unknown = "<unk>";
   const Json metaspace = {
@@ -26,7 +25,7 @@ Tokenizer train_unigram(std::span<const std::string_view> texts, const TrainOpti
   report(options, "counting words", 0, 1);
   const std::map<std::string, int64_t> words = count_pieces(texts, parts);
   report(options, "counting words", 1, 1);
-  if (words.empty()) throw Error(where, "the text is empty");
+  if (words.empty()) throw Error(where_training, "the text is empty");
 
   std::vector<std::string> special = options.special_tokens;
   if (std::find(special.begin(), special.end(), unknown) == special.end()) special.push_back(unknown);
@@ -37,7 +36,7 @@ Tokenizer train_unigram(std::span<const std::string_view> texts, const TrainOpti
     return std::find(special.begin(), special.end(), piece.text) != special.end();
   });
   if (static_cast<int64_t>(pieces.size()) > room || options.vocab_size > Vocabulary::largest_id)
-    throw Error(where,
+    throw Error(where_training,
                 fmt::format("the characters of the text and the special tokens are {} tokens: vocab_size is from "
                             "that to {}, not {}",
                             pieces.size() + special.size(), Vocabulary::largest_id, options.vocab_size));

@@ -10,7 +10,6 @@
 namespace qkv {
 namespace {
 
-constexpr const char* where = "tokenizer train";
 constexpr std::string_view prefix = "##";
 
 }  // namespace
@@ -29,16 +28,16 @@ Tokenizer train_wordpiece(std::span<const std::string_view> texts, const TrainOp
   report(options, "counting words", 0, 1);
   const std::map<std::string, int64_t> words = count_pieces(texts, parts);
   report(options, "counting words", 1, 1);
-  if (words.empty()) throw Error(where, "the text is empty");
+  if (words.empty()) throw Error(where_training, "the text is empty");
 
   Vocabulary vocabulary;
-  for (const std::string& token : options.special_tokens) vocabulary.add(token, vocabulary.size(), where);
-  if (vocabulary.find(unknown) == Vocabulary::none) vocabulary.add(unknown, vocabulary.size(), where);
+  for (const std::string& token : options.special_tokens) vocabulary.add(token, vocabulary.size(), where_training);
+  if (vocabulary.find(unknown) == Vocabulary::none) vocabulary.add(unknown, vocabulary.size(), where_training);
   std::set<char32_t> alphabet;
   for (const auto& [word, count] : words)
     for (const char32_t c : code_points(word)) alphabet.insert(c);
   const auto id_of = [&](const std::string& token) {
-    if (vocabulary.find(token) == Vocabulary::none) vocabulary.add(token, vocabulary.size(), where);
+    if (vocabulary.find(token) == Vocabulary::none) vocabulary.add(token, vocabulary.size(), where_training);
     return vocabulary.find(token);
   };
   for (const char32_t c : alphabet) id_of(utf8(c));
@@ -51,7 +50,7 @@ Tokenizer train_wordpiece(std::span<const std::string_view> texts, const TrainOp
     tokens.add(spelled, count);
   }
   if (options.vocab_size < vocabulary.size() || options.vocab_size > Vocabulary::largest_id)
-    throw Error(where,
+    throw Error(where_training,
                 fmt::format("the characters of the text and the special tokens are {} tokens: vocab_size is from "
                             "that to {}, not {}",
                             vocabulary.size(), Vocabulary::largest_id, options.vocab_size));

@@ -11,8 +11,6 @@
 namespace qkv {
 namespace {
 
-constexpr double unknown_penalty = 10;  // below the lowest score
-
 // The score that the reference library reads where a file says `score`: the digits as an integer, divided by a power of
 // ten, which rounds twice. Some segmentations are equally good up to this rounding.
 double as_read(double score) {

@@ -22,7 +22,7 @@ constexpr double surplus = 1.1;         // of pieces when pruning ends
 constexpr double least_expected = 0.5;  // occurrences; pieces expected less often go
 
 using Words = std::map<std::string, int64_t>;
-using Pieces = std::vector<ScoredPiece>;
+using ScoredPieces = std::vector<ScoredPiece>;
 
 // psi(x), the derivative of log gamma, for x > 0: recurrence up to 7, then the asymptotic series.
 double digamma(double x) {
@@ -42,7 +42,7 @@ struct ViewHash {
 };
 
 // All characters, and the substrings of words that come at least twice: those that cover most text.
-Pieces seed(const Words& words) {
+ScoredPieces seed(const Words& words) {
   std::unordered_map<std::string_view, int64_t, ViewHash> counts;
   std::vector<size_t> starts;
   for (const auto& [word, count] : words) {
@@ -72,19 +72,19 @@ Pieces seed(const Words& words) {
   if (seeds.size() > seed_pieces) seeds.resize(seed_pieces);
   double total = 0;
   for (const Seed& s : seeds) total += s.weight();
-  Pieces out;
+  ScoredPieces out;
   for (const Seed& s : seeds) out.push_back({std::string(s.text), std::log(s.weight() / total)});
   return out;
 }
 
-Trie trie_of(const Pieces& pieces) {
+Trie trie_of(const ScoredPieces& pieces) {
   std::vector<std::pair<std::string_view, int32_t>> keys;
   for (size_t i = 0; i < pieces.size(); ++i) keys.emplace_back(pieces[i].text, static_cast<int32_t>(i));
   return Trie(std::move(keys));
 }
 
 // How often each piece is expected, over all segmentations of every word: the forward-backward algorithm.
-std::vector<double> expected_counts(const Words& words, const Pieces& pieces) {
+std::vector<double> expected_counts(const Words& words, const ScoredPieces& pieces) {
   const Trie trie = trie_of(pieces);
   std::vector<double> expected(pieces.size());
   struct Edge {
@@ -118,9 +118,9 @@ std::vector<double> expected_counts(const Words& words, const Pieces& pieces) {
 bool is_character(const ScoredPiece& piece) { return piece.text.size() == size_t(utf8_length(piece.text[0])); }
 
 // A step of expectation maximisation, with the digamma that stands for a sparse prior. Characters always stay.
-void maximise(const Words& words, Pieces& pieces) {
+void maximise(const Words& words, ScoredPieces& pieces) {
   const std::vector<double> expected = expected_counts(words, pieces);
-  Pieces kept;
+  ScoredPieces kept;
   std::vector<double> counts;
   for (size_t i = 0; i < pieces.size(); ++i) {
     if (expected[i] < least_expected && !is_character(pieces[i])) continue;
@@ -133,7 +133,7 @@ void maximise(const Words& words, Pieces& pieces) {
 }
 
 // The best segmentation of a piece's text without the piece itself; empty when there is none.
-std::vector<ModelToken> without_itself(const Pieces& pieces, const Trie& trie, int32_t piece) {
+std::vector<ModelToken> without_itself(const ScoredPieces& pieces, const Trie& trie, int32_t piece) {
   constexpr double never = -1e30;
   std::vector<ModelToken> out;
   const auto score = [&](int32_t id, uint32_t) { return id == piece ? never : pieces[id].score; };
@@ -143,7 +143,7 @@ std::vector<ModelToken> without_itself(const Pieces& pieces, const Trie& trie, i
 }
 
 // Drops the pieces whose loss would cost the least likelihood, each replaced by its best segmentation.
-void prune(const Words& words, Pieces& pieces, size_t wanted) {
+void prune(const Words& words, ScoredPieces& pieces, size_t wanted) {
   const Trie trie = trie_of(pieces);
   const auto score = [&](int32_t id, uint32_t) { return pieces[id].score; };
   std::vector<double> used(pieces.size());
@@ -190,7 +190,7 @@ void prune(const Words& words, Pieces& pieces, size_t wanted) {
     kept[candidate.piece] = true;
     ++kept_count;
   }
-  Pieces out;
+  ScoredPieces out;
   for (size_t i = 0; i < pieces.size(); ++i)
     if (kept[i]) out.push_back(std::move(pieces[i]));
   pieces = std::move(out);
@@ -200,7 +200,7 @@ void prune(const Words& words, Pieces& pieces, size_t wanted) {
 
 std::vector<ScoredPiece> train_unigram_pieces(const Words& words, int64_t size,
                                               const std::function<void(int64_t)>& progress) {
-  Pieces pieces = seed(words);
+  ScoredPieces pieces = seed(words);
   const auto wanted = static_cast<size_t>(static_cast<double>(size) * surplus);
   while (true) {
     for (int i = 0; i < em_steps; ++i) maximise(words, pieces);

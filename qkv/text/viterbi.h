@@ -11,6 +11,8 @@
 
 namespace qkv {
 
+constexpr float unknown_penalty = 10;  // of a character without a piece: below the lowest score
+
 // The pieces of `text` with the largest sum of scores, in order. `score(id, bytes)` is a piece's score; a character
 // that no piece begins and ends with costs `unknown_score` and gives `unknown`. Sums are kept as Sum, which decides
 // ties; of equals the one found first stays, that is the one whose last piece is longest.

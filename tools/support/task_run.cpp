@@ -14,7 +14,7 @@
 namespace qkv {
 namespace {
 
-constexpr int interrupted = 130;  // exit code, as shells have it
+constexpr int interrupt_code = 130;  // exit code, as shells have it
 
 }  // namespace
 
@@ -81,7 +81,7 @@ TaskOptions TaskRun::options() {
       progress_.reset();
       const std::string next = command_.output.empty() ? "" : "; the same command with --resume goes on";
       fmt::print(stderr, "stopped after {} of {} inputs{}\n", records_, reader_->total(), next);
-      throw CLI::RuntimeError(interrupted);
+      throw CLI::RuntimeError(interrupt_code);
     }
     if (progress_) progress_->update(records_ + done * std::ssize(window_) / std::max<int64_t>(1, total));
   };

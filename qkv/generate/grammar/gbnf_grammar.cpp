@@ -15,16 +15,16 @@ namespace {
 using Rule = Grammar::Rule;
 
 constexpr size_t longest_text = 64 << 10;
-constexpr int deepest = 64;
-constexpr int64_t most_repetitions = 2'000;
+constexpr int deepest_group = 64;
+constexpr int64_t most_gbnf_repetitions = 2'000;
 
 bool is_name(char32_t c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-class Reader {
+class GbnfReader {
  public:
-  explicit Reader(std::string_view text) {
+  explicit GbnfReader(std::string_view text) {
     if (text.size() > longest_text) throw Error("grammar", fmt::format("is longer than {} bytes", longest_text));
     if (invalid_utf8(text) != std::string_view::npos) throw Error("grammar", "is not valid UTF-8");
     for (const char* p = text.data(); p < text.data() + text.size();) text_ += next_code_point(p);
@@ -109,7 +109,7 @@ class Reader {
   }
 
   Rule alternatives(int depth) {
-    if (depth > deepest) fail("nests too deep");
+    if (depth > deepest_group) fail("nests too deep");
     std::vector<Rule> all;
     do {
       if (!all.empty()) ++at_;
@@ -177,8 +177,8 @@ class Reader {
       most = number();
       skip(false);
     }
-    if (least.value_or(0) > most_repetitions || most.value_or(0) > most_repetitions)
-      fail(fmt::format("repeats more than {} times", most_repetitions));
+    if (least.value_or(0) > most_gbnf_repetitions || most.value_or(0) > most_gbnf_repetitions)
+      fail(fmt::format("repeats more than {} times", most_gbnf_repetitions));
     if (!least || !next_is('}')) fail("has a repetition that is none of {m}, {m,} and {m,n}");
     if (most && *most < *least) fail("has a repetition from more to fewer");
     return grammar_.repeated(rule, *least, most.value_or(-1));
@@ -186,7 +186,7 @@ class Reader {
   std::optional<int64_t> number() {
     skip(false);
     std::optional<int64_t> value;
-    while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9' && value.value_or(0) <= most_repetitions)
+    while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9' && value.value_or(0) <= most_gbnf_repetitions)
       value = value.value_or(0) * 10 + (text_[at_++] - '0');
     return value;
   }
@@ -275,6 +275,6 @@ class Reader {
 
 }  // namespace
 
-Grammar gbnf_grammar(std::string_view text) { return Reader(text).read(); }
+Grammar gbnf_grammar(std::string_view text) { return GbnfReader(text).read(); }
 
 }  // namespace qkv

@@ -9,7 +9,7 @@ namespace qkv {
 namespace {
 
 constexpr size_t most_symbols = 100'000;
-constexpr size_t deepest = 512;       // of what is still to be matched
+constexpr size_t deepest_way = 512;   // of what is still to be matched
 constexpr size_t most_ways = 10'000;  // in which a text may go on
 
 }  // namespace
@@ -104,7 +104,7 @@ void Grammar::expand(std::vector<std::vector<int32_t>> open, State& state) const
   std::set<std::vector<int32_t>> met(open.begin(), open.end());
   std::set<std::vector<int32_t>> found;
   const auto meet = [&](std::vector<int32_t> way) {
-    if (way.size() > deepest || met.size() > most_ways)
+    if (way.size() > deepest_way || met.size() > most_ways)
       throw Error("grammar", "can go on in too many ways",
                   "ask for something simpler, and nothing that begins with itself");
     if (met.insert(way).second) open.push_back(std::move(way));

@@ -12,8 +12,8 @@ namespace {
 using Rule = Grammar::Rule;
 using Schema = OrderedJson;
 
-constexpr int deepest = 64;
-constexpr int64_t longest = 10'000;  // of strings and arrays whose length is bounded
+constexpr int deepest_schema = 64;
+constexpr int64_t longest_bounded = 10'000;  // of strings and arrays whose length is bounded
 
 const std::map<std::string, const char*> formats = {
     {"date", R"(\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8]))"},  // days that every month has
@@ -49,13 +49,13 @@ class Builder {
   static int64_t count(const Schema& schema, const char* key, int64_t fallback, const std::string& path) {
     if (!schema.contains(key)) return fallback;
     const Schema& value = schema[key];
-    if (!value.is_number_integer() || value.get<int64_t>() < 0 || value.get<int64_t>() > longest)
-      fail(path, fmt::format("'{}' must be a whole number up to {}", key, longest));
+    if (!value.is_number_integer() || value.get<int64_t>() < 0 || value.get<int64_t>() > longest_bounded)
+      fail(path, fmt::format("'{}' must be a whole number up to {}", key, longest_bounded));
     return value.get<int64_t>();
   }
 
   Rule rule_of(const Schema& schema, const std::string& path, int depth) {
-    if (depth > deepest) fail(path, "the schema nests too deep");
+    if (depth > deepest_schema) fail(path, "the schema nests too deep");
     if (schema.is_boolean()) {
       if (!schema.get<bool>()) fail(path, "'false' allows nothing");
       return json_.value();

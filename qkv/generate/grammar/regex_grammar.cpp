@@ -14,12 +14,12 @@ using Rule = Grammar::Rule;
 using Ranges = std::vector<CharacterRange>;
 
 constexpr size_t longest_pattern = 10'000;
-constexpr int deepest = 50;
-constexpr int64_t most_repetitions = 1'000;
+constexpr int deepest_pattern = 50;
+constexpr int64_t most_regex_repetitions = 1'000;
 
-class Reader {
+class RegexReader {
  public:
-  Reader(Grammar& grammar, std::string_view pattern, const std::function<Rule(Ranges)>& characters)
+  RegexReader(Grammar& grammar, std::string_view pattern, const std::function<Rule(Ranges)>& characters)
       : grammar_(grammar), characters_(characters) {
     if (pattern.size() > longest_pattern)
       throw Error("pattern", fmt::format("is longer than {} bytes", longest_pattern));
@@ -47,7 +47,7 @@ class Reader {
   }
 
   Rule alternatives(int depth) {
-    if (depth > deepest) fail("nests too deep");
+    if (depth > deepest_pattern) fail("nests too deep");
     std::vector<Rule> all = {sequence(depth)};
     while (next_is('|')) {
       ++at_;
@@ -94,8 +94,8 @@ class Reader {
       if (!most) most = -1;
     }
     if (!least || take() != '}') fail("has a '{' that is no repetition; write \\{ for the character");
-    if (*least > most_repetitions || *most > most_repetitions)
-      fail(fmt::format("repeats more than {} times", most_repetitions));
+    if (*least > most_regex_repetitions || *most > most_regex_repetitions)
+      fail(fmt::format("repeats more than {} times", most_regex_repetitions));
     if (*most >= 0 && *most < *least) fail("has a repetition from more to fewer");
     if (next_is('?')) ++at_;
     return grammar_.repeated(rule, *least, *most);
@@ -103,7 +103,7 @@ class Reader {
 
   std::optional<int64_t> number() {
     std::optional<int64_t> value;
-    while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9' && value.value_or(0) <= most_repetitions)
+    while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9' && value.value_or(0) <= most_regex_repetitions)
       value = value.value_or(0) * 10 + (text_[at_++] - '0');
     return value;
   }
@@ -224,7 +224,7 @@ class Reader {
 }  // namespace
 
 Rule add_regex(Grammar& grammar, std::string_view pattern, const std::function<Rule(Ranges)>& characters) {
-  return Reader(grammar, pattern, characters).whole();
+  return RegexReader(grammar, pattern, characters).whole();
 }
 
 Grammar regex_grammar(std::string_view pattern) {

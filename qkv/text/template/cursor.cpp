@@ -5,7 +5,7 @@
 namespace qkv::jinja {
 namespace {
 
-constexpr int deepest = 100;  // of expressions and blocks
+constexpr int deepest_nesting = 100;  // of expressions and blocks
 
 }  // namespace
 
@@ -36,7 +36,7 @@ void Cursor::block_end() {
 }
 
 Cursor::Deeper::Deeper(Cursor& cursor) : cursor_(cursor) {
-  if (cursor.depth_ >= deepest) cursor.fail(fmt::format("nests deeper than {} levels", deepest));
+  if (cursor.depth_ >= deepest_nesting) cursor.fail(fmt::format("nests deeper than {} levels", deepest_nesting));
   ++cursor.depth_;
 }
 

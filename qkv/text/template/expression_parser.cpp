@@ -11,7 +11,7 @@ namespace {
 using EK = Expression::Kind;
 using TK = Token::Kind;
 
-constexpr int deepest = 400;  // of a tree: rows of operators lean to the left, so they are as deep as they are long
+constexpr int deepest_tree = 400;  // rows of operators lean to the left, so they are as deep as they are long
 
 }  // namespace
 
@@ -30,7 +30,7 @@ void ExpressionParser::measure(Expression& e) const {
   };
   std::for_each(e.parts.begin(), e.parts.end(), below);
   for (const auto& [name, part] : e.named) below(part);
-  if (e.depth > deepest) fail(fmt::format("an expression nests deeper than {} levels", deepest));
+  if (e.depth > deepest_tree) fail(fmt::format("an expression nests deeper than {} levels", deepest_tree));
 }
 
 ExpressionPtr ExpressionParser::expression(bool conditions) {

@@ -9,14 +9,14 @@
 namespace qkv::jinja {
 namespace {
 
-constexpr int deepest = 64;
+constexpr int deepest_json = 64;
 
 class Writer {
  public:
   explicit Writer(const JsonStyle& style) : style_(style) {}
 
   void write(const Value& value, int depth) {
-    if (depth > deepest) throw Error("template", "a value nests too deep for JSON");
+    if (depth > deepest_json) throw Error("template", "a value nests too deep for JSON");
     Allowance::spend_steps(1);
     Allowance::check_length(out.size());
     if (const List* list = value.list(); list != nullptr && list->row != Value::Row::generator) {

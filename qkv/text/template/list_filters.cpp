@@ -131,27 +131,27 @@ Value attr(const Value& value, const Arguments& a) {
   return told ? item_of(value, name) : method_of(value, name);
 }
 
-constexpr std::array<FilterEntry, 17> table = {{{"attr", 1, attr},
-                                                {"batch", 2, batch},
-                                                {"count", 0, length},
-                                                {"d", 2, default_of},
-                                                {"default", 2, default_of},
-                                                {"first", 0, first},
-                                                {"items", 0, items},
-                                                {"join", 2, join},
-                                                {"last", 0, last},
-                                                {"length", 0, length},
-                                                {"list", 0, list},
-                                                {"map", SIZE_MAX, map},
-                                                {"reject", SIZE_MAX, choose<false>},
-                                                {"rejectattr", SIZE_MAX, choose_by_attribute<false>},
-                                                {"reverse", 0, reverse},
-                                                {"select", SIZE_MAX, choose<true>},
-                                                {"selectattr", SIZE_MAX, choose_by_attribute<true>}}};
+constexpr std::array<FilterEntry, 17> all_list_filters = {{{"attr", 1, attr},
+                                                           {"batch", 2, batch},
+                                                           {"count", 0, length},
+                                                           {"d", 2, default_of},
+                                                           {"default", 2, default_of},
+                                                           {"first", 0, first},
+                                                           {"items", 0, items},
+                                                           {"join", 2, join},
+                                                           {"last", 0, last},
+                                                           {"length", 0, length},
+                                                           {"list", 0, list},
+                                                           {"map", SIZE_MAX, map},
+                                                           {"reject", SIZE_MAX, choose<false>},
+                                                           {"rejectattr", SIZE_MAX, choose_by_attribute<false>},
+                                                           {"reverse", 0, reverse},
+                                                           {"select", SIZE_MAX, choose<true>},
+                                                           {"selectattr", SIZE_MAX, choose_by_attribute<true>}}};
 
 }  // namespace
 
-std::span<const FilterEntry> list_filters() { return table; }
+std::span<const FilterEntry> list_filters() { return all_list_filters; }
 
 Value attribute_of(const Value& value, const std::string& path) {
   Value now = value;

@@ -78,11 +78,11 @@ Value sum(const Value& value, const Arguments& a) {
   return total;
 }
 
-constexpr std::array<FilterEntry, 5> table = {
+constexpr std::array<FilterEntry, 5> all_number_filters = {
     {{"abs", 0, abs}, {"float", 1, to_float}, {"int", 1, to_int}, {"round", 2, round}, {"sum", 2, sum}}};
 
 }  // namespace
 
-std::span<const FilterEntry> number_filters() { return table; }
+std::span<const FilterEntry> number_filters() { return all_number_filters; }
 
 }  // namespace qkv::jinja

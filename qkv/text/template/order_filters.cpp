@@ -86,15 +86,15 @@ Value groupby(const Value& value, const Arguments& a) {
   return Value::list(std::move(out));
 }
 
-constexpr std::array<FilterEntry, 6> table = {{{"dictsort", 3, dictsort},
-                                               {"groupby", 3, groupby},
-                                               {"max", 2, extreme<1>},
-                                               {"min", 2, extreme<-1>},
-                                               {"sort", 3, sort},
-                                               {"unique", 2, unique}}};
+constexpr std::array<FilterEntry, 6> all_order_filters = {{{"dictsort", 3, dictsort},
+                                                           {"groupby", 3, groupby},
+                                                           {"max", 2, extreme<1>},
+                                                           {"min", 2, extreme<-1>},
+                                                           {"sort", 3, sort},
+                                                           {"unique", 2, unique}}};
 
 }  // namespace
 
-std::span<const FilterEntry> order_filters() { return table; }
+std::span<const FilterEntry> order_filters() { return all_order_filters; }
 
 }  // namespace qkv::jinja

@@ -11,12 +11,12 @@ namespace {
 
 using SK = Statement::Kind;
 
-constexpr int deepest = 1000;  // of expressions, blocks and macros that call each other
+constexpr int deepest_calls = 1000;  // of expressions, blocks and macros that call each other
 
 }  // namespace
 
 Renderer::Deeper::Deeper(Renderer& renderer) : renderer_(renderer) {
-  if (renderer.depth_ >= deepest) throw Error("template", "its macros or expressions nest too deep");
+  if (renderer.depth_ >= deepest_calls) throw Error("template", "its macros or expressions nest too deep");
   ++renderer.depth_;
 }
 

@@ -140,12 +140,12 @@ Value filled(const std::string& format, const Arguments& a) {
 }
 
 using Method = Value (*)(const std::string& text, const Arguments& a);
-struct Entry {
+struct MethodEntry {
   std::string_view name;
   size_t most;  // arguments
   Method method;
 };
-constexpr std::array<Entry, 27> string_methods = {
+constexpr std::array<MethodEntry, 27> string_methods = {
     {{"strip", 1, [](const std::string& s, const Arguments& a) { return strip(s, a, true, true); }},
      {"lstrip", 1, [](const std::string& s, const Arguments& a) { return strip(s, a, true, false); }},
      {"rstrip", 1, [](const std::string& s, const Arguments& a) { return strip(s, a, false, true); }},
@@ -204,7 +204,7 @@ constexpr std::array<Entry, 27> string_methods = {
 }  // namespace
 
 Value string_method(const Value& value, const std::string& name) {
-  for (const Entry& entry : string_methods)
+  for (const MethodEntry& entry : string_methods)
     if (entry.name == name)
       return Function([value, &entry](const Arguments& a) {
         a.at_most(entry.most);

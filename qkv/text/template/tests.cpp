@@ -53,52 +53,52 @@ bool is_upper(const Value& v, const Arguments&) {
 }
 bool same_as(const Value& v, const Arguments& a) { return v.type() == a.at(0).type() && v == a.at(0); }
 
-struct Entry {
+struct TestEntry {
   std::string_view name;
   Test test;
 };
-constexpr std::array<Entry, 36> tests = {{{"defined", is_defined},
-                                          {"undefined", is_undefined},
-                                          {"none", is_none},
-                                          {"string", is_string},
-                                          {"number", is_number},
-                                          {"integer", is_integer},
-                                          {"float", is_float},
-                                          {"boolean", is_boolean},
-                                          {"true", is_true},
-                                          {"false", is_false},
-                                          {"mapping", is_mapping},
-                                          {"sequence", is_sequence},
-                                          {"iterable", is_iterable},
-                                          {"callable", is_callable},
-                                          {"even", is_even},
-                                          {"odd", is_odd},
-                                          {"divisibleby", divisible},
-                                          {"eq", equal},
-                                          {"equalto", equal},
-                                          {"==", equal},
-                                          {"ne", unequal},
-                                          {"!=", unequal},
-                                          {"lt", less},
-                                          {"lessthan", less},
-                                          {"<", less},
-                                          {"gt", greater},
-                                          {"greaterthan", greater},
-                                          {">", greater},
-                                          {"le", less_equal},
-                                          {"<=", less_equal},
-                                          {"ge", greater_equal},
-                                          {">=", greater_equal},
-                                          {"in", is_in},
-                                          {"lower", is_lower},
-                                          {"upper", is_upper},
-                                          {"sameas", same_as}}};
+constexpr std::array<TestEntry, 36> tests = {{{"defined", is_defined},
+                                              {"undefined", is_undefined},
+                                              {"none", is_none},
+                                              {"string", is_string},
+                                              {"number", is_number},
+                                              {"integer", is_integer},
+                                              {"float", is_float},
+                                              {"boolean", is_boolean},
+                                              {"true", is_true},
+                                              {"false", is_false},
+                                              {"mapping", is_mapping},
+                                              {"sequence", is_sequence},
+                                              {"iterable", is_iterable},
+                                              {"callable", is_callable},
+                                              {"even", is_even},
+                                              {"odd", is_odd},
+                                              {"divisibleby", divisible},
+                                              {"eq", equal},
+                                              {"equalto", equal},
+                                              {"==", equal},
+                                              {"ne", unequal},
+                                              {"!=", unequal},
+                                              {"lt", less},
+                                              {"lessthan", less},
+                                              {"<", less},
+                                              {"gt", greater},
+                                              {"greaterthan", greater},
+                                              {">", greater},
+                                              {"le", less_equal},
+                                              {"<=", less_equal},
+                                              {"ge", greater_equal},
+                                              {">=", greater_equal},
+                                              {"in", is_in},
+                                              {"lower", is_lower},
+                                              {"upper", is_upper},
+                                              {"sameas", same_as}}};
 
 }  // namespace
 
 Test test_named(std::string_view name) {
   std::vector<std::string> names;
-  for (const Entry& entry : tests) {
+  for (const TestEntry& entry : tests) {
     if (entry.name == name) return entry.test;
     names.emplace_back(entry.name);
   }

@@ -117,24 +117,24 @@ Value wordcount(const Value& value, const Arguments&) {
   return count;
 }
 
-constexpr std::array<FilterEntry, 15> table = {{{"capitalize", 0, capitalize},
-                                                {"e", 0, escape},
-                                                {"escape", 0, escape},
-                                                {"forceescape", 0, escape},
-                                                {"format", SIZE_MAX, format},
-                                                {"indent", 3, indent},
-                                                {"lower", 0, lower},
-                                                {"replace", 3, replace},
-                                                {"safe", 0, string},
-                                                {"string", 0, string},
-                                                {"title", 0, title},
-                                                {"tojson", 4, json_filter},
-                                                {"trim", 1, trim},
-                                                {"upper", 0, upper},
-                                                {"wordcount", 0, wordcount}}};
+constexpr std::array<FilterEntry, 15> all_text_filters = {{{"capitalize", 0, capitalize},
+                                                           {"e", 0, escape},
+                                                           {"escape", 0, escape},
+                                                           {"forceescape", 0, escape},
+                                                           {"format", SIZE_MAX, format},
+                                                           {"indent", 3, indent},
+                                                           {"lower", 0, lower},
+                                                           {"replace", 3, replace},
+                                                           {"safe", 0, string},
+                                                           {"string", 0, string},
+                                                           {"title", 0, title},
+                                                           {"tojson", 4, json_filter},
+                                                           {"trim", 1, trim},
+                                                           {"upper", 0, upper},
+                                                           {"wordcount", 0, wordcount}}};
 
 }  // namespace
 
-std::span<const FilterEntry> text_filters() { return table; }
+std::span<const FilterEntry> text_filters() { return all_text_filters; }
 
 }  // namespace qkv::jinja

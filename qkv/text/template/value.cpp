@@ -10,11 +10,12 @@
 namespace qkv::jinja {
 namespace {
 
-constexpr int deepest = 64;
+constexpr int deepest_value = 64;
 
 // What holds values of this depth has the next.
 int deeper(int depth) {
-  if (depth >= deepest) throw Error("template", fmt::format("a value nests deeper than {} levels", deepest));
+  if (depth >= deepest_value)
+    throw Error("template", fmt::format("a value nests deeper than {} levels", deepest_value));
   return depth + 1;
 }
 
@@ -42,7 +43,7 @@ std::string quoted(const std::string& text) {
 
 // A value may hold another many times, so its text may be far longer than itself: lengths are checked on the way.
 void print(const Value& value, int depth, std::string& out) {
-  if (depth > deepest) throw Error("template", "a value nests too deep to be printed");
+  if (depth > deepest_value) throw Error("template", "a value nests too deep to be printed");
   Allowance::spend_steps(1);
   if (const std::string* text = value.text()) {
     out += quoted(*text);
