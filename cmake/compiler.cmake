@@ -10,9 +10,9 @@ if(CCACHE)
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
 endif()
 
-# Files of a room compiled together take a third of the time, and what changes in one of them compiles all again: for
-# builds from nothing. Names in unnamed namespaces must then be unique in a room.
-option(QKV_UNITY "compile the files of a room together" OFF)
+# Files of a room compiled together take a third of the time of a build from nothing; a change in one compiles its
+# neighbours again. Names in unnamed namespaces must be unique in a room.
+option(QKV_UNITY "compile the files of a room together" ON)
 set(CMAKE_UNITY_BUILD ${QKV_UNITY})
 set(CMAKE_UNITY_BUILD_BATCH_SIZE 12)
 
