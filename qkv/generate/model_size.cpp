@@ -60,7 +60,8 @@ bool is_joined(const Gguf& file, const std::string& name) {
                        [&](const char* part) { return name.find(part) != std::string::npos; });
   };
   return among({".attn_q.", "attn_k.", "attn_v."}) ||
-         ((file.contains("blk.0.ffn_gate.weight") || file.contains("enc.blk.0.ffn_gate.weight")) && among({".ffn_gate.", ".ffn_up."}));
+         ((file.contains("blk.0.ffn_gate.weight") || file.contains("enc.blk.0.ffn_gate.weight")) &&
+          among({".ffn_gate.", ".ffn_up."}));
 }
 
 std::vector<PlannedWeight> weights_of_gguf(const fs::path& model, const Use& use) {

@@ -34,8 +34,8 @@ struct GgufArchitecture {
     double (*value)(const Spec&);
   };
   // Our parameters' names begin with `ours` where theirs begin with `theirs`; both end in ".weight" or ".bias". `*` is
-  // a layer's number. Several of theirs are rows of ours, in this order. A name of ours that begins with "stack." stands
-  // for every stack's.
+  // a layer's number. Several of theirs are rows of ours, in this order. A name of ours that begins with "stack."
+  // stands for every stack's.
   struct Name {
     const char* ours;
     std::vector<const char*> theirs;
@@ -55,12 +55,12 @@ struct GgufArchitecture {
   std::vector<Name> names = {};      // where they are not what most have
   std::vector<Name> two_norms = {};  // likewise, where both branches run in parallel, each with a norm of its own
   std::vector<std::string_view> unused = {};  // tensors that some files have and nothing reads
-  Json config = Json::object();      // what goes without saying, as config.json says it
-  GgufMetadata metadata = {};        // and as the metadata does, behind "ARCHITECTURE."
-  bool fused = false;                // queries, keys and values are one matrix
-  bool rotary_pairs = false;         // rows of queries and keys lie so that neighbours turn together
-  bool falcon_mix = false;           // mixes of types treat it otherwise than the others (gguf_mixes.cpp)
-  bool body_only = false;            // no heads
+  Json config = Json::object();               // what goes without saying, as config.json says it
+  GgufMetadata metadata = {};                 // and as the metadata does, behind "ARCHITECTURE."
+  bool fused = false;                         // queries, keys and values are one matrix
+  bool rotary_pairs = false;                  // rows of queries and keys lie so that neighbours turn together
+  bool falcon_mix = false;                    // mixes of types treat it otherwise than the others (gguf_mixes.cpp)
+  bool body_only = false;                     // no heads
   void (*finish)(Json& config, const GgufContents& file) = nullptr;  // what follows from several keys, or from tensors
 };
 

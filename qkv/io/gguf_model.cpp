@@ -176,11 +176,11 @@ void add_choices(const StackSpec& stack, std::vector<double>& numbers) {
     const AttentionSpec& a = block.attention;
     const double inverse_scale = a.scale == 0 ? std::sqrt(static_cast<double>(a.head_dim)) : 1 / a.scale;
     const DistanceBiasSpec bias = a.distance_bias.value_or(DistanceBiasSpec{.buckets = 0, .max_distance = 0});
-    numbers.insert(numbers.end(),
-                   {block.norm.eps, static_cast<double>(block.feed_forward.activation),
-                    static_cast<double>(block.residual), std::round(inverse_scale * 1e4), a.softcap, a.alibi,
-                    static_cast<double>(a.scale_by_inverse_layer), static_cast<double>(a.causal),
-                    static_cast<double>(bias.buckets), static_cast<double>(bias.max_distance)});
+    numbers.insert(
+        numbers.end(),
+        {block.norm.eps, static_cast<double>(block.feed_forward.activation), static_cast<double>(block.residual),
+         std::round(inverse_scale * 1e4), a.softcap, a.alibi, static_cast<double>(a.scale_by_inverse_layer),
+         static_cast<double>(a.causal), static_cast<double>(bias.buckets), static_cast<double>(bias.max_distance)});
   }
 }
 

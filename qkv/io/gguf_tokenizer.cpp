@@ -42,11 +42,10 @@ class Reader {
 
   Tokenizer read() {
     const Json model = single("model");
-    const std::pair<const char*, Tokenizer (Reader::*)()> kinds[] = {
-        {"gpt2", &Reader::byte_level},
-        {"llama", &Reader::sentencepiece},
-        {"t5", &Reader::unigram},
-        {"bert", &Reader::words}};
+    const std::pair<const char*, Tokenizer (Reader::*)()> kinds[] = {{"gpt2", &Reader::byte_level},
+                                                                     {"llama", &Reader::sentencepiece},
+                                                                     {"t5", &Reader::unigram},
+                                                                     {"bert", &Reader::words}};
     for (const auto& [name, reader] : kinds)
       if (model == name) return (this->*reader)();
     throw Error(file_.where(), fmt::format("has a tokenizer of the kind {}, which is not supported", model.dump()),
@@ -124,13 +123,12 @@ class Reader {
       return std::make_unique<Bpe>(std::move(vocabulary), merges,
                                    Bpe::Settings{.pieces_are_bytes = pieces_are_bytes, .ignore_merges = llama3});
     };
-    return Tokenizer::with_model(
-        {{"added_tokens", added()},
-         {"normalizer", nullptr},
-         {"pre_tokenizer", pre_tokenizer},
-         {"post_processor", post},
-         {"decoder", plain}},
-        model, config(), file_.where());
+    return Tokenizer::with_model({{"added_tokens", added()},
+                                  {"normalizer", nullptr},
+                                  {"pre_tokenizer", pre_tokenizer},
+                                  {"post_processor", post},
+                                  {"decoder", plain}},
+                                 model, config(), file_.where());
   }
 
   // The first `count` tokens as SentencePiece's model has them.
@@ -188,9 +186,8 @@ class Reader {
     config_["added_tokens_decoder"] = added_decoder();
     config_["extra_ids"] = 0;  // those that are there are among the added
     Json tokenizer = *sentencepiece_as_json(pieces, fs::path(file_.where()) / "spiece.model", config_);
-    config_["extra_ids"] = std::count_if(tokens_.begin(), tokens_.end(), [](const std::string& token) {
-      return token.starts_with("<extra_id_");
-    });
+    config_["extra_ids"] = std::count_if(tokens_.begin(), tokens_.end(),
+                                         [](const std::string& token) { return token.starts_with("<extra_id_"); });
     if (!pieces.add_dummy_prefix)
       for (const char* part : {"pre_tokenizer", "decoder"}) tokenizer[part]["prepend_scheme"] = "never";
     if (single("remove_extra_whitespaces") == false) {

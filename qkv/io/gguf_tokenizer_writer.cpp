@@ -85,8 +85,8 @@ void put_sentencepiece(GgufMetadata& metadata, const Json& json, Tokens& tokens)
 
 // What T5's tokenizers do to a text before it is cut into pieces.
 struct Preparation {
-  std::string charsmap;  // compiled
-  bool prefix = true;    // a space before the text
+  std::string charsmap;                // compiled
+  bool prefix = true;                  // a space before the text
   bool joins = false, strips = false;  // runs of spaces, and spaces at the end
 };
 
