@@ -138,7 +138,7 @@ std::vector<PlannedWeight> planned_weights(const fs::path& model, const Spec& sp
 }
 
 uint64_t weight_bytes(const fs::path& model, bool half) {
-  if (is_gguf(model)) return fs::file_size(model);
+  if (const std::optional<fs::path> file = gguf_file(model)) return fs::file_size(*file);
   uint64_t bytes = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(model)) {
     const std::string kind = entry.path().extension().string();

@@ -313,6 +313,32 @@ def encoder_decoders(comparison, folder):
                 comparison.check(f"{path.name}: transformers' tokens of {text!r}", words(text)["input_ids"] == row)
 
 
+def directories(comparison, folder):
+    """What `qkv quantize --out DIRECTORY` writes, as transformers loads it: the numbers that qkv takes out of the blocks."""
+    for kind in ["gpt2", "llama", "qwen2", "qwen3", "t5 1.0", "t5 1.1"]:
+        small, back = folder / f"{kind} small", folder / f"{kind} small back"
+        if comparison.run("quantize", folder / kind, "--type", "q4_k_m", "--out", small, "--quiet") is None or \
+                comparison.run("convert", small, back, "--quiet") is None:
+            comparison.check(f"{kind} as a directory", False)
+            continue
+        auto = transformers.AutoModelForSeq2SeqLM if kind.startswith("t5") else transformers.AutoModelForCausalLM
+        config = transformers.AutoConfig.from_pretrained(small)
+        loaded = auto.from_pretrained(small, config=config, gguf_file="model.gguf", dtype=torch.float32).eval()
+        want = auto.from_pretrained(back).eval()
+        words = transformers.AutoTokenizer.from_pretrained(small)
+        text = "Hello, world! It is 12345 o'clock."
+        ids = words(text)["input_ids"]
+        comparison.check(f"{kind} as a directory: tokens",
+                         ids == json.loads(comparison.run("tokenize", folder / kind, text, "--json"))["ids"])
+        inputs = dict(input_ids=torch.tensor([ids]))
+        if kind.startswith("t5"):
+            inputs["decoder_input_ids"] = torch.tensor([[0, 5, 17, 30]])
+        with torch.no_grad():
+            got, expected = loaded(**inputs).logits, want(**inputs).logits
+        error = ((got - expected).abs().max() / expected.abs().max()).item()
+        comparison.check(f"{kind} as a directory: logits", error < 1e-4, f"{error:.1e}")
+
+
 MIXES = {"q4_0": 2, "q4_1": 3, "q8_0": 7, "q5_0": 8, "q5_1": 9, "q2_k": 10, "q3_k_m": 12, "q4_k_s": 14, "q4_k_m": 15,
          "q5_k_s": 16, "q5_k_m": 17, "q6_k": 18, "iq4_nl": 25, "f16": 1, "bf16": 32}
 
@@ -359,6 +385,7 @@ def main():
         blocks(comparison, Path(folder), np.random.default_rng(options.seed))
         models(comparison, Path(folder), llama_cpp)
         encoder_decoders(comparison, Path(folder))
+        directories(comparison, Path(folder))
         if llama_cpp is not None:
             mixes(comparison, Path(folder), llama_cpp)
     print(f"{comparison.passed} passed, {comparison.failed} failed")

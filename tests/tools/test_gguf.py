@@ -36,6 +36,32 @@ class Gguf(CommandTest):
         self.refuse("quantize", self.model, "--out", self.file, says="already")
         self.succeed("quantize", self.model, "--type", "q4_0", "--out", self.file, "--force", "--quiet")
 
+    def test_a_directory_with_a_file(self):
+        (self.model / "README.md").write_text("what it is")
+        small, smaller, back = (self.folder / name for name in ["small", "smaller", "back"])
+        report = json.loads(self.succeed("quantize", self.model, "--type", "q8_0", "--out", small, "--text", self.text,
+                                         "--tokens", "100", "--json", "--quiet"))
+        self.assertEqual(report["bytes_after"], sum(path.stat().st_size for path in small.iterdir()))
+        self.assertLess(report["kl_divergence"], 1e-3)
+        names = {path.name for path in small.iterdir()}
+        self.assertLessEqual({"model.gguf", "config.json", "tokenizer.json", "README.md"}, names)
+        self.assertEqual([name for name in names if "safetensors" in name], [])
+        self.succeed("quantize", self.model, "--type", "q8_0", "--out", self.file, "--quiet")
+        self.assertEqual(self.ids(small), self.ids(self.file))
+        self.assertIn("q8_0", self.succeed("info", small))
+        # From such a directory, and from a file.
+        self.succeed("convert", small, back)
+        self.assertEqual(self.ids(back), self.ids(small))
+        for source in [small, self.file]:
+            self.succeed("quantize", source, "--type", "q4_0", "--out", smaller, "--force", "--quiet")
+            self.assertEqual(len(self.ids(smaller)), 8)
+        self.refuse("quantize", self.model, "--out", small, says="already")
+        self.refuse("quantize", self.model, "--out", self.model, "--force", says="another model")
+        self.refuse("train", self.text, "--from", small, "--out", self.folder / "y", "--steps", "1", says="directory")
+        # Two files: nobody knows which.
+        shutil.copy(small / "model.gguf", small / "other.gguf")
+        self.refuse("generate", small, "--prompt", "a", says="small")
+
     def test_damaged_files(self):
         self.succeed("convert", self.model, self.file)
         whole = self.file.read_bytes()
