@@ -6,6 +6,7 @@ BUILD ?= build$(if $(CUDA),-$(patsubst 1,cuda,$(CUDA)))
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
+STRINGS ?= 10000
 
 # Trains a small GPT for about a minute and lets it write. TEXT=path uses your own file or folder.
 demo: program
@@ -33,7 +34,7 @@ bench: program
 	scripts/with-python bench/run $(BUILD)/qkv
 
 parity: build
-	scripts/with-python tests/parity/run $(BUILD)/qkv
+	scripts/with-python tests/parity/run $(BUILD)/qkv --strings $(STRINGS)
 
 # The page of `qkv serve`, in a browser without a screen.
 page: program

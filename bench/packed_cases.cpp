@@ -49,20 +49,44 @@ struct PackedCase {
   bool large = false;
 };
 
+Tensor packed_weight(const KernelSet& set, DType type, const PackedCase& c) {
+  const Tensor w = is_block(type) ? random_blocks(type, c.n, c.k, 1) : random({c.n, c.k}, c.rows_type, 1);
+  const Tensor packed = Tensor::empty({set.packed_bytes(type, c.n, c.k)}, DType::u8);
+  set.pack({.type = type,
+            .n = c.n,
+            .k = c.k,
+            .rows = w.raw(),
+            .rows_type = w.dtype(),
+            .outlier = c.outlier,
+            .packed = packed.raw()});
+  return packed;
+}
+
+// Rows looked up in a packed weight [n, k].
+void add_gather(std::vector<KernelCase>& cases, DType type, int64_t n, int64_t k, DType out_type) {
+  std::vector<int32_t> ids;
+  for (int64_t i = 0; i < n + 3; ++i) ids.push_back(static_cast<int32_t>(i * 7 % n));
+  const Tensor places = Tensor::from({n + 3}, ids);
+  cases.push_back({fmt::format("gather packed {} {}x{} {}", name_of(type), n, k, name_of(out_type)),
+                   tolerance_of(out_type), 0, static_cast<double>((n + 3) * k * size_of(out_type)), false,
+                   [=](const KernelSet& set) {
+                     const Tensor table = packed_weight(set, type, {.m = 0, .n = n, .k = k});
+                     const Tensor out = Tensor::empty({n + 3, k}, out_type);
+                     set.gather({.rows = n + 3,
+                                 .width = k,
+                                 .ids = places.data<int32_t>(),
+                                 .table = table.raw(),
+                                 .table_type = type,
+                                 .out = out.raw(),
+                                 .out_type = out_type,
+                                 .packed = true});
+                     return std::vector<Tensor>{out};
+                   }});
+}
+
 void add(std::vector<KernelCase>& cases, DType type, const PackedCase& c) {
   const Tensor x = random({c.m, c.k + 3}, c.x_type, 2), bias = random({c.n}, DType::f32, 3);
-  const auto pack_for = [=](const KernelSet& set) {
-    const Tensor w = is_block(type) ? random_blocks(type, c.n, c.k, 1) : random({c.n, c.k}, c.rows_type, 1);
-    const Tensor packed = Tensor::empty({set.packed_bytes(type, c.n, c.k)}, DType::u8);
-    set.pack({.type = type,
-              .n = c.n,
-              .k = c.k,
-              .rows = w.raw(),
-              .rows_type = w.dtype(),
-              .outlier = c.outlier,
-              .packed = packed.raw()});
-    return packed;
-  };
+  const auto pack_for = [=](const KernelSet& set) { return packed_weight(set, type, c); };
   // Packing is no part of what is timed.
   const auto ready = std::make_shared<Tensor>();
   cases.push_back({fmt::format("packed_gemm {} {}x{}x{} {}{}{}{}", name_of(type), c.m, c.n, c.k, name_of(c.x_type),
@@ -97,6 +121,10 @@ void add(std::vector<KernelCase>& cases, DType type, const PackedCase& c) {
 }  // namespace
 
 void add_packed(std::vector<KernelCase>& cases) {
+  for (const DType type : block_types)
+    for (const DType out_type : both) add_gather(cases, type, 37, 2 * block_length(type), out_type);
+  for (const DType type : both)
+    for (const int64_t k : {1, 70}) add_gather(cases, type, 37, k, DType::f32);
   for (const DType type : block_types) {
     const int64_t k = block_length(type);
     for (const PackedCase& c : {PackedCase{1, 1, k},

@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/io/gguf_tokens.h"
+#include "qkv/text/bpe.h"
 #include "qkv/text/layout_sentencepiece.h"
 #include "qkv/text/token_files.h"
 
@@ -14,13 +15,13 @@ namespace {
 class Reader {
  public:
   explicit Reader(const Gguf& file) : file_(file) {
-    const Json tokens = list("tokens", GgufType::string);
+    const Json& tokens = list("tokens", GgufType::string);
     if (tokens.empty())
       throw Error(file.where(), "has no tokenizer",
                   "it holds a model alone: convert the model again, with its tokenizer");
     tokens_ = tokens.get<std::vector<std::string>>();
-    types_ = list("token_type", GgufType::i32);
-    if (types_.empty()) types_ = std::vector<int>(tokens_.size(), normal_token);
+    types_ = list("token_type", GgufType::i32).get<std::vector<int>>();
+    if (types_.empty()) types_.assign(tokens_.size(), normal_token);
     if (types_.size() != tokens_.size())
       fail("token_type", fmt::format("has {} entries for {} tokens", types_.size(), tokens_.size()));
     std::unordered_set<std::string_view> seen;
@@ -53,14 +54,16 @@ class Reader {
                 "the file is damaged: fetch it again, or convert the model again");
   }
 
-  Json single(const std::string& key) const {
+  const Json& single(const std::string& key) const {
+    static const Json absent;
     const auto found = file_.metadata().find("tokenizer.ggml." + key);
-    return found == file_.metadata().end() ? Json() : found->second.value;
+    return found == file_.metadata().end() ? absent : found->second.value;
   }
 
-  Json list(const std::string& key, GgufType item) const {
+  const Json& list(const std::string& key, GgufType item) const {
+    static const Json absent = Json::array();
     const auto found = file_.metadata().find("tokenizer.ggml." + key);
-    if (found == file_.metadata().end()) return Json::array();
+    if (found == file_.metadata().end()) return absent;
     if (found->second.type != GgufType::array || found->second.item != item) fail(key, "is not the list it should be");
     return found->second.value;
   }
@@ -86,15 +89,12 @@ class Reader {
     return tokens;
   }
 
-  Json id_of(const char* role) const { return single(fmt::format("{}_token_id", role)); }
+  const Json& id_of(const char* role) const { return single(fmt::format("{}_token_id", role)); }
 
   Tokenizer byte_level() {
     const std::string pre = single("pre").is_string() ? single("pre").get<std::string>() : "";
     const Json pre_tokenizer = pre_tokenizer_named(pre);
     if (pre_tokenizer.is_null()) fail("pre", fmt::format("is '{}', which is not known", pre));
-    Json vocab = Json::object();
-    for (size_t id = 0; id < tokens_.size(); ++id)
-      if (types_[id] == normal_token || types_[id] == byte_token_type) vocab[tokens_[id]] = id;
     const bool llama3 = pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3";
     const Json plain = {
         {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
@@ -109,16 +109,23 @@ class Reader {
               {"pair", {start, text("A"), start, text("B")}},
               {"special_tokens", {{bos, {{"id", bos}, {"ids", {id_of("bos")}}, {"tokens", {bos}}}}}}};
     }
-    return made({{"added_tokens", added()},
-                 {"normalizer", nullptr},
-                 {"pre_tokenizer", pre_tokenizer},
-                 {"post_processor", post},
-                 {"decoder", plain},
-                 {"model",
-                  {{"type", "BPE"},
-                   {"ignore_merges", llama3},
-                   {"vocab", vocab},
-                   {"merges", list("merges", GgufType::string)}}}});
+    const auto model = [&](bool pieces_are_bytes) {
+      Vocabulary vocabulary;
+      for (size_t id = 0; id < tokens_.size(); ++id)
+        if (types_[id] == normal_token || types_[id] == byte_token_type)
+          vocabulary.add(tokens_[id], static_cast<int64_t>(id), file_.where());
+      if (vocabulary.size() == 0) fail("tokens", "has no token that stands for text");
+      const JsonCursor merges(list("merges", GgufType::string), tensor_place(file_.where(), "tokenizer.ggml.merges"));
+      return std::make_unique<Bpe>(std::move(vocabulary), merges,
+                                   Bpe::Settings{.pieces_are_bytes = pieces_are_bytes, .ignore_merges = llama3});
+    };
+    return Tokenizer::with_model(
+        {{"added_tokens", added()},
+         {"normalizer", nullptr},
+         {"pre_tokenizer", pre_tokenizer},
+         {"post_processor", post},
+         {"decoder", plain}},
+        model, config(), file_.where());
   }
 
   Tokenizer sentencepiece() {
@@ -164,18 +171,22 @@ class Reader {
   Tokenizer made(Json tokenizer) const {
     for (const char* key : {"normalizer", "pre_tokenizer", "post_processor", "decoder"})
       if (!tokenizer.contains(key)) tokenizer[key] = nullptr;
+    return Tokenizer::from_json(tokenizer, config(), file_.where());
+  }
+
+  Json config() const {
     Json config = config_;
     config.erase("added_tokens_decoder");
     for (const auto& [theirs, ours] :
          {std::pair{"fim_pre", "prefix_token"}, {"fim_suf", "suffix_token"}, {"fim_mid", "middle_token"}})
-      if (const Json id = id_of(theirs); id.is_number_unsigned() && id.get<uint64_t>() < tokens_.size())
+      if (const Json& id = id_of(theirs); id.is_number_unsigned() && id.get<uint64_t>() < tokens_.size())
         config[ours] = tokens_[id.get<size_t>()];
-    return Tokenizer::from_json(tokenizer, config, file_.where());
+    return config;
   }
 
   const Gguf& file_;
   std::vector<std::string> tokens_;
-  Json types_;
+  std::vector<int> types_;
   Json config_ = Json::object();
 };
 

@@ -95,6 +95,7 @@ struct Gather {
   void* out = nullptr;
   DType out_type = DType::f32;
   bool accumulate = false;
+  bool packed = false;  // the table is a packed weight (see Pack) of any type but i8
 };
 
 // out[ids[i],:] += x[i,:], in the order of i for each row of out (deterministic); a negative id is skipped. out is f32

@@ -160,6 +160,12 @@ void Model::pack(const PackOptions& options) {
     offset += packed_bytes(before, type_of(before));
     before.forget();
   });
+  // A table that the output layer shares is looked up where that one reads it, in place of a second copy.
+  if (heads_.spec.language_model && heads_.spec.tied && !heads_.spec.adaptive && !options.int8 &&
+      heads_.language_model.weight.packed() && embeddings_.token.shape() == heads_.language_model.weight.shape()) {
+    embeddings_.token = heads_.language_model.weight;
+    if (encoder_ && spec_.encoder->shared_tokens) encoder_->embeddings.token = embeddings_.token;
+  }
 }
 
 Tensor Model::run(const Embeddings& embeddings, const Stack& stack, const Inputs& inputs, Context& context) const {

@@ -32,7 +32,7 @@ Tensor embedding(const Tensor& ids, const Tensor& input_table, DType dtype, int6
   check_weight_type(input_table, "embedding");
   check(input_table.rank() == 2, "embedding", "expected a table [N, D], got {}", to_string(input_table.shape()));
   check_ids(ids, input_table.size(0));
-  const Tensor table = contiguous(input_table);
+  const Tensor table = input_table.packed() ? input_table : contiguous(input_table);
   std::vector<int64_t> sizes(ids.shape().begin(), ids.shape().end());
   sizes.push_back(table.size(1));
   Tensor y = Tensor::empty(Shape(sizes), dtype, table.device());
@@ -42,7 +42,8 @@ Tensor embedding(const Tensor& ids, const Tensor& input_table, DType dtype, int6
                             .table = table.raw(),
                             .table_type = table.dtype(),
                             .out = y.raw(),
-                            .out_type = dtype});
+                            .out_type = dtype,
+                            .packed = table.packed()});
   if (wants_grad(table))
     record({&y}, {&table}, [ids, table, padding_id](std::span<const Tensor> grads) {
       const Tensor dy = contiguous(grads[0]);

@@ -64,6 +64,10 @@ Writing read_writing(Fields& fields, const ServedModel& model) {
   read_sampling(fields, o);
   read_biases(fields, model, o);
   if (fields.flag("ignore_eos").value_or(false)) o.end_ids.clear();
+  if (const auto overflow = fields.text("overflow")) {
+    if (*overflow != "refuse" && *overflow != "slide") fields.fail("overflow", "must be 'refuse' or 'slide'");
+    if (*overflow == "slide") writing.overflow = Overflow::slide;
+  }
   if (auto stops = fields.texts("stop", most_stops)) {
     for (const std::string& stop : *stops)
       if (stop.empty()) fields.fail("stop", "must not be empty");

@@ -12,37 +12,50 @@ std::optional<std::string> optional_string(const JsonCursor& json) {
   return std::string(json.string());
 }
 
+// An empty decoration is none.
+std::optional<std::string> decoration(const JsonCursor& json) {
+  std::optional<std::string> text = optional_string(json);
+  return text && text->empty() ? std::nullopt : text;
+}
+
 }  // namespace
 
-Bpe::Bpe(const JsonCursor& json, bool pieces_are_bytes)
-    : TokenModel(Vocabulary::parse(json["vocab"])),
-      bytes_(pieces_are_bytes),
-      byte_fallback_(json["byte_fallback"].boolean_or(false)),
-      fuse_unknown_(json["fuse_unk"].boolean_or(false)),
-      ignore_merges_(json["ignore_merges"].boolean_or(false)),
-      prefix_(optional_string(json["continuing_subword_prefix"])),
-      suffix_(optional_string(json["end_of_word_suffix"])) {
-  if (prefix_ && prefix_->empty()) prefix_.reset();
-  if (suffix_ && suffix_->empty()) suffix_.reset();
-  if (const auto name = optional_string(json["unk_token"])) {
-    unknown_ = vocabulary_.find(*name);
-    if (unknown_ == Vocabulary::none) json["unk_token"].fail(fmt::format("'{}' is not in the vocabulary", *name));
-  }
+Bpe::Bpe(Vocabulary vocabulary, const JsonCursor& merges, Settings settings)
+    : TokenModel(std::move(vocabulary)), settings_(std::move(settings)) {
+  unknown_ = settings_.unknown;
   for (int byte = 0; byte < 256; ++byte)
-    byte_ids_[byte] = vocabulary_.find(bytes_ ? utf8(byte_to_char(static_cast<uint8_t>(byte)))
-                                              : byte_token(static_cast<uint8_t>(byte)));
-  const bool every_byte = std::count(byte_ids_.begin(), byte_ids_.end(), Vocabulary::none) == 0;
-  plain_bytes_ = bytes_ && !prefix_ && !suffix_ && (every_byte || unknown_ == Vocabulary::none);
-  if (bytes_ && byte_fallback_ && !every_byte)
-    json["byte_fallback"].fail(
-        "is set beside a ByteLevel pre-tokenizer whose characters are not all in the vocabulary");
-  read_merges(json["merges"]);
+    byte_ids_[byte] =
+        vocabulary_.find(settings_.pieces_are_bytes ? utf8(byte_to_char(static_cast<uint8_t>(byte)))
+                                                    : byte_token(static_cast<uint8_t>(byte)));
+  every_byte_ = std::count(byte_ids_.begin(), byte_ids_.end(), Vocabulary::none) == 0;
+  plain_bytes_ = settings_.pieces_are_bytes && !settings_.prefix && !settings_.suffix &&
+                 (every_byte_ || unknown_ == Vocabulary::none);
+  read_merges(merges);
   table_.reserve(merges_.size());
   for (size_t rank = 0; rank < merges_.size(); ++rank)
     table_.add(merges_[rank].left, merges_[rank].right, static_cast<uint32_t>(rank), merges_[rank].joined);
 }
 
-// Each merge is "left right" or ["left", "right"].
+std::unique_ptr<Bpe> Bpe::parse(const JsonCursor& json, bool pieces_are_bytes) {
+  Vocabulary vocabulary = Vocabulary::parse(json["vocab"]);
+  Settings settings{.pieces_are_bytes = pieces_are_bytes,
+                    .byte_fallback = json["byte_fallback"].boolean_or(false),
+                    .fuse_unknown = json["fuse_unk"].boolean_or(false),
+                    .ignore_merges = json["ignore_merges"].boolean_or(false),
+                    .prefix = decoration(json["continuing_subword_prefix"]),
+                    .suffix = decoration(json["end_of_word_suffix"])};
+  if (const auto name = optional_string(json["unk_token"])) {
+    settings.unknown = vocabulary.find(*name);
+    if (settings.unknown == Vocabulary::none)
+      json["unk_token"].fail(fmt::format("'{}' is not in the vocabulary", *name));
+  }
+  auto model = std::make_unique<Bpe>(std::move(vocabulary), json["merges"], std::move(settings));
+  if (pieces_are_bytes && model->settings_.byte_fallback && !model->every_byte_)
+    json["byte_fallback"].fail(
+        "is set beside a ByteLevel pre-tokenizer whose characters are not all in the vocabulary");
+  return model;
+}
+
 void Bpe::read_merges(const JsonCursor& json) {
   const size_t count = json.array_size();
   merges_.reserve(count);
@@ -53,28 +66,29 @@ void Bpe::read_merges(const JsonCursor& json) {
       const size_t space = text.find(' ');
       if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos)
         json.at(i).fail(fmt::format("'{}' is not two tokens with a space between", text));
-      add_merge(text.substr(0, space), text.substr(space + 1), json.at(i));
+      add_merge(text.substr(0, space), text.substr(space + 1), json, i);
     } else {
       if (!entry.is_array() || entry.size() != 2) json.at(i).fail("expected two tokens");
-      add_merge(json.at(i).at(0).string(), json.at(i).at(1).string(), json.at(i));
+      add_merge(json.at(i).at(0).string(), json.at(i).at(1).string(), json, i);
     }
   }
 }
 
-void Bpe::add_merge(std::string_view left, std::string_view right, const JsonCursor& where) {
+void Bpe::add_merge(std::string_view left, std::string_view right, const JsonCursor& merges, size_t rank) {
   const auto id_of = [&](std::string_view token) {
     const int32_t id = vocabulary_.find(token);
-    if (id == Vocabulary::none) where.fail(fmt::format("token '{}' is not in the vocabulary", token));
+    if (id == Vocabulary::none) merges.at(rank).fail(fmt::format("token '{}' is not in the vocabulary", token));
     return id;
   };
+  const std::optional<std::string>& prefix = settings_.prefix;
   std::string joined(left);
-  joined += prefix_ && right.starts_with(*prefix_) ? right.substr(prefix_->size()) : right;
+  joined += prefix && right.starts_with(*prefix) ? right.substr(prefix->size()) : right;
   merges_.push_back({id_of(left), id_of(right), id_of(joined)});
 }
 
 void Bpe::tokenize(std::string_view piece, std::vector<ModelToken>& out) const {
-  if (ignore_merges_) {
-    const int32_t whole = bytes_ ? vocabulary_.find(bytes_to_chars(piece)) : vocabulary_.find(piece);
+  if (settings_.ignore_merges) {
+    const int32_t whole = settings_.pieces_are_bytes ? vocabulary_.find(bytes_to_chars(piece)) : vocabulary_.find(piece);
     if (whole != Vocabulary::none) {
       out.push_back({whole, 0, static_cast<uint32_t>(piece.size())});
       return;
@@ -85,7 +99,7 @@ void Bpe::tokenize(std::string_view piece, std::vector<ModelToken>& out) const {
   if (plain_bytes_) {
     split_bytes(piece, out);
   } else {
-    split_chars(bytes_ ? std::string_view(characters = bytes_to_chars(piece)) : piece, out);
+    split_chars(settings_.pieces_are_bytes ? std::string_view(characters = bytes_to_chars(piece)) : piece, out);
   }
   table_.apply(out, first);
 }
@@ -119,23 +133,23 @@ void Bpe::split_chars(std::string_view piece, std::vector<ModelToken>& out) cons
   for (size_t i = 0; i < piece.size();) {
     const auto length = static_cast<size_t>(utf8_length(piece[i]));
     std::string_view symbol = piece.substr(i, length);
-    const bool continues = prefix_ && i > 0, ends = suffix_ && i + length == piece.size();
+    const bool continues = settings_.prefix && i > 0, ends = settings_.suffix && i + length == piece.size();
     if (continues || ends) {
-      decorated = continues ? *prefix_ : "";
+      decorated = continues ? *settings_.prefix : "";
       decorated += symbol;
-      if (ends) decorated += *suffix_;
+      if (ends) decorated += *settings_.suffix;
       symbol = decorated;
     }
     i += length;
     const uint32_t begin = at;
-    at += bytes_ ? 1 : static_cast<uint32_t>(length);  // a byte-level character stands for one byte
+    at += settings_.pieces_are_bytes ? 1 : static_cast<uint32_t>(length);  // a byte-level character stands for one byte
     if (const int32_t id = vocabulary_.find(symbol); id != Vocabulary::none) {
       flush();
       out.push_back({id, begin, at});
-    } else if (byte_fallback_ && fall_back_to_bytes(symbol, begin, out)) {
+    } else if (settings_.byte_fallback && fall_back_to_bytes(symbol, begin, out)) {
       continue;
     } else if (unknown_ != Vocabulary::none) {
-      if (!fuse_unknown_) flush();
+      if (!settings_.fuse_unknown) flush();
       if (pending.begin == pending.end) pending.begin = begin;
       pending.end = at;
     }
@@ -144,7 +158,7 @@ void Bpe::split_chars(std::string_view piece, std::vector<ModelToken>& out) cons
 }
 
 bool Bpe::splits_before_marker() const {
-  return !bytes_ && !ignore_merges_ && !prefix_ && !suffix_ && vocabulary_.find(space_marker) != Vocabulary::none &&
+  return !settings_.pieces_are_bytes && !settings_.ignore_merges && !settings_.prefix && !settings_.suffix && vocabulary_.find(space_marker) != Vocabulary::none &&
          no_token_crosses_marker(vocabulary_);
 }
 
@@ -154,8 +168,8 @@ std::string Bpe::to_json() const {
       R"("type": "BPE", "dropout": null, "unk_token": {}, "continuing_subword_prefix": {}, "end_of_word_suffix": {}, )"
       R"("fuse_unk": {}, "byte_fallback": {}, "ignore_merges": {},)"
       "\n{},\n\"merges\": [",
-      unknown_ == Vocabulary::none ? "null" : Json(vocabulary_.token(unknown_)).dump(), text(prefix_), text(suffix_),
-      fuse_unknown_, byte_fallback_, ignore_merges_, vocabulary_json());
+      unknown_ == Vocabulary::none ? "null" : Json(vocabulary_.token(unknown_)).dump(), text(settings_.prefix), text(settings_.suffix),
+      settings_.fuse_unknown, settings_.byte_fallback, settings_.ignore_merges, vocabulary_json());
   for (size_t i = 0; i < merges_.size(); ++i)
     out += fmt::format("{}[{}, {}]", i == 0 ? "\n" : ",\n", Json(vocabulary_.token(merges_[i].left)).dump(),
                        Json(vocabulary_.token(merges_[i].right)).dump());

@@ -12,7 +12,20 @@ namespace qkv {
 
 class Bpe : public TokenModel {
  public:
-  Bpe(const JsonCursor& json, bool pieces_are_bytes);
+  struct Settings {
+    bool pieces_are_bytes = false;  // and the vocabulary is in byte-level characters
+    bool byte_fallback = false;     // unknown characters become tokens "<0x..>"
+    bool fuse_unknown = false;      // neighbours that are unknown are one token
+    bool ignore_merges = false;     // a piece that is a token is not cut
+    std::optional<std::string> prefix = {};  // before every piece's second and later characters
+    std::optional<std::string> suffix = {};  // after every piece's last character
+    int32_t unknown = Vocabulary::none;
+  };
+  // Each of `merges`, by rank, is "left right" or ["left", "right"]. Throws Error for one of tokens that are not there.
+  Bpe(Vocabulary vocabulary, const JsonCursor& merges, Settings settings);
+
+  // From the "model" of a tokenizer.json.
+  static std::unique_ptr<Bpe> parse(const JsonCursor& json, bool pieces_are_bytes);
 
   // Applies the merge of lowest rank, leftmost first, until none applies.
   void tokenize(std::string_view piece, std::vector<ModelToken>& out) const override;
@@ -30,19 +43,16 @@ class Bpe : public TokenModel {
 
  private:
   void read_merges(const JsonCursor& json);
-  void add_merge(std::string_view left, std::string_view right, const JsonCursor& where);
+  // Of the merges' entry `rank`.
+  void add_merge(std::string_view left, std::string_view right, const JsonCursor& merges, size_t rank);
 
   void split_bytes(std::string_view piece, std::vector<ModelToken>& out) const;
   void split_chars(std::string_view piece, std::vector<ModelToken>& out) const;
   bool fall_back_to_bytes(std::string_view text, uint32_t at, std::vector<ModelToken>& out) const;
 
-  bool bytes_ = false;        // pieces are bytes, the vocabulary is in byte-level characters
-  bool plain_bytes_ = false;  // and each byte is a symbol of its own, without decoration or unknown token
-  bool byte_fallback_ = false;
-  bool fuse_unknown_ = false;
-  bool ignore_merges_ = false;
-  std::optional<std::string> prefix_;    // before every piece's second and later characters
-  std::optional<std::string> suffix_;    // after every piece's last character
+  const Settings settings_;
+  bool every_byte_ = false;   // is a token
+  bool plain_bytes_ = false;  // each byte is a symbol of its own, without decoration or unknown token
   std::array<int32_t, 256> byte_ids_{};  // of byte-level characters, or of "<0x..>" for the fallback
   std::vector<Merge> merges_;
   MergeTable table_;

@@ -38,7 +38,7 @@ struct Tokenizer::Pipeline {
     std::vector<std::pair<std::string, std::string>> files;
     bool pieces_are_bytes = false;
   };
-  static Parts parse(const Json& tokenizer, const Json& config, const std::string& where);
+  static Parts parse(const Json& tokenizer, const MakeModel& model, const Json& config, const std::string& where);
   Pipeline(Parts parts, const std::string& where);
 
   // The input as pieces that the model takes. Throws for invalid UTF-8.

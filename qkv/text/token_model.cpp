@@ -36,7 +36,7 @@ std::string TokenModel::kind(const JsonCursor& json) {
 
 std::unique_ptr<TokenModel> TokenModel::parse(const JsonCursor& json, bool pieces_are_bytes) {
   const std::string type = kind(json);
-  if (type == "BPE") return std::make_unique<Bpe>(json, pieces_are_bytes);
+  if (type == "BPE") return Bpe::parse(json, pieces_are_bytes);
   if (type == "WordPiece") return std::make_unique<WordPiece>(json);
   if (type == "WordLevel") return std::make_unique<WordLevel>(json);
   if (type == "Unigram") return std::make_unique<Unigram>(json);

@@ -8,14 +8,14 @@
 
 namespace qkv {
 
-Tokenizer::Pipeline::Parts Tokenizer::Pipeline::parse(const Json& tokenizer, const Json& config,
+Tokenizer::Pipeline::Parts Tokenizer::Pipeline::parse(const Json& tokenizer, const MakeModel& model, const Json& config,
                                                       const std::string& where) {
   const JsonCursor root(tokenizer, where);
-  const JsonCursor model_json = root["model"];
-  const bool is_bpe = TokenModel::kind(model_json) == "BPE";
+  // Of the models in JSON, byte-pair encoding alone takes bytes.
+  const bool takes_bytes = root["model"].is_null() || TokenModel::kind(root["model"]) == "BPE";
   Parts parts;
-  parts.pre_tokenizer = PreTokenizer::parse(root["pre_tokenizer"], is_bpe ? &parts.pieces_are_bytes : nullptr);
-  parts.model = TokenModel::parse(model_json, parts.pieces_are_bytes);
+  parts.pre_tokenizer = PreTokenizer::parse(root["pre_tokenizer"], takes_bytes ? &parts.pieces_are_bytes : nullptr);
+  parts.model = model(parts.pieces_are_bytes);
   parts.normalizer = Normalizer::parse(root["normalizer"]);
   parts.decoder = Decoder::parse(root["decoder"]);
   for (const auto& [key, value] : tokenizer.items())
@@ -76,7 +76,16 @@ void Tokenizer::Pipeline::read_special_tokens(const Json& named, const std::stri
 }
 
 Tokenizer Tokenizer::from_json(const Json& tokenizer, const Json& config, const std::string& where) {
-  return Tokenizer(std::make_shared<const Pipeline>(Pipeline::parse(tokenizer, config, where), where));
+  const JsonCursor root(tokenizer, where);
+  const JsonCursor model = root["model"];
+  TokenModel::kind(model);  // throws when there is no model
+  return with_model(
+      tokenizer, [&](bool bytes) { return TokenModel::parse(model, bytes); }, config, where);
+}
+
+Tokenizer Tokenizer::with_model(const Json& tokenizer, const MakeModel& model, const Json& config,
+                                const std::string& where) {
+  return Tokenizer(std::make_shared<const Pipeline>(Pipeline::parse(tokenizer, model, config, where), where));
 }
 
 namespace {

@@ -14,6 +14,7 @@
 #include "qkv/text/truncation.h"
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -24,6 +25,8 @@
 #include <vector>
 
 namespace qkv {
+
+class TokenModel;
 
 struct Encoding {
   std::vector<int32_t> ids;
@@ -67,6 +70,10 @@ class Tokenizer {
 
   // From the content of tokenizer.json and of tokenizer_config.json (null: none). `where` is for error messages.
   static Tokenizer from_json(const Json& tokenizer, const Json& config, const std::string& where);
+  // The same with a model that is not in JSON. `pieces_are_bytes`: the pre-tokenizer is such that it gets plain bytes.
+  using MakeModel = std::function<std::unique_ptr<TokenModel>(bool pieces_are_bytes)>;
+  static Tokenizer with_model(const Json& tokenizer, const MakeModel& model, const Json& config,
+                              const std::string& where);
 
   // These throw Error for text that is not valid UTF-8, naming the first invalid byte's position, and for text of 2 GiB
   // and more.

@@ -54,7 +54,8 @@ Vocabulary Vocabulary::parse(const JsonCursor& json) {
   if (!json.json().is_object()) json.fail("expected an object from tokens to ids");
   Vocabulary vocabulary;
   for (const auto& [token, id] : json.json().items())
-    vocabulary.add(token, JsonCursor(id, json.where()).integer(), json.where());
+    vocabulary.add(token, id.is_number_integer() ? id.get<int64_t>() : JsonCursor(id, json.where()).integer(),
+                   json.where());
   if (vocabulary.size() == 0) json.fail("is empty", "a tokenizer needs at least one token");
   return vocabulary;
 }

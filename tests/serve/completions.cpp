@@ -161,7 +161,22 @@ TEST_F(Completions, SeedsRepeat) {
   EXPECT_EQ(complete(body)["choices"], complete(body)["choices"]);
 }
 
+TEST_F(Completions, SlideForgetsWhereTheContextIsFull) {
+  const int64_t context = models_.all()[0]->context();
+  OrderedJson body = {{"prompt", OrderedJson::array()}, {"temperature", 0}, {"max_tokens", 4}, {"ignore_eos", true}};
+  for (int64_t i = 0; i < context + 3; ++i) body["prompt"].push_back(5 + i % 7);
+  refused(body, "prompt");
+  body["overflow"] = "slide";
+  EXPECT_EQ(complete(body)["usage"]["completion_tokens"], 4);
+  const OrderedJson longer = {{"prompt", "w5"}, {"temperature", 0}, {"max_tokens", context + 9}, {"ignore_eos", true}};
+  EXPECT_EQ(complete(longer)["usage"]["completion_tokens"], context - 1);
+  OrderedJson sliding = longer;
+  sliding["overflow"] = "slide";
+  EXPECT_EQ(complete(sliding)["usage"]["completion_tokens"], context + 9);
+}
+
 TEST_F(Completions, WhatMakesNoSenseIsRefused) {
+  refused({{"prompt", "w5"}, {"overflow", "spill"}}, "overflow");
   refused({{"prompt", "w5"}, {"model", "other"}}, "model", 404);
   refused({{"prompt", "w5"}, {"temperature", "hot"}}, "temperature");
   refused({{"prompt", "w5"}, {"temperature", -1}}, "temperature");

@@ -8,6 +8,7 @@ namespace qkv::kernels::cpu_set {
 // These with an operand in blocks: split between threads.
 void gemm_of_blocks(const Gemm& a);
 void gather_of_blocks(const Gather& a);
+void gather_of_packed(const Gather& a);
 void copy_of_blocks(const Copy& a);
 // A copy of rows, f32 or bf16 and dense, that become the other of these, or q8_0 blocks.
 void convert_rows(const Copy& a);

@@ -85,6 +85,7 @@ HWY_EXPORT(gather_on_target);
 HWY_EXPORT(scatter_add_on_target);
 HWY_EXPORT(convert_on_target);
 void gather(const Gather& a) {
+  if (a.packed) return gather_of_packed(a);
   if (is_block(a.table_type)) return gather_of_blocks(a);
   HWY_DYNAMIC_DISPATCH(gather_on_target)(a);
 }

@@ -1,0 +1,95 @@
+// Rows of packed weights as numbers: what an embedding that shares its table with the output layer looks up.
+#include "qkv/kernels/blocks.h"
+#include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/packed_layout.h"
+#include "qkv/kernels/cpu/panels.h"
+#include "qkv/kernels/cpu/scratch.h"
+
+#include "qkv/core/threads.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace qkv::kernels::cpu_set {
+namespace {
+
+template <typename T>
+float number_at(const uint8_t* bytes) {
+  T number;
+  std::memcpy(&number, bytes, sizeof number);
+  return static_cast<float>(number);
+}
+
+// The code of column c of row r, in a block's plane of `bits` bits of each.
+int code_in_plane(const uint8_t* plane, int bits, int64_t r, int64_t c) {
+  const int64_t quad = c / 4, quads = 8 / bits;
+  const int64_t vector = bits == 4 ? quad % bits : quad / quads;
+  const int64_t place = bits == 4 ? quad / bits : quad % quads;
+  return (plane[64 * vector + 4 * r + c % 4] >> (bits * place)) & ((1 << bits) - 1);
+}
+
+void unpack_blocks(DType type, const uint8_t* packed, int64_t row, int64_t k, float* out) {
+  const PackedLayout layout = layout_of(type);
+  const int64_t r = row % group_rows;
+  const uint8_t* group = packed + row / group_rows * layout.group_bytes(k);
+  const int64_t blocks = k / block_columns;
+  const uint8_t* header = group + layout.code_bytes(k);
+  const uint8_t* own = header + blocks / layout.blocks * layout.header_bytes();
+  for (int64_t b = 0; b < blocks; ++b) {
+    const uint8_t* planes = group + b * layout.plane_bytes();
+    const uint8_t* super_block = header + b / layout.blocks * layout.header_bytes();
+    const uint8_t* of_block = own + b * layout.own_bytes();
+    const float d = number_at<f16>(super_block + 2 * r);
+    const float m = layout.minimum ? number_at<f16>(super_block + 32 + 2 * r) : 0.0F;
+    for (int64_t c = 0; c < block_columns; ++c) {
+      const int64_t h = c * layout.scales / block_columns;
+      const float scale = layout.own_scales ? d * static_cast<int8_t>(of_block[16 * h + r]) : d;
+      const float minimum =
+          layout.own_scales && layout.minimum ? m * of_block[16 * (layout.scales + h) + r] : m;
+      int code = code_in_plane(planes, layout.low_bits, r, c);
+      if (layout.high_bits != 0)
+        code |= code_in_plane(planes + layout.low_bytes(), layout.high_bits, r, c) << layout.low_bits;
+      const int value = layout.table ? iq4_nl_codes[static_cast<size_t>(code)] : code - layout.offset;
+      out[b * block_columns + c] = scale * static_cast<float>(value) - minimum;
+    }
+  }
+}
+
+template <typename T>
+void unpack_panel(DType type, const uint8_t* packed, int64_t row, int64_t k, float* out) {
+  constexpr auto in_word = static_cast<int64_t>(sizeof(uint32_t) / sizeof(T));
+  const int64_t first = row / panel_rows * words_of(type, k) * panel_rows + row % panel_rows;
+  for (int64_t c = 0; c < k; ++c) {
+    const int64_t word = first + c / in_word * panel_rows;
+    out[c] = number_at<T>(packed + sizeof(T) * static_cast<size_t>(word * in_word + c % in_word));
+  }
+}
+
+}  // namespace
+
+void gather_of_packed(const Gather& a) {
+  const auto* packed = static_cast<const uint8_t*>(a.table);
+  parallel_for(a.rows, std::max<int64_t>(1, 4096 / std::max<int64_t>(1, a.width)), [&](int64_t begin, int64_t end) {
+    struct Row;
+    float* row = thread_scratch<Row>(a.width);
+    const int32_t only = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      if (a.table_type == DType::f32) {
+        unpack_panel<float>(a.table_type, packed, a.ids[i], a.width, row);
+      } else if (a.table_type == DType::bf16) {
+        unpack_panel<bf16>(a.table_type, packed, a.ids[i], a.width, row);
+      } else {
+        unpack_blocks(a.table_type, packed, a.ids[i], a.width, row);
+      }
+      reference().gather({.rows = 1,
+                          .width = a.width,
+                          .ids = &only,
+                          .table = row,
+                          .out = static_cast<char*>(a.out) + i * a.width * size_of(a.out_type),
+                          .out_type = a.out_type,
+                          .accumulate = a.accumulate});
+    }
+  });
+}
+
+}  // namespace qkv::kernels::cpu_set
