@@ -14,9 +14,6 @@ endif()
 # neighbours again. Names in unnamed namespaces must be unique in a room.
 option(QKV_UNITY "compile the files of a room together" ON)
 set(CMAKE_UNITY_BUILD ${QKV_UNITY})
-if(QKV_UNITY)  # it takes every file for a header
-  target_compile_options(qkv_options INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
-endif()
 set(CMAKE_UNITY_BUILD_BATCH_SIZE 12)
 if(QKV_UNITY)  # a class that a header declares may have parts of a type that only its own file has
   target_compile_options(qkv_options INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
