@@ -18,7 +18,7 @@ enum class Bias {
   keys,       // [batch, keys]
 };
 
-struct Case {
+struct AttentionCase {
   int64_t batch, queries, keys, heads, kv_heads, head_dim;
   bool causal;
   int64_t window = 0;
@@ -32,7 +32,7 @@ struct Case {
 };
 
 // What a call says besides where its tensors lie.
-Attention options(const Case& s, DType type, DType kv_type) {
+Attention options(const AttentionCase& s, DType type, DType kv_type) {
   return {.batch = s.batch,
           .queries = s.queries,
           .keys = s.keys,
@@ -50,7 +50,7 @@ Attention options(const Case& s, DType type, DType kv_type) {
           .dropout_key = 99};
 }
 
-std::string label_of(const Case& s, DType type) {
+std::string label_of(const AttentionCase& s, DType type) {
   constexpr std::string_view names[] = {"", " bias", " distances", " whole bias", " bias of keys"};
   return fmt::format("b{} t{} s{} h{}/{} d{} {}{}{}{}{}{}{}{}{}", s.batch, s.queries, s.keys, s.heads, s.kv_heads,
                      s.head_dim, name_of(type), s.causal ? " causal" : "", s.window > 0 ? " window" : "",
@@ -72,7 +72,7 @@ struct BiasLayout {
   int64_t batch_stride = 0, head_stride = 0, query_stride = 0;
   int64_t origin = 0;
 };
-BiasLayout layout_of(const Case& s) {
+BiasLayout layout_of(const AttentionCase& s) {
   const int64_t of_head = s.queries * s.keys, distances = s.queries + s.keys - 1;
   switch (s.bias) {
     case Bias::heads:
@@ -96,7 +96,7 @@ Tensor hiding(int64_t batch, int64_t keys) {
   return Tensor::from<uint8_t>({batch, keys}, mask);
 }
 
-void attention_case(std::vector<KernelCase>& cases, const Case& s, DType type) {
+void attention_case(std::vector<KernelCase>& cases, const AttentionCase& s, DType type) {
   // Queries, keys and values lie side by side, as a fused projection leaves them.
   const int64_t row = (s.heads + 2 * s.kv_heads) * s.head_dim;
   const int64_t time = std::max(s.queries, s.keys);
@@ -156,7 +156,7 @@ void attention_case(std::vector<KernelCase>& cases, const Case& s, DType type) {
 }
 
 // The probabilities, of a few heads that do not share keys alike.
-void pattern_case(std::vector<KernelCase>& cases, const Case& s, DType type) {
+void pattern_case(std::vector<KernelCase>& cases, const AttentionCase& s, DType type) {
   const Tensor q = random({s.batch, s.queries, s.heads, s.head_dim}, type, 1),
                k = random({s.batch, s.keys, s.kv_heads, s.head_dim}, type, 2);
   const Tensor slopes = random({s.heads}, DType::f32, 4), key_mask = hiding(s.batch, s.keys);
@@ -181,7 +181,7 @@ Tensor random_cache(const Shape& shape, DType type, uint64_t seed) {
 }
 
 // Queries against keys and values of another type, which a cache keeps.
-void cached_attention_case(std::vector<KernelCase>& cases, const Case& s, DType type, DType kv_type) {
+void cached_attention_case(std::vector<KernelCase>& cases, const AttentionCase& s, DType type, DType kv_type) {
   const Tensor q = random({s.batch, s.queries, s.heads, s.head_dim}, type, 1);
   const Shape kept{s.batch, s.keys, s.kv_heads, s.head_dim};
   const Tensor k = random_cache(kept, kv_type, 2), v = random_cache(kept, kv_type, 3);

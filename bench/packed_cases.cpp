@@ -39,7 +39,7 @@ Tensor random_blocks(DType type, int64_t n, int64_t k, uint64_t seed) {
   return w;
 }
 
-struct Case {
+struct PackedCase {
   int64_t m, n, k;
   DType x_type = DType::f32;  // and of what comes out
   bool bias = false;
@@ -49,7 +49,7 @@ struct Case {
   bool large = false;
 };
 
-Tensor packed_weight(const KernelSet& set, DType type, const Case& c) {
+Tensor packed_weight(const KernelSet& set, DType type, const PackedCase& c) {
   const Tensor w = is_block(type) ? random_blocks(type, c.n, c.k, 1) : random({c.n, c.k}, c.rows_type, 1);
   const Tensor packed = Tensor::empty({set.packed_bytes(type, c.n, c.k)}, DType::u8);
   set.pack({.type = type,
@@ -84,7 +84,7 @@ void add_gather(std::vector<KernelCase>& cases, DType type, int64_t n, int64_t k
                    }});
 }
 
-void add(std::vector<KernelCase>& cases, DType type, const Case& c) {
+void add(std::vector<KernelCase>& cases, DType type, const PackedCase& c) {
   const Tensor x = random({c.m, c.k + 3}, c.x_type, 2), bias = random({c.n}, DType::f32, 3);
   const auto pack_for = [=](const KernelSet& set) { return packed_weight(set, type, c); };
   // Packing is no part of what is timed.
@@ -127,12 +127,12 @@ void add_packed(std::vector<KernelCase>& cases) {
     for (const int64_t k : {1, 70}) add_gather(cases, type, 37, k, DType::f32);
   for (const DType type : block_types) {
     const int64_t k = block_length(type);
-    for (const Case& c : {Case{1, 1, k},
-                          {2, 16, 2 * k},
-                          {3, 33, k, DType::bf16, true},
-                          {30, 50, 2 * k, DType::f32, true},
-                          {5, 17, k, DType::f32, true, Activation::gelu},
-                          {0, 4, k}})
+    for (const PackedCase& c : {PackedCase{1, 1, k},
+                                {2, 16, 2 * k},
+                                {3, 33, k, DType::bf16, true},
+                                {30, 50, 2 * k, DType::f32, true},
+                                {5, 17, k, DType::f32, true, Activation::gelu},
+                                {0, 4, k}})
       add(cases, type, c);
   }
   // The types that most files have.
@@ -140,26 +140,26 @@ void add_packed(std::vector<KernelCase>& cases) {
     add(cases, type, {.m = 1, .n = 4096, .k = 4096, .large = true});
     add(cases, type, {.m = 256, .n = 2048, .k = 2048, .large = true});
   }
-  for (const Case& c : {Case{1, 1, 1},
-                        {2, 16, 65},
-                        {3, 33, 40, DType::bf16, true},
-                        {30, 50, 96, DType::f32, true},
-                        {5, 17, 64, DType::f32, true, Activation::gelu},
-                        {7, 20, 70, DType::f32, true, Activation::none, 0.9F}})
+  for (const PackedCase& c : {PackedCase{1, 1, 1},
+                              {2, 16, 65},
+                              {3, 33, 40, DType::bf16, true},
+                              {30, 50, 96, DType::f32, true},
+                              {5, 17, 64, DType::f32, true, Activation::gelu},
+                              {7, 20, 70, DType::f32, true, Activation::none, 0.9F}})
     add(cases, DType::i8, c);
   add(cases, DType::i8, {.m = 1, .n = 4096, .k = 4096, .large = true});
   add(cases, DType::i8, {.m = 128, .n = 3072, .k = 768, .large = true});
   add(cases, DType::i8, {.m = 1024, .n = 768, .k = 3072, .large = true});
   for (const DType type : both) {
     for (const DType x_type : both)
-      for (const Case& c : {Case{1, 1, 1, x_type},
-                            {2, 16, 65, x_type},
-                            {3, 33, 40, x_type, true},
-                            {9, 70, 601, x_type, true, Activation::silu, 0, DType::bf16},
-                            {30, 50, 1100, x_type, true},
-                            {5, 17, 64, x_type, true, Activation::gelu, 0, x_type},
-                            {0, 4, 8, x_type},
-                            {3, 4, 0, x_type, true}})
+      for (const PackedCase& c : {PackedCase{1, 1, 1, x_type},
+                                  {2, 16, 65, x_type},
+                                  {3, 33, 40, x_type, true},
+                                  {9, 70, 601, x_type, true, Activation::silu, 0, DType::bf16},
+                                  {30, 50, 1100, x_type, true},
+                                  {5, 17, 64, x_type, true, Activation::gelu, 0, x_type},
+                                  {0, 4, 8, x_type},
+                                  {3, 4, 0, x_type, true}})
         add(cases, type, c);
     add(cases, type, {.m = 1, .n = 4096, .k = 4096, .x_type = type, .large = true});
     add(cases, type, {.m = 8, .n = 768, .k = 3072, .x_type = type, .bias = true, .large = true});

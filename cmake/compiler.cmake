@@ -15,6 +15,9 @@ endif()
 option(QKV_UNITY "compile the files of a room together" ON)
 set(CMAKE_UNITY_BUILD ${QKV_UNITY})
 set(CMAKE_UNITY_BUILD_BATCH_SIZE 12)
+if(QKV_UNITY)  # a class that a header declares may have parts of a type that only its own file has
+  target_compile_options(qkv_options INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+endif()
 
 if(QKV_SANITIZE)
   target_compile_options(qkv_options INTERFACE -fsanitize=${QKV_SANITIZE} -fno-omit-frame-pointer -g1 -O1

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <memory>
 
 namespace qkv {
 namespace {
@@ -24,12 +25,12 @@ std::string symbol_of(const std::string& token) {
 class CtrlModel : public TokenModel {
  public:
   CtrlModel(const JsonCursor& vocab, const JsonCursor& description, const std::string& unknown)
-      : TokenModel(Vocabulary::parse(vocab)), symbols_(description, false) {
+      : TokenModel(Vocabulary::parse(vocab)), symbols_(Bpe::parse(description, false)) {
     unknown_ = vocabulary_.find(unknown);
   }
   void tokenize(std::string_view piece, std::vector<ModelToken>& out) const override {
     const size_t begin = out.size();
-    symbols_.tokenize(piece, out);
+    symbols_->tokenize(piece, out);
     for (size_t i = begin; i < out.size(); ++i)
       if (!vocabulary_.has(out[i].id)) {
         if (unknown_ == Vocabulary::none)
@@ -40,7 +41,7 @@ class CtrlModel : public TokenModel {
   std::string_view name() const override { return "BPE"; }
 
  private:
-  Bpe symbols_;
+  std::unique_ptr<Bpe> symbols_;
 };
 
 class CtrlDecoder : public Decoder {

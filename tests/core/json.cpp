@@ -9,7 +9,7 @@
 namespace qkv {
 namespace {
 
-std::string error_of(std::string_view text, int depth = 64) {
+std::string json_error(std::string_view text, int depth = 64) {
   try {
     parse_json(text, "some.json", depth);
     return "";
@@ -37,24 +37,24 @@ TEST(Json, ParsesWhatIsWhole) {
 }
 
 TEST(Json, SyntaxErrorsNameThePlace) {
-  expect_says(error_of("{\n  \"a\": 1,\n  \"b\": oops\n}"), "[some.json] is not valid JSON: parse error at line 3");
+  expect_says(json_error("{\n  \"a\": 1,\n  \"b\": oops\n}"), "[some.json] is not valid JSON: parse error at line 3");
   for (const char* text : {"", "{", "[1, 2", "{\"a\" 1}", "[1,]", "\"abc", "nul", "[1] 2", "{'a': 1}", "01", "1e999"})
-    EXPECT_NE(error_of(text), "") << text;
+    EXPECT_NE(json_error(text), "") << text;
 }
 
 TEST(Json, DepthIsBounded) {
-  EXPECT_EQ(error_of(nested(64, "[", "]")), "");
-  expect_says(error_of(nested(66, "[", "]")), "nests deeper than 64 levels");
-  expect_says(error_of(nested(66, "{\"a\":", "}")), "nests deeper than 64 levels");
-  expect_says(error_of(nested(6, "[", "]"), 4), "nests deeper than 4 levels");
+  EXPECT_EQ(json_error(nested(64, "[", "]")), "");
+  expect_says(json_error(nested(66, "[", "]")), "nests deeper than 64 levels");
+  expect_says(json_error(nested(66, "{\"a\":", "}")), "nests deeper than 64 levels");
+  expect_says(json_error(nested(6, "[", "]"), 4), "nests deeper than 4 levels");
   // A million brackets must not become a million stack frames.
-  EXPECT_NE(error_of(nested(1'000'000, "[", "]")), "");
-  EXPECT_NE(error_of(std::string(1'000'000, '[')), "");
+  EXPECT_NE(json_error(nested(1'000'000, "[", "]")), "");
+  EXPECT_NE(json_error(std::string(1'000'000, '[')), "");
 }
 
 TEST(Json, TextMustBeUtf8) {
   for (const char* text : {"\"\xff\"", "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "\"\xe4\xbd\"", "\"\xf5\x80\x80\x80\""})
-    expect_says(error_of(text), "is not valid JSON");
+    expect_says(json_error(text), "is not valid JSON");
 }
 
 TEST(Json, FilesAreBounded) {

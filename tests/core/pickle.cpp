@@ -18,7 +18,7 @@ std::string bytes(const char (&text)[N]) {
   return std::string(text, N - 1);
 }
 
-std::string error_of(const std::string& text) {
+std::string pickle_error(const std::string& text) {
   try {
     Pickle(text, "a.pkl", allowed);
     return "";
@@ -123,8 +123,8 @@ TEST(Pickle, RefusesByName) {
                                                         {"N2.", "opcode DUP"},
                                                         {"\x92.", "opcode NEWOBJ_EX"},
                                                         {"\xff.", "opcode 0xff"}}) {
-    EXPECT_NE(error_of(text).find(says), std::string::npos) << error_of(text);
-    EXPECT_NE(error_of(text).find("attack"), std::string::npos);
+    EXPECT_NE(pickle_error(text).find(says), std::string::npos) << pickle_error(text);
+    EXPECT_NE(pickle_error(text).find("attack"), std::string::npos);
   }
 }
 
@@ -158,18 +158,18 @@ TEST(Pickle, RefusesWhatIsDamaged) {
                                                         {"b.", "takes a value"},
                                                         {"\x80\x09N.", "protocol 9"},
                                                         {"\x80\x01N.", "protocol 1"}})
-    EXPECT_NE(error_of(text).find(says), std::string::npos) << says << ": " << error_of(text);
+    EXPECT_NE(pickle_error(text).find(says), std::string::npos) << says << ": " << pickle_error(text);
 }
 
 TEST(Pickle, BoundsMemoryAndDepth) {
   // A memo of any index costs one entry; lists in lists, a million deep, are freed without recursion.
-  EXPECT_EQ(error_of("Nr\xff\xff\xff\xff."), "");
+  EXPECT_EQ(pickle_error("Nr\xff\xff\xff\xff."), "");
   std::string deep;
   for (int i = 0; i < 1'000'000; ++i) deep += "]";
   for (int i = 1; i < 1'000'000; ++i) deep += "a";
-  EXPECT_EQ(error_of(deep + "."), "");
-  EXPECT_NE(error_of(std::string(5'000'000, 'N')).find("more than 4000000 values"), std::string::npos);
-  EXPECT_NE(error_of("N" + std::string(9'000'000, '\x94')).find("more than 8000000 opcodes"), std::string::npos);
+  EXPECT_EQ(pickle_error(deep + "."), "");
+  EXPECT_NE(pickle_error(std::string(5'000'000, 'N')).find("more than 4000000 values"), std::string::npos);
+  EXPECT_NE(pickle_error("N" + std::string(9'000'000, '\x94')).find("more than 8000000 opcodes"), std::string::npos);
 }
 
 }  // namespace

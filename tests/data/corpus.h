@@ -10,6 +10,8 @@
 
 namespace qkv {
 
+constexpr int32_t pad = 0, cls = 1, sep = 2;
+
 class CorpusTest : public testing::Test {
  protected:
   void SetUp() override {

@@ -9,12 +9,12 @@
 namespace qkv {
 namespace {
 
-constexpr int32_t pad = 0, cls = 1, sep = 2, mask = 3;
-constexpr int64_t vocabulary = 1000;
+constexpr int32_t mask = 3;
+constexpr int64_t vocabulary_size = 1000;
 
 Masking masking() {
-  Masking result{.mask_id = mask, .vocabulary = vocabulary};
-  result.special.assign(vocabulary, 0);
+  Masking result{.mask_id = mask, .vocabulary = vocabulary_size};
+  result.special.assign(vocabulary_size, 0);
   for (const int32_t id : {pad, cls, sep, mask}) result.special[static_cast<size_t>(id)] = 1;
   return result;
 }
@@ -27,7 +27,7 @@ class MaskedBatchesTest : public CorpusTest {
   // Documents of ordinary tokens: token = 10 + document, or by position.
   TokenStream documents(const std::vector<int64_t>& lengths) {
     const fs::path path = folder_ / "documents.tokens";
-    TokenFileWriter writer(path, vocabulary, -1);
+    TokenFileWriter writer(path, vocabulary_size, -1);
     for (size_t d = 0; d < lengths.size(); ++d) {
       writer.begin_document();
       writer.add(std::vector<int32_t>(static_cast<size_t>(lengths[d]), static_cast<int32_t>(10 + d)));
@@ -102,7 +102,7 @@ TEST(Masking, ChoosesAtLeastOneTokenButNoSpecialOne) {
 TEST(Masking, TakesWholeWords) {
   Masking whole = masking();
   whole.masked = 1;
-  whole.continues.assign(vocabulary, 0);
+  whole.continues.assign(vocabulary_size, 0);
   std::fill(whole.continues.begin() + 500, whole.continues.end(), 1);
   for (uint64_t n = 0; n < 200; ++n) {
     // Words of one, two and three pieces; the piece behind [SEP] begins a word, whatever it looks like.
@@ -153,7 +153,7 @@ TEST_F(MaskedBatchesTest, PadsToTheLongestRow) {
 }
 
 TEST_F(MaskedBatchesTest, DrawsNewMasksEachEpochAndTheSameForABatch) {
-  const MaskedBatches batches(counting({498}, vocabulary), options(1, 500));
+  const MaskedBatches batches(counting({498}, vocabulary_size), options(1, 500));
   EXPECT_EQ(batches.count(), 1);
   EXPECT_EQ(batches.batch(7).input_ids, batches.batch(7).input_ids);
   EXPECT_NE(batches.batch(7).labels, batches.batch(8).labels);

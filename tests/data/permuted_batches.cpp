@@ -7,8 +7,6 @@
 namespace qkv {
 namespace {
 
-constexpr int32_t pad = 0, cls = 1, sep = 2;
-
 class PermutedBatchesTest : public CorpusTest {
  protected:
   PermutedBatches batches() {

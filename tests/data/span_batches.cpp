@@ -10,10 +10,10 @@
 namespace qkv {
 namespace {
 
-constexpr int32_t pad = 0, end = 1, mask = 2, first_sentinel = 10;
+constexpr int32_t text_end = 1, span_mask = 2, first_sentinel = 10;
 
 SpanOptions options(bool sentinels) {
-  SpanOptions options{.rows = 2, .length = 21, .mask = mask, .end = end, .pad = pad, .key = {1, 0}};
+  SpanOptions options{.rows = 2, .length = 21, .mask = span_mask, .end = text_end, .pad = pad, .key = {1, 0}};
   if (sentinels)
     for (int32_t i = 0; i < 5; ++i) options.sentinels.push_back(first_sentinel + i);
   return options;
@@ -63,7 +63,7 @@ TEST(Spans, AMaskForEachSpanAndTheWholeText) {
   const std::vector<int32_t> ids = numbered(40);
   const Corrupted row = take_spans(ids, options(false), {3, 0});
   EXPECT_EQ(row.target, ids);
-  EXPECT_EQ(std::count(row.source.begin(), row.source.end(), mask), 2);
+  EXPECT_EQ(std::count(row.source.begin(), row.source.end(), span_mask), 2);
   EXPECT_EQ(row.source.size(), 40U - 6 + 2);
 }
 
@@ -101,7 +101,7 @@ TEST_F(SpanBatchesTest, RowsAreSegmentsWithTheirEnds) {
     ASSERT_EQ(std::ssize(batch.labels), batch.rows * batch.target_length);
     for (int64_t r = 0; r < batch.rows; ++r) {
       const auto begin = batch.labels.begin() + r * batch.target_length;
-      const auto last = std::find(begin, begin + batch.target_length, end);
+      const auto last = std::find(begin, begin + batch.target_length, text_end);
       ASSERT_NE(last, begin + batch.target_length);
       EXPECT_TRUE(std::all_of(last + 1, begin + batch.target_length, [](int32_t id) { return id == ignored_label; }));
       targets += last - begin + 1;

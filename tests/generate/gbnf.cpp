@@ -4,6 +4,7 @@
 #include "qkv/core/error.h"
 #include "qkv/generate/grammar/token_mask.h"
 #include "qkv/text/unicode.h"
+#include "tests/generate/accepts.h"
 
 #include <gtest/gtest.h>
 
@@ -12,13 +13,6 @@
 
 namespace qkv {
 namespace {
-
-bool accepts(const Grammar& grammar, const std::string& text) {
-  Grammar::State state = grammar.begin();
-  for (const char* p = text.data(); p < text.data() + text.size() && !state.empty();)
-    state = grammar.after(state, next_code_point(p));
-  return Grammar::complete(state);
-}
 
 std::string refusal(const std::string& text) {
   try {

@@ -7,6 +7,7 @@
 #include "qkv/generate/grammar/regex_grammar.h"
 #include "qkv/generate/grammar/token_mask.h"
 #include "qkv/text/unicode.h"
+#include "tests/generate/accepts.h"
 
 #include <algorithm>
 #include <regex>
@@ -16,13 +17,6 @@ namespace qkv {
 namespace {
 
 using Schema = OrderedJson;
-
-bool accepts(const Grammar& grammar, const std::string& text) {
-  Grammar::State state = grammar.begin();
-  for (const char* p = text.data(); p < text.data() + text.size() && !state.empty();)
-    state = grammar.after(state, next_code_point(p));
-  return Grammar::complete(state);
-}
 
 TEST(Grammar, RulesMeanWhatTheySay) {
   Grammar g;

@@ -37,7 +37,7 @@ Safetensors parse(const std::string& bytes) {
   return Safetensors({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, "a.safetensors");
 }
 
-std::string error_of(const std::string& bytes) {
+std::string safetensors_error(const std::string& bytes) {
   try {
     parse(bytes);
     return "";
@@ -178,7 +178,7 @@ TEST_F(SafetensorsTest, RefusesWhatLies) {
       {"metadata twice", file_bytes(R"({"__metadata__":{"a":"1","a":"2"}})", 0), "twice"},
   };
   for (const Hostile& hostile : cases) {
-    const std::string message = error_of(hostile.bytes);
+    const std::string message = safetensors_error(hostile.bytes);
     EXPECT_NE(message.find(hostile.says), std::string::npos) << hostile.name << ": " << message;
     EXPECT_NE(message.find("a.safetensors"), std::string::npos) << hostile.name;
   }
@@ -188,8 +188,9 @@ TEST_F(SafetensorsTest, RefusesEveryTruncation) {
   write_safetensors(folder_ / "a.safetensors",
                     {{"x", Tensor::from<float>({2}, {1, 2})}, {"y", Tensor::from<uint8_t>({1}, {1})}});
   const std::string whole = read_file(folder_ / "a.safetensors");
-  for (size_t length = 0; length < whole.size(); ++length) EXPECT_NE(error_of(whole.substr(0, length)), "") << length;
-  EXPECT_EQ(error_of(whole), "");
+  for (size_t length = 0; length < whole.size(); ++length)
+    EXPECT_NE(safetensors_error(whole.substr(0, length)), "") << length;
+  EXPECT_EQ(safetensors_error(whole), "");
 }
 
 TEST_F(SafetensorsTest, RefusesAHeaderOver100Megabytes) {
@@ -199,7 +200,7 @@ TEST_F(SafetensorsTest, RefusesAHeaderOver100Megabytes) {
 }
 
 TEST_F(SafetensorsTest, CutsAbsurdNamesInMessages) {
-  const std::string message = error_of(file_bytes("{\"" + std::string(1 << 20, 'x') + "\":1}", 0));
+  const std::string message = safetensors_error(file_bytes("{\"" + std::string(1 << 20, 'x') + "\":1}", 0));
   EXPECT_LT(message.size(), 1000U);
 }
 

@@ -10,24 +10,24 @@ namespace {
 
 using namespace table_builder;
 
-constexpr uint64_t f32 = 1;
+constexpr uint64_t bundle_f32 = 1;
 const std::string data = raw(1.5F) + raw(-2.0F) + raw(0.25F) + raw(8.0F);
 
-struct Described {
-  uint64_t type = f32;
+struct DescribedEntry {
+  uint64_t type = bundle_f32;
   std::vector<uint64_t> shape = {2, 2};
   uint64_t shard = 0, offset = 0, size = 16;
   std::string more;
 };
-std::string entry(const Described& d) {
+std::string entry(const DescribedEntry& d) {
   std::string shape;
   for (const uint64_t size : d.shape) shape += field(2, field(1, size));
   return field(1, d.type) + field(2, shape) + field(3, d.shard) + field(4, d.offset) + field(5, d.size) + "\x35" +
          raw(masked_crc32c(data)) + d.more;
 }
-std::string index_of(const Described& d) { return table_of(block({{"", field(1, 1)}, {"w", entry(d)}})); }
+std::string index_of(const DescribedEntry& d) { return table_of(block({{"", field(1, 1)}, {"w", entry(d)}})); }
 
-std::string error_of(const std::string& index) {
+std::string bundle_error(const std::string& index) {
   try {
     TensorBundle(index, data, "a.index").get("w");
     return "";
@@ -38,7 +38,7 @@ std::string error_of(const std::string& index) {
   }
 }
 void expect(const std::string& index, const char* says) {
-  EXPECT_NE(error_of(index).find(says), std::string::npos) << says << ": " << error_of(index);
+  EXPECT_NE(bundle_error(index).find(says), std::string::npos) << says << ": " << bundle_error(index);
 }
 
 TEST(TensorBundle, ReadsATensor) {
@@ -54,7 +54,7 @@ TEST(TensorBundle, ReadsACompressedIndex) {
   const std::string plain = block({{"", field(1, 1)}, {"w", entry({})}});
   std::string packed = varint(plain.size());
   for (const char c : plain) packed += std::string(1, '\0') + c;  // a literal of one byte each
-  EXPECT_EQ(error_of(table_of(packed, 1)), "");
+  EXPECT_EQ(bundle_error(table_of(packed, 1)), "");
 }
 
 TEST(TensorBundle, RefusesEntriesThatLie) {
@@ -91,7 +91,7 @@ TEST(TensorBundle, RefusesHeadersThatLie) {
 
 TEST(SortedTable, RefusesBlocksThatLie) {
   const std::string good = block({{"", field(1, 1)}, {"w", entry({})}});
-  EXPECT_EQ(error_of(table_of(good)), "");
+  EXPECT_EQ(bundle_error(table_of(good)), "");
   expect(table_of(""), "cut off");
   expect(table_of(raw<uint32_t>(0xffffffff)), "cut off");
   expect(table_of(varint(5) + varint(1) + varint(0) + "k" + raw<uint32_t>(0) + raw<uint32_t>(1)), "shares more");
@@ -102,7 +102,7 @@ TEST(SortedTable, RefusesBlocksThatLie) {
   changed[3] ^= 1;
   expect(changed, "check sum");
   const std::string whole = table_of(good);
-  for (size_t size = 0; size < whole.size(); ++size) EXPECT_NE(error_of(whole.substr(0, size)), "") << size;
+  for (size_t size = 0; size < whole.size(); ++size) EXPECT_NE(bundle_error(whole.substr(0, size)), "") << size;
 }
 
 TEST(SortedTable, RefusesCompressionThatLies) {

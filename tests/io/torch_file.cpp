@@ -35,7 +35,7 @@ class TorchFileTest : public testing::Test {
   fs::path folder_;
 };
 
-std::string error_of(const std::string& bytes) {
+std::string torch_error(const std::string& bytes) {
   try {
     TorchFile(bytes, "a.bin");
     return "";
@@ -59,7 +59,7 @@ std::string tuple(const std::vector<int64_t>& values) {
   return all + "t";
 }
 
-struct Described {
+struct DescribedStorage {
   std::string type = "ctorch\nFloatStorage\n";
   std::string key = "0";
   int64_t count = 4;
@@ -68,7 +68,7 @@ struct Described {
   std::vector<int64_t> strides = {2, 1};
   std::string storage;  // instead of the one that type, key and count describe
 };
-std::string tensor(const Described& d) {
+std::string tensor(const DescribedStorage& d) {
   std::string id = "(" + text("storage") + d.type + text(d.key) + text("cpu") + integer(d.count) + "tQ";
   if (!d.storage.empty()) id = d.storage;
   return "ctorch._utils\n_rebuild_tensor_v2\n(" + id + integer(d.offset) + tuple(d.shape) + tuple(d.strides) +
@@ -153,7 +153,7 @@ TEST_F(TorchFileTest, WritesWhatItReads) {
 
 TEST_F(TorchFileTest, AnyRootFolderWillDo) {
   for (const char* root : {"archive", "pytorch_model", "a b", "x.y"})
-    EXPECT_EQ(error_of(archive(dictionary(tensor({})), root)), "") << root;
+    EXPECT_EQ(torch_error(archive(dictionary(tensor({})), root)), "") << root;
 }
 
 TEST_F(TorchFileTest, NothingRuns) {
@@ -162,7 +162,7 @@ TEST_F(TorchFileTest, NothingRuns) {
   for (const std::string& pickle :
        {dictionary(call), "\x80\x02" + call + ".", dictionary("cposix\nsystem\n"), dictionary("c__builtin__\neval\n"),
         dictionary("ctorch\nload\n"), dictionary("ctorch._utils\n_rebuild_tensor_v2\n(" + call + "tR")}) {
-    const std::string error = error_of(archive(pickle));
+    const std::string error = torch_error(archive(pickle));
     EXPECT_NE(error.find("archive/data.pkl] the pickle's byte"), std::string::npos) << error;
     EXPECT_NE(error.find("which is not allowed"), std::string::npos) << error;
   }
@@ -171,12 +171,12 @@ TEST_F(TorchFileTest, NothingRuns) {
 
 TEST_F(TorchFileTest, RefusesTensorsThatLie) {
   const int64_t huge = int64_t{1} << 62;
-  const auto expect = [&](const Described& described, const char* says) {
-    const std::string error = error_of(archive(dictionary(tensor(described))));
+  const auto expect = [&](const DescribedStorage& described, const char* says) {
+    const std::string error = torch_error(archive(dictionary(tensor(described))));
     EXPECT_NE(error.find(says), std::string::npos) << says << ": " << error;
     EXPECT_NE(error.find("a.bin: w"), std::string::npos) << error;
   };
-  EXPECT_EQ(error_of(archive(dictionary(tensor({})))), "");
+  EXPECT_EQ(torch_error(archive(dictionary(tensor({})))), "");
   expect({.count = 5}, "the file has 16 bytes");
   expect({.count = huge}, "the file has 16 bytes");
   expect({.key = "1"}, "which the file lacks");
@@ -201,12 +201,12 @@ TEST_F(TorchFileTest, RefusesTensorsThatLie) {
   expect({.storage = "NQ"}, "not a storage");
   expect({.storage = "(" + text("module") + "NNNNtQ"}, "not a storage");
   expect({.storage = "(" + text("storage") + "NNNK\x04tQ"}, "no key");
-  EXPECT_EQ(error_of(archive(dictionary(tensor({.shape = {0, 2}})))), "");
+  EXPECT_EQ(torch_error(archive(dictionary(tensor({.shape = {0, 2}})))), "");
 }
 
 TEST_F(TorchFileTest, RefusesOtherThings) {
   const auto expect = [&](const std::string& bytes, const char* says) {
-    EXPECT_NE(error_of(bytes).find(says), std::string::npos) << says << ": " << error_of(bytes);
+    EXPECT_NE(torch_error(bytes).find(says), std::string::npos) << says << ": " << torch_error(bytes);
   };
   expect("", "not a file that torch.save wrote");
   expect("PK", "too short");
@@ -241,7 +241,7 @@ TEST_F(TorchFileTest, RefusesOtherThings) {
 TEST_F(TorchFileTest, CutOffOrChangedAnywhere) {
   for (const char* name : {"module.bin", "legacy.bin"}) {
     const std::string whole = read_file(fixtures / name);
-    for (size_t size = 0; size < whole.size(); ++size) EXPECT_NE(error_of(whole.substr(0, size)), "") << size;
+    for (size_t size = 0; size < whole.size(); ++size) EXPECT_NE(torch_error(whole.substr(0, size)), "") << size;
     for (size_t i = 0; i < whole.size(); ++i) {
       std::string changed = whole;
       changed[i] = static_cast<char>(changed[i] ^ 0x41);

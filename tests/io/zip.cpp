@@ -21,7 +21,7 @@ class ZipTest : public testing::Test {
   fs::path path_ = fs::temp_directory_path() / fmt::format("qkv-zip-{}.zip", ::getpid());
 };
 
-std::string error_of(const std::string& archive) {
+std::string zip_error(const std::string& archive) {
   try {
     read_zip(archive, "a.zip");
     return "";
@@ -53,12 +53,12 @@ TEST_F(ZipTest, FindsTheDirectoryBeforeAComment) {
   std::string bytes = archive({{"a", "1"}});
   bytes[bytes.size() - 2] = 3;
   EXPECT_EQ(read_zip(bytes + "PK!", "a.zip").size(), 1U);
-  EXPECT_NE(error_of(bytes + "PK").find("no zip directory"), std::string::npos);
+  EXPECT_NE(zip_error(bytes + "PK").find("no zip directory"), std::string::npos);
 }
 
 TEST_F(ZipTest, CutOffAnywhereIsRefused) {
   const std::string bytes = archive({{"a", "1"}, {"b", "22"}});
-  for (size_t size = 0; size < bytes.size(); ++size) EXPECT_NE(error_of(bytes.substr(0, size)), "") << size;
+  for (size_t size = 0; size < bytes.size(); ++size) EXPECT_NE(zip_error(bytes.substr(0, size)), "") << size;
 }
 
 TEST_F(ZipTest, AnyByteChangedIsReadOrRefused) {
@@ -67,7 +67,7 @@ TEST_F(ZipTest, AnyByteChangedIsReadOrRefused) {
     for (const int change : {1, 0x80, 0xff}) {
       std::string changed = bytes;
       changed[i] = static_cast<char>(changed[i] ^ change);
-      error_of(changed);
+      zip_error(changed);
     }
 }
 
@@ -78,17 +78,17 @@ TEST_F(ZipTest, RefusesWhatLies) {
   const auto changed_entry = [&](size_t at, const std::string& put) {
     return with(good, entry, std::string(entry).replace(at, put.size(), put), directory);
   };
-  EXPECT_NE(error_of(changed_entry(10, std::string("\x08\0", 2))).find("compressed (method 8)"), std::string::npos);
-  EXPECT_NE(error_of(changed_entry(8, "\x01")).find("encrypted"), std::string::npos);
-  EXPECT_NE(error_of(changed_entry(20, std::string("\1\0\0\0", 4))).find("a.zip"), std::string::npos);
-  EXPECT_NE(error_of(with(good, "bb", "aa", directory)).find("another name"), std::string::npos);
+  EXPECT_NE(zip_error(changed_entry(10, std::string("\x08\0", 2))).find("compressed (method 8)"), std::string::npos);
+  EXPECT_NE(zip_error(changed_entry(8, "\x01")).find("encrypted"), std::string::npos);
+  EXPECT_NE(zip_error(changed_entry(20, std::string("\1\0\0\0", 4))).find("a.zip"), std::string::npos);
+  EXPECT_NE(zip_error(with(good, "bb", "aa", directory)).find("another name"), std::string::npos);
   const std::string twice = with(with(good, "bb", "aa", directory), "bb", "aa");
-  EXPECT_NE(error_of(twice).find("twice"), std::string::npos);
-  EXPECT_NE(error_of(with(good, "PK\6\6", "PK\6\5")).find("points at something else"), std::string::npos);
-  EXPECT_NE(error_of(with(good, "PK\1\2", "PK\1\1", directory)).find("where an entry belongs"), std::string::npos);
-  EXPECT_NE(error_of(with(good, "PK\3\4", "PK\3\3")).find("no header"), std::string::npos);
-  EXPECT_NE(error_of("not a zip archive, but long enough to be one").find("no zip directory"), std::string::npos);
-  EXPECT_NE(error_of("PK").find("too short"), std::string::npos);
+  EXPECT_NE(zip_error(twice).find("twice"), std::string::npos);
+  EXPECT_NE(zip_error(with(good, "PK\6\6", "PK\6\5")).find("points at something else"), std::string::npos);
+  EXPECT_NE(zip_error(with(good, "PK\1\2", "PK\1\1", directory)).find("where an entry belongs"), std::string::npos);
+  EXPECT_NE(zip_error(with(good, "PK\3\4", "PK\3\3")).find("no header"), std::string::npos);
+  EXPECT_NE(zip_error("not a zip archive, but long enough to be one").find("no zip directory"), std::string::npos);
+  EXPECT_NE(zip_error("PK").find("too short"), std::string::npos);
 }
 
 TEST_F(ZipTest, RefusesEntriesThatShareBytes) {
@@ -98,7 +98,7 @@ TEST_F(ZipTest, RefusesEntriesThatShareBytes) {
   const std::string size("\x40\0\0\0\0\0\0\0", 8);
   const std::string larger("\x60\1\0\0\0\0\0\0", 8);
   for (int i = 0; i < 2; ++i) bad = with(bad, size, larger, bad.find("PK\1\2"));
-  EXPECT_NE(error_of(bad).find("overlap"), std::string::npos) << error_of(bad);
+  EXPECT_NE(zip_error(bad).find("overlap"), std::string::npos) << zip_error(bad);
 }
 
 }  // namespace

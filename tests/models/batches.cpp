@@ -3,6 +3,7 @@
 #include "qkv/models/model.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/tensor/device.h"
+#include "tests/models/ids.h"
 
 #include <cmath>
 
@@ -30,8 +31,6 @@ class EveryFamily : public testing::TestWithParam<std::string> {
 };
 
 const std::vector<std::vector<int32_t>> rows = {{1, 2, 3, 4, 5, 6, 7, 8, 9}, {9, 8}, {5, 5, 5, 28, 0}};
-
-Tensor ids_of(const std::vector<int32_t>& ids) { return Tensor::from<int32_t>({1, std::ssize(ids)}, ids); }
 
 TEST_P(EveryFamily, ABatchEqualsItsRowsAlone) {
   constexpr size_t length = 9;

@@ -4,13 +4,12 @@
 #include "qkv/models/model.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/tensor/device.h"
+#include "tests/models/ids.h"
 
 #include <cmath>
 
 namespace qkv {
 namespace {
-
-Tensor ids_of(const std::vector<int32_t>& ids) { return Tensor::from<int32_t>({1, std::ssize(ids)}, ids); }
 
 TEST(Past, SegmentsWithTheirMemoryEqualTheWholeText) {
   const Sizes sizes{.vocab = 29, .context = 6, .layers = 2, .heads = 2, .width = 16};

@@ -3,18 +3,12 @@
 
 #include "qkv/core/error.h"
 #include "qkv/ops/autograd.h"
+#include "tests/nn/random_tensor.h"
 
 #include <cmath>
 
 namespace qkv {
 namespace {
-
-Tensor random(const Shape& shape, uint64_t seed) {
-  Random draw(RandomKey{seed, 3});
-  std::vector<float> values;
-  for (int64_t i = 0; i < shape.numel(); ++i) values.push_back(static_cast<float>(draw.normal()));
-  return Tensor::from(shape, values);
-}
 
 struct Shapes {
   const char* name;

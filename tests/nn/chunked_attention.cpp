@@ -3,6 +3,7 @@
 
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/shape.h"
+#include "tests/nn/random_tensor.h"
 
 #include <gtest/gtest.h>
 
@@ -11,19 +12,12 @@
 namespace qkv {
 namespace {
 
-constexpr int64_t width = 6, heads = 2, head_dim = 3;
-
-Tensor random(const Shape& shape, uint64_t seed) {
-  Random draw(RandomKey{seed, 9});
-  std::vector<float> values;
-  for (int64_t i = 0; i < shape.numel(); ++i) values.push_back(static_cast<float>(draw.normal()));
-  return Tensor::from(shape, values);
-}
+constexpr int64_t model_width = 6, heads = 2, head_dim = 3;
 
 ChunkedAttention part(ChunkedAttentionSpec spec) {
   spec.heads = heads;
   spec.head_dim = head_dim;
-  ChunkedAttention attention(width, spec);
+  ChunkedAttention attention(model_width, spec);
   uint64_t seed = 1;
   attention.visit("", [&](const std::string&, Tensor& value, Role) { value = random(value.shape(), seed++); });
   return attention;
@@ -69,7 +63,7 @@ Tensor plain(const ChunkedAttention& attention, const Tensor& x,
 }
 
 TEST(ChunkedAttention, LocalSeesItsChunkAndThoseBeforeIt) {
-  const Tensor x = random({1, 11, width}, 50);
+  const Tensor x = random({1, 11, model_width}, 50);
   const ChunkedAttention causal = part({.causal = true, .chunk = 4, .multiple = 4, .shortest = 4});
   expect_close(run(causal, x, {}), plain(causal, x, [](int64_t t, int64_t s) { return s <= t && s / 4 >= t / 4 - 1; }));
   // Both ways, chunks go round: the last of three, which padding fills, stands before the first.
@@ -78,7 +72,7 @@ TEST(ChunkedAttention, LocalSeesItsChunkAndThoseBeforeIt) {
 }
 
 TEST(ChunkedAttention, AShortTextIsNotCut) {
-  const Tensor x = random({1, 4, width}, 50);
+  const Tensor x = random({1, 4, model_width}, 50);
   const ChunkedAttention causal = part({.causal = true, .chunk = 4, .multiple = 4, .shortest = 4});
   expect_close(run(causal, x, {}), plain(causal, x, [](int64_t t, int64_t s) { return s <= t; }));
 }
@@ -88,10 +82,10 @@ TEST(ChunkedAttention, PaddingIsNotSeen) {
     SCOPED_TRACE(hashes);
     const ChunkedAttention attention = part(
         {.causal = true, .chunk = 4, .multiple = 4, .shortest = 4, .hashes = hashes, .buckets = {2, 2}, .seed = 5});
-    const Tensor x = random({1, 9, width}, 50);
+    const Tensor x = random({1, 9, model_width}, 50);
     Context context{.key_mask = Tensor::from<uint8_t>({1, 9}, {1, 1, 1, 1, 1, 1, 1, 0, 0})};
     const Tensor one = run(attention, x, context);
-    const Tensor other = run(attention, concat({x.narrow(1, 0, 7), random({1, 2, width}, 51)}, 1), context);
+    const Tensor other = run(attention, concat({x.narrow(1, 0, 7), random({1, 2, model_width}, 51)}, 1), context);
     expect_close(clone(other.narrow(1, 0, 7)), clone(one.narrow(1, 0, 7)));
     // Between rounds of hashes, the chunk before the first is the last, which padding may be: a text then sees less.
     if (hashes == 0) expect_close(clone(one.narrow(1, 0, 7)), run(attention, clone(x.narrow(1, 0, 7)), {}));
@@ -102,7 +96,7 @@ TEST(ChunkedAttention, ANewPositionSeesWhatItWouldInTheWholeText) {
   for (const int64_t hashes : {0, 1, 3}) {
     const ChunkedAttention attention =
         part({.causal = true, .chunk = 4, .multiple = 8, .shortest = 4, .hashes = hashes, .buckets = {4}, .seed = 5});
-    const Tensor x = random({2, 13, width}, 50);
+    const Tensor x = random({2, 13, model_width}, 50);
     KeyValueCache cache(1, 2, 13);
     Context context{.cache = &cache};
     run(attention, clone(x.narrow(1, 0, 3)), context);
@@ -122,7 +116,7 @@ TEST(ChunkedAttention, ANewPositionSeesWhatItWouldInTheWholeText) {
 TEST(ChunkedAttention, EqualHashesKeepTheOrder) {
   const ChunkedAttention attention =
       part({.causal = true, .chunk = 4, .multiple = 4, .shortest = 4, .hashes = 1, .buckets = {2}});
-  const Tensor x = random({1, 8, width}, 50);
+  const Tensor x = random({1, 8, model_width}, 50);
   Context context{.rotations = Tensor::zeros({heads, head_dim, 1, 1})};
   Tensor buckets;
   const NoGrad no_grad;

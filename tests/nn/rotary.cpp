@@ -12,7 +12,7 @@ constexpr double two_pi = 2 * std::numbers::pi;
 constexpr int64_t dim = 16, positions = 50;
 constexpr double base = 10000;
 
-double plain(int64_t i) { return std::pow(base, -2.0 * static_cast<double>(i) / dim); }
+double plain_frequency(int64_t i) { return std::pow(base, -2.0 * static_cast<double>(i) / dim); }
 
 void expect_frequencies(const RotarySpec& spec, const std::function<double(int64_t i)>& frequency,
                         double magnitude = 1) {
@@ -32,10 +32,10 @@ RotarySpec spec(RotarySpec::Scaling scaling) {
   return {.dim = dim, .base = base, .scaling = scaling, .factor = 4, .original_positions = 20};
 }
 
-TEST(Rotary, Plain) { expect_frequencies(spec(RotarySpec::Scaling::none), plain); }
+TEST(Rotary, Plain) { expect_frequencies(spec(RotarySpec::Scaling::none), plain_frequency); }
 
 TEST(Rotary, LinearDividesEveryFrequency) {
-  expect_frequencies(spec(RotarySpec::Scaling::linear), [](int64_t i) { return plain(i) / 4; });
+  expect_frequencies(spec(RotarySpec::Scaling::linear), [](int64_t i) { return plain_frequency(i) / 4; });
 }
 
 TEST(Rotary, DynamicGrowsTheBaseBeyondTheTrainedLength) {
@@ -44,7 +44,7 @@ TEST(Rotary, DynamicGrowsTheBaseBeyondTheTrainedLength) {
                      [&](int64_t i) { return std::pow(grown, -2.0 * static_cast<double>(i) / dim); });
   RotarySpec within = spec(RotarySpec::Scaling::dynamic);
   within.original_positions = positions;
-  expect_frequencies(within, plain);
+  expect_frequencies(within, plain_frequency);
 }
 
 TEST(Rotary, Llama3BlendsByWavelength) {
@@ -52,7 +52,7 @@ TEST(Rotary, Llama3BlendsByWavelength) {
   s.original_positions = 200;  // wavelengths below 50 stay, above 200 are divided
   int kept = 0, divided = 0, blended = 0;
   expect_frequencies(s, [&](int64_t i) {
-    const double f = plain(i), wavelength = two_pi / f;
+    const double f = plain_frequency(i), wavelength = two_pi / f;
     if (wavelength < 200.0 / 4) return ++kept, f;
     if (wavelength > 200.0 / 1) return ++divided, f / 4;
     ++blended;
@@ -74,7 +74,7 @@ TEST(Rotary, YarnBlendsByRotationsAndScalesAttention) {
   const auto frequency = [&](double from, double to) {
     return [=](int64_t i) {
       const double ramp = std::clamp((static_cast<double>(i) - from) / (to - from), 0.0, 1.0);
-      return plain(i) / 4 * ramp + plain(i) * (1 - ramp);
+      return plain_frequency(i) / 4 * ramp + plain_frequency(i) * (1 - ramp);
     };
   };
   const double magnitude = 0.1 * std::log(4) + 1;

@@ -27,7 +27,7 @@ std::vector<float> random_values(const Shape& shape, uint64_t seed) {
   return values;
 }
 
-Tensor random(const Shape& shape, uint64_t seed) { return from(shape, random_values(shape, seed)); }
+Tensor random_tensor(const Shape& shape, uint64_t seed) { return from(shape, random_values(shape, seed)); }
 
 void expect_close(const Tensor& got, const Tensor& want) {
   ASSERT_EQ(got.shape(), want.shape());
@@ -57,8 +57,8 @@ TEST(Recurrences, ScanOfOneStateByHand) {
 }
 
 TEST(Recurrences, ScanInPiecesIsTheScan) {
-  const Tensor x = random({2, 9, 11}, 1), b = random({2, 9, 4}, 3), c = random({2, 9, 4}, 4);
-  const Tensor log_a = random({11, 4}, 5), skip = random({11}, 6);
+  const Tensor x = random_tensor({2, 9, 11}, 1), b = random_tensor({2, 9, 4}, 3), c = random_tensor({2, 9, 4}, 4);
+  const Tensor log_a = random_tensor({11, 4}, 5), skip = random_tensor({11}, 6);
   std::vector<float> steps = random_values({2, 9, 11}, 2);
   for (float& step : steps) step = std::abs(step);
   const Tensor delta = from({2, 9, 11}, steps);
@@ -96,7 +96,7 @@ TEST(Recurrences, AverageIsAConvolutionWithItsKernel) {
 }
 
 TEST(Recurrences, AverageInPiecesIsTheAverage) {
-  const Tensor x = random({2, 9, 11}, 1), in = random({11, 3}, 3), out = random({11, 3}, 4);
+  const Tensor x = random_tensor({2, 9, 11}, 1), in = random_tensor({11, 3}, 3), out = random_tensor({11, 3}, 4);
   std::vector<float> kept = random_values({11, 3}, 2);
   for (float& one : kept) one = 0.9F / (1 + std::abs(one));
   const Tensor decay = from({11, 3}, kept);
@@ -107,7 +107,7 @@ TEST(Recurrences, AverageInPiecesIsTheAverage) {
 }
 
 TEST(Recurrences, ConvolutionInPiecesIsTheConvolution) {
-  const Tensor x = random({2, 9, 11}, 1), weight = random({11, 1, 4}, 2), bias = random({11}, 3);
+  const Tensor x = random_tensor({2, 9, 11}, 1), weight = random_tensor({11, 1, 4}, 2), bias = random_tensor({11}, 3);
   const Tensor first = causal_conv(x.narrow(1, 0, 5), weight, bias);
   const Tensor rest = causal_conv(x.narrow(1, 5, 4), weight, bias, x.narrow(1, 2, 3));
   expect_close(concat({first, rest}, 1), causal_conv(x, weight, bias));

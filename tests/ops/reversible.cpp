@@ -13,7 +13,7 @@
 namespace qkv {
 namespace {
 
-Tensor random(const Shape& shape, uint64_t seed) {
+Tensor random_half(const Shape& shape, uint64_t seed) {
   Random draw(RandomKey{seed, 8});
   std::vector<float> values;
   for (int64_t i = 0; i < shape.numel(); ++i) values.push_back(0.5F * static_cast<float>(draw.normal()));
@@ -26,7 +26,7 @@ struct Layers {
 
   explicit Layers(size_t count) {
     for (size_t i = 0; i < 2 * count; ++i) {
-      weights.push_back(random({6, 6}, 10 + i));
+      weights.push_back(random_half({6, 6}, 10 + i));
       require_grad(weights.back());
     }
     for (size_t i = 0; i < count; ++i) layers.push_back({branch(weights[2 * i]), branch(weights[2 * i + 1])});
@@ -37,11 +37,11 @@ struct Layers {
 };
 
 TEST(Reversible, GivesTheResultsAndGradientsOfTheTape) {
-  const Tensor of_y1 = random({4, 6}, 3), of_y2 = random({4, 6}, 4);
+  const Tensor of_y1 = random_half({4, 6}, 3), of_y2 = random_half({4, 6}, 4);
   std::vector<std::vector<float>> values, gradients;
   for (const bool on_tape : {true, false}) {
     const Layers all(3);
-    Tensor x = random({4, 6}, 1);
+    Tensor x = random_half({4, 6}, 1);
     require_grad(x);
     const Tensor x1 = scale(x, 2), x2 = x1;  // both streams begin alike
     Tensor y1 = x1, y2 = x2;
@@ -68,7 +68,7 @@ TEST(Reversible, GivesTheResultsAndGradientsOfTheTape) {
 
 TEST(Reversible, OneStreamUnusedIsNoObstacle) {
   const Layers all(2);
-  Tensor x = random({4, 6}, 1);
+  Tensor x = random_half({4, 6}, 1);
   require_grad(x);
   backward(sum(reversible(x, x, all.layers).first));
   EXPECT_TRUE(gradient(x));
@@ -87,7 +87,7 @@ TEST(Reversible, KeepsNothingOfTheLayers) {
       held.push_back(y);
       return y;
     };
-    Tensor x = random({4, 6}, 1);
+    Tensor x = random_half({4, 6}, 1);
     require_grad(x);
     const std::vector<ReversibleLayer> layers(count, ReversibleLayer{branch, branch});
     const auto [y1, y2] = reversible(x, x, layers);

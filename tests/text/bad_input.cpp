@@ -2,30 +2,19 @@
 #include "qkv/core/error.h"
 #include "qkv/core/files.h"
 #include "qkv/text/tokenizer.h"
+#include "tests/text/golden.h"
+#include "tests/text/message.h"
 
 namespace qkv {
 namespace {
-
-const fs::path golden = fs::path(QKV_SOURCE_DIR) / "tests/golden/tokenizers";
 
 Json small_bpe() {
   return {{"model", {{"type", "BPE"}, {"vocab", {{"a", 0}, {"b", 1}, {"ab", 2}}}, {"merges", {"a b"}}}}};
 }
 
-std::string message(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 std::string load_message(const Json& json) {
   return message([&] { Tokenizer::from_json(json, Json::object(), "tokenizer.json").encode_ids("ab"); });
 }
-
-#define EXPECT_MENTIONS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
 
 TEST(TokenizerBadInput, TruncatedFileNamesItself) {
   const std::string whole = read_file(golden / "gpt2/tokenizer.json");

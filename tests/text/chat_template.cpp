@@ -8,15 +8,15 @@
 namespace qkv {
 namespace {
 
-const fs::path golden = fs::path(QKV_SOURCE_DIR) / "tests/golden/chat";
+const fs::path golden_chats = fs::path(QKV_SOURCE_DIR) / "tests/golden/chat";
 
 TEST(ChatTemplate, RendersWhatTransformersRenders) {
-  const OrderedJson file = parse_ordered_json(read_file(golden / "cases.json", 1 << 24), "cases.json");
+  const OrderedJson file = parse_ordered_json(read_file(golden_chats / "cases.json", 1 << 24), "cases.json");
   size_t compared = 0;
   for (const OrderedJson& expected : file["cases"]) {
     const std::string name = expected["template"], conversation = expected["conversation"];
     SCOPED_TRACE(name + ", " + conversation + ", " + expected["options"].dump());
-    const ChatTemplate chat(read_file(golden / "templates" / name, 1 << 20), small_tokenizer());
+    const ChatTemplate chat(read_file(golden_chats / "templates" / name, 1 << 20), small_tokenizer());
     ChatOptions options;
     options.variables = {{"today", "26 Jul 2024"}};
     options.variables.update(expected["options"]);

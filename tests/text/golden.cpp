@@ -1,14 +1,13 @@
 // Every case of tests/golden/tokenizers: what the Hugging Face library makes of tricky strings.
 #include "qkv/core/json.h"
 #include "qkv/text/tokenizer.h"
+#include "tests/text/golden.h"
 
 #include <filesystem>
 #include <fstream>
 
 namespace qkv {
 namespace {
-
-const fs::path golden = fs::path(QKV_SOURCE_DIR) / "tests/golden/tokenizers";
 
 struct Case {
   std::string text;

@@ -6,6 +6,8 @@
 #include "qkv/text/grapheme.h"
 #include "qkv/text/precompiled.h"
 #include "qkv/text/tokenizer.h"
+#include "tests/text/golden.h"
+#include "tests/text/message.h"
 
 #include <cstring>
 #include <map>
@@ -13,19 +15,6 @@
 
 namespace qkv {
 namespace {
-
-const fs::path golden = fs::path(QKV_SOURCE_DIR) / "tests/golden/tokenizers";
-
-std::string message(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-#define EXPECT_MENTIONS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
 
 // Protocol buffers by hand.
 std::string varint(uint64_t value) {

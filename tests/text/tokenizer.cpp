@@ -7,13 +7,12 @@
 #include "qkv/text/train.h"
 #include "qkv/text/unicode.h"
 #include "qkv/text/unicode_normalization.h"
+#include "tests/text/golden.h"
 
 #include <random>
 
 namespace qkv {
 namespace {
-
-const fs::path golden = fs::path(QKV_SOURCE_DIR) / "tests/golden/tokenizers";
 
 // Text of the characters that the scanners tell apart.
 std::string random_text(std::mt19937& random, size_t characters) {
