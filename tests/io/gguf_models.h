@@ -19,11 +19,16 @@ struct Folder {
   ~Folder() { fs::remove_all(path); }
 };
 
+// Ids for a model; a decoder beside an encoder reads them as well.
+inline Inputs inputs_for(const Model& model, const Tensor& ids) {
+  return {.input_ids = ids, .decoder_input_ids = model.spec().encoder ? ids : Tensor()};
+}
+
 inline std::vector<float> outputs_of(Model& model) {
   const NoGrad no_grad;
   const auto top = static_cast<int32_t>(model.spec().vocab - 1);
-  const Inputs inputs{.input_ids = Tensor::from<int32_t>({2, 4}, {5, 1, 17, top, 0, 2, 3, 9})};
-  return model.hidden(inputs, {}).to_vector<float>();
+  const Tensor ids = Tensor::from<int32_t>({2, 4}, {5, 1, 17, top, 0, 2, 3, 9});
+  return model.hidden(inputs_for(model, ids), {}).to_vector<float>();
 }
 
 inline void expect_near(const std::vector<float>& got, const std::vector<float>& want, double tolerance) {

@@ -24,8 +24,8 @@ fs::path t5_directory(const Folder& folder, const std::string& name, const Json&
 std::vector<float> scores_of(Model& model) {
   if (!model.spec().heads.language_model) return outputs_of(model);
   const NoGrad no_grad;
-  const Inputs inputs{.input_ids = Tensor::from<int32_t>({2, 5}, {5, 1, 17, 8, 30, 0, 2, 3, 9, 1})};
-  return model.vocabulary_logits(model.hidden(inputs, {}), {}).to_vector<float>();
+  const Tensor ids = Tensor::from<int32_t>({2, 5}, {5, 1, 17, 8, 30, 0, 2, 3, 9, 1});
+  return model.vocabulary_logits(model.hidden(inputs_for(model, ids), {}), {}).to_vector<float>();
 }
 
 SaveGguf in_mix(const Spec& spec, const char* name) {
