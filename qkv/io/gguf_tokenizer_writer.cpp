@@ -128,11 +128,17 @@ Preparation preparation_of(const Json& normalizer, const Json& pre_tokenizer) {
   return preparation;
 }
 
-void put_unigram(GgufMetadata& metadata, const Json& json, const Tokens& tokens) {
+void put_unigram(GgufMetadata& metadata, const Tokenizer& tokenizer, const Json& json, const Tokens& tokens) {
   const Json& model = json["model"];
   if (model.value("byte_fallback", false)) refuse_unigram("falling back to bytes");
   if (model["unk_id"].is_null()) refuse_unigram("lack of a token for what is unknown");
   const Preparation preparation = preparation_of(json["normalizer"], json["pre_tokenizer"]);
+  // The token that ends every text is the end, whether or not a configuration says so.
+  const std::vector<int32_t> framed = tokenizer.frame({}).ids;
+  if (framed.size() > 1 || (!framed.empty() && framed[0] != tokenizer.special().eos.value_or(framed[0])))
+    refuse_unigram("special tokens around a text");
+  if (!framed.empty()) metadata["tokenizer.ggml.eos_token_id"] = GgufValue::of_u32(static_cast<uint64_t>(framed[0]));
+  metadata["tokenizer.ggml.add_eos_token"] = GgufValue::of_bool(!framed.empty());
   // What is no piece has the scores that llama.cpp's converter gives it.
   constexpr double added = -1000, unused = -10000;
   Json scores = Json::array();
@@ -188,6 +194,7 @@ void put_roles(GgufMetadata& metadata, const Tokenizer& tokenizer) {
 GgufMetadata gguf_tokenizer_metadata(const Tokenizer& tokenizer, int64_t vocab) {
   const Json json = Json::parse(tokenizer.to_json());
   GgufMetadata metadata;
+  put_roles(metadata, tokenizer);
   Tokens tokens = tokens_of(tokenizer, json, vocab);
   const std::string kind = json["model"].value("type", "");
   if (kind == "BPE" && json["model"].value("byte_fallback", false)) {
@@ -197,14 +204,13 @@ GgufMetadata gguf_tokenizer_metadata(const Tokenizer& tokenizer, int64_t vocab) 
   } else if (kind == "WordPiece") {
     put_words(metadata, tokens);
   } else if (kind == "Unigram") {
-    put_unigram(metadata, json, tokens);
+    put_unigram(metadata, tokenizer, json, tokens);
   } else {
     throw Error("gguf", fmt::format("tokenizers of the kind {} are not written", tokenizer.kind()),
                 "BPE, WordPiece and unigram models are; the model can be kept in its Hugging Face form");
   }
   metadata["tokenizer.ggml.tokens"] = GgufValue::of_array(GgufType::string, tokens.texts);
   metadata["tokenizer.ggml.token_type"] = GgufValue::of_array(GgufType::i32, tokens.types);
-  put_roles(metadata, tokenizer);
   return metadata;
 }
 

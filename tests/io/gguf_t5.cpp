@@ -85,6 +85,7 @@ TEST(GgufT5, EveryKindOfHeadAndFeedForward) {
           EXPECT_EQ(loaded.model->spec().decoder_start, 3);
           EXPECT_EQ(loaded.model->spec().layers(), layers);
           EXPECT_EQ(scores_of(*loaded.model), scores_of(*model));
+          if (tied || scaled || layers == 2) continue;
           // In blocks, keys and values of the encoder's output stay matrices of their own.
           save_gguf_model(file, *model, in_mix(model->spec(), "q4_k_m"));
           const LoadedModel blocks = load_model(file, {.in_place = true});
@@ -197,6 +198,9 @@ TEST(GgufT5, OlderTokenizersAreTheSame) {
   const Tokenizer published = Tokenizer::from_json(json, config, "test");
   EXPECT_EQ(through(published).encode_ids(text), published.encode_ids(text));
   EXPECT_TRUE(through(published).is_special(*published.id("<extra_id_3>")));
+  // The end of a text is the template's, also where no configuration names it.
+  const Tokenizer nameless = Tokenizer::from_json(json, Json(), "test");
+  EXPECT_EQ(through(nameless).encode_ids(text), published.encode_ids(text));
   // Spaces stay as they are, none is added, and no end.
   json["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", "never"}};
   json["decoder"] = json["pre_tokenizer"];
@@ -210,6 +214,7 @@ TEST(GgufT5, OlderTokenizersAreTheSame) {
   json["normalizer"] = {{"type", "Lowercase"}};
   EXPECT_THROW(through(Tokenizer::from_json(json, config, "test")), Error);
   EXPECT_THROW(through(Tokenizer::load(golden / "tokenizers/unigram")), Error);
+  EXPECT_THROW(through(Tokenizer::load(golden / "tokenizers/albert")), Error);
 }
 
 TEST(GgufT5, HostileTokenizers) {
