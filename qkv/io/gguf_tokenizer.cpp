@@ -119,13 +119,12 @@ class Reader {
       return std::make_unique<Bpe>(std::move(vocabulary), merges,
                                    Bpe::Settings{.pieces_are_bytes = pieces_are_bytes, .ignore_merges = llama3});
     };
-    return Tokenizer::with_model(
-        {{"added_tokens", added()},
-         {"normalizer", nullptr},
-         {"pre_tokenizer", pre_tokenizer},
-         {"post_processor", post},
-         {"decoder", plain}},
-        model, config(), file_.where());
+    return Tokenizer::with_model({{"added_tokens", added()},
+                                  {"normalizer", nullptr},
+                                  {"pre_tokenizer", pre_tokenizer},
+                                  {"post_processor", post},
+                                  {"decoder", plain}},
+                                 model, config(), file_.where());
   }
 
   Tokenizer sentencepiece() {
