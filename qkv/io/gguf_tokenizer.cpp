@@ -7,7 +7,6 @@
 #include "qkv/text/layout_sentencepiece.h"
 #include "qkv/text/token_files.h"
 
-#include <algorithm>
 #include <cmath>
 #include <unordered_set>
 
@@ -186,8 +185,15 @@ class Reader {
     config_["added_tokens_decoder"] = added_decoder();
     config_["extra_ids"] = 0;  // those that are there are among the added
     Json tokenizer = *sentencepiece_as_json(pieces, fs::path(file_.where()) / "spiece.model", config_);
-    config_["extra_ids"] = std::count_if(tokens_.begin(), tokens_.end(),
-                                         [](const std::string& token) { return token.starts_with("<extra_id_"); });
+    // T5's own are special, and all are found before a text is rewritten; llama.cpp's converter calls them the user's.
+    int64_t extra = 0;
+    for (Json& token : tokenizer["added_tokens"]) {
+      const bool own = token["content"].get_ref<const std::string&>().starts_with("<extra_id_");
+      token["normalized"] = false;
+      if (own) token["special"] = true;
+      extra += own;
+    }
+    config_["extra_ids"] = extra;
     if (!pieces.add_dummy_prefix)
       for (const char* part : {"pre_tokenizer", "decoder"}) tokenizer[part]["prepend_scheme"] = "never";
     if (single("remove_extra_whitespaces") == false) {

@@ -198,6 +198,13 @@ TEST(GgufT5, OlderTokenizersAreTheSame) {
   const Tokenizer published = Tokenizer::from_json(json, config, "test");
   EXPECT_EQ(through(published).encode_ids(text), published.encode_ids(text));
   EXPECT_TRUE(through(published).is_special(*published.id("<extra_id_3>")));
+  // The tokens that T5 adds are the user's in llama.cpp's files, and the same to a text.
+  GgufMetadata metadata = gguf_tokenizer_metadata(published, published.vocab_size());
+  Json& types = metadata["tokenizer.ggml.token_type"].value;
+  for (size_t id = 1000; id < types.size(); ++id) types[id] = 4;
+  write_gguf(file, metadata, {});
+  EXPECT_EQ(load_tokenizer(file).encode_ids(text), published.encode_ids(text));
+  EXPECT_TRUE(load_tokenizer(file).is_special(*published.id("<extra_id_3>")));
   // The end of a text is the template's, also where no configuration names it.
   const Tokenizer nameless = Tokenizer::from_json(json, Json(), "test");
   EXPECT_EQ(through(nameless).encode_ids(text), published.encode_ids(text));
