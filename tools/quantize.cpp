@@ -1,4 +1,4 @@
-// qkv quantize MODEL: a model in fewer bits, as a GGUF file, and what that cost.
+// qkv quantize MODEL: a model in fewer bits, as a GGUF file or a directory with one, and what that cost.
 #include "qkv/core/error.h"
 #include "qkv/core/json.h"
 #include "qkv/core/progress.h"
@@ -39,7 +39,7 @@ Json report_of(const QuantizeCommand& options, int64_t tensors) {
                  {"type", options.type},
                  {"tensors", tensors},
                  {"bytes_before", size_of_files(options.source)},
-                 {"bytes_after", fs::file_size(options.out)}};
+                 {"bytes_after", size_of_files(options.out)}};
   if (options.text.empty()) return report;
   const ModelDifference difference =
       compare_models(TextModel(options.source), TextModel(options.out), read_file(options.text), options.tokens);
@@ -83,7 +83,9 @@ void quantize(const QuantizeCommand& options) {
     if (!progress) progress.emplace("quantising", static_cast<int64_t>(total), "bytes");
     progress->update(static_cast<int64_t>(done));
   };
-  const ConvertReport done = convert_to_gguf(options.source, options.out, how);
+  const bool one_file = fs::path(options.out).extension() == ".gguf";
+  const ConvertReport done = one_file ? convert_to_gguf(options.source, options.out, how)
+                                      : convert_to_gguf_directory(options.source, options.out, how);
   progress.reset();
   const Json report = report_of(options, static_cast<int64_t>(done.tensors));
   if (options.json) {
@@ -96,11 +98,15 @@ void quantize(const QuantizeCommand& options) {
 }  // namespace
 
 void add_quantize(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("quantize", "write a model in fewer bits, as a GGUF file");
+  CLI::App* command = app.add_subcommand("quantize", "write a model in fewer bits, as GGUF");
   command->group("Models");
   auto o = std::make_shared<QuantizeCommand>();
   command->add_option("model", o->source, "a model directory, or a GGUF file")->required()->type_name("MODEL");
-  command->add_option("-o,--out", o->out, "the file to write")->required()->type_name("FILE.gguf");
+  command
+      ->add_option("-o,--out", o->out,
+                   "the file to write; a name without .gguf: a Hugging Face directory with model.gguf in it")
+      ->required()
+      ->type_name("OUT");
   std::vector<std::string> types;
   for (const GgufMix& mix : gguf_mixes()) types.emplace_back(mix.name);
   command->add_option("--type", o->type, "the mix of types, by llama.cpp's names")
@@ -112,13 +118,14 @@ void add_quantize(CLI::App& app) {
   command->add_option("--tokens", o->tokens, "read at most so many tokens of each text")
       ->capture_default_str()
       ->check(at_least(2));
-  command->add_flag("--force", o->force, "replace a file that is there");
+  command->add_flag("--force", o->force, "replace a model that is there");
   command->add_flag("--json", o->json, "print the report as JSON");
   command->add_flag("-q,--quiet", o->quiet, "no progress");
   add_threads_option(*command);
   command->footer(
       "Examples:\n  qkv quantize models/gpt2 --out gpt2-q4.gguf --text book.txt\n"
-      "  qkv quantize models/llama --type q5_k_m --calibrate book.txt --out llama-q5.gguf");
+      "  qkv quantize models/llama --type q5_k_m --calibrate book.txt --out llama-q5.gguf\n"
+      "  qkv quantize models/llama --type q8_0 --out llama-q8");
   command->callback([o] { quantize(*o); });
 }
 

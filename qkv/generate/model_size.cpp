@@ -59,8 +59,9 @@ bool is_joined(const Gguf& file, const std::string& name) {
     return std::any_of(parts.begin(), parts.end(),
                        [&](const char* part) { return name.find(part) != std::string::npos; });
   };
-  return among({".attn_q.", ".attn_k.", ".attn_v."}) ||
-         (file.contains("blk.0.ffn_gate.weight") && among({".ffn_gate.", ".ffn_up."}));
+  return among({".attn_q.", "attn_k.", "attn_v."}) ||
+         ((file.contains("blk.0.ffn_gate.weight") || file.contains("enc.blk.0.ffn_gate.weight")) &&
+          among({".ffn_gate.", ".ffn_up."}));
 }
 
 std::vector<PlannedWeight> weights_of_gguf(const fs::path& model, const Use& use) {
@@ -69,8 +70,8 @@ std::vector<PlannedWeight> weights_of_gguf(const fs::path& model, const Use& use
   for (const std::string& name : file.names()) {
     const Shape& shape = file.shape(name);
     const bool matrix = shape.rank() >= 2;
-    const bool embedding =
-        name == "token_embd.weight" || name == "position_embd.weight" || name == "token_types.weight";
+    const bool embedding = name == "token_embd.weight" || name == "position_embd.weight" ||
+                           name == "token_types.weight" || name.ends_with(".attn_rel_b.weight");
     PlannedWeight weight{.name = name,
                          .rows = matrix ? shape.numel() / shape[-1] : 1,
                          .columns = shape.rank() > 0 ? shape[-1] : 1,
@@ -137,7 +138,7 @@ std::vector<PlannedWeight> planned_weights(const fs::path& model, const Spec& sp
 }
 
 uint64_t weight_bytes(const fs::path& model, bool half) {
-  if (is_gguf(model)) return fs::file_size(model);
+  if (const std::optional<fs::path> file = gguf_file(model)) return fs::file_size(*file);
   uint64_t bytes = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(model)) {
     const std::string kind = entry.path().extension().string();

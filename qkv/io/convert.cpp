@@ -28,18 +28,6 @@ bool goes_along(const fs::path& path) {
   return std::any_of(endings.begin(), endings.end(), [&](std::string_view ending) { return name.ends_with(ending); });
 }
 
-std::vector<std::string> copy_files(const fs::path& source, const fs::path& destination) {
-  std::vector<std::string> copied;
-  for (const fs::directory_entry& entry : fs::directory_iterator(source)) {
-    if (!entry.is_regular_file() || !goes_along(entry.path())) continue;
-    const fs::path name = entry.path().filename();
-    write_file(destination / name, read_file(entry.path(), max_copied));
-    copied.push_back(name.string());
-  }
-  std::sort(copied.begin(), copied.end());
-  return copied;
-}
-
 void check_range(const Tensor& before, const Tensor& after, const std::string& place) {
   constexpr uint16_t infinity = 0x7c00;
   const Tensor wide = cast(before, DType::f32);
@@ -86,6 +74,18 @@ bool holds_a_model(const fs::path& directory) {
 
 }  // namespace
 
+std::vector<std::string> copy_companions(const fs::path& source, const fs::path& destination) {
+  std::vector<std::string> copied;
+  for (const fs::directory_entry& entry : fs::directory_iterator(source)) {
+    if (!entry.is_regular_file() || !goes_along(entry.path())) continue;
+    const fs::path name = entry.path().filename();
+    write_file(destination / name, read_file(entry.path(), max_copied));
+    copied.push_back(name.string());
+  }
+  std::sort(copied.begin(), copied.end());
+  return copied;
+}
+
 ConvertReport convert_checkpoint(const fs::path& source, const fs::path& destination, const ConvertOptions& options) {
   if (options.dtype && !is_float(*options.dtype))
     throw Error("dtype", fmt::format("{} is not a type of floats", name_of(*options.dtype)), "f32, bf16 or f16");
@@ -109,7 +109,7 @@ ConvertReport convert_checkpoint(const fs::path& source, const fs::path& destina
   if (!there) fresh.emplace(destination);
   const fs::path& into = fresh ? fresh->path() : destination;
   write_checkpoint(into, tensors, how);
-  if (!there || !fs::equivalent(source, destination)) report.copied = copy_files(source, into);
+  if (!there || !fs::equivalent(source, destination)) report.copied = copy_companions(source, into);
   write_file(into / "config.json", config);
   if (fresh) fresh->commit();
   return report;

@@ -34,4 +34,8 @@ struct ConvertReport {
 // does not fit f16.
 ConvertReport convert_checkpoint(const fs::path& source, const fs::path& destination, const ConvertOptions& options);
 
+// Copies what goes along with a model, other than config.json and weights: tokenizers, templates, the card and licence.
+// The names of the files, sorted.
+std::vector<std::string> copy_companions(const fs::path& source, const fs::path& destination);
+
 }  // namespace qkv

@@ -28,6 +28,17 @@ GgufMetadata tokenizer_of(const fs::path& source, int64_t vocab) {
   return metadata;
 }
 
+// A GGUF file's tokenizer, where it has one; the names of its files.
+std::vector<std::string> save_tokenizer(const fs::path& file, const fs::path& directory) {
+  try {
+    load_tokenizer(file).save(directory);
+    return {"tokenizer.json", "tokenizer_config.json"};
+  } catch (const Error& error) {
+    if (!error.reason().starts_with("has no tokenizer")) throw;
+    return {};
+  }
+}
+
 }  // namespace
 
 ConvertReport convert_to_gguf(const fs::path& source, const fs::path& file, const QuantizeOptions& options) {
@@ -54,6 +65,31 @@ ConvertReport convert_to_gguf(const fs::path& source, const fs::path& file, cons
   return report;
 }
 
+ConvertReport convert_to_gguf_directory(const fs::path& source, const fs::path& directory,
+                                        const QuantizeOptions& options) {
+  constexpr const char* name = "model.gguf";
+  const bool there = fs::exists(directory) && !(fs::is_directory(directory) && fs::is_empty(directory));
+  if (there && (!options.overwrite || gguf_file(directory) != directory / name))
+    throw Error(directory.string(), "is there already",
+                options.overwrite ? "it holds another model: choose another directory"
+                                  : "choose another directory, or --force to replace its model.gguf");
+  std::optional<NewDirectory> fresh;
+  if (!there) fresh.emplace(directory);
+  const fs::path& into = fresh ? fresh->path() : directory;
+  ConvertReport report = convert_to_gguf(source, into / name, options);
+  if (fs::is_directory(source)) {
+    report.copied = copy_companions(source, into);
+    const bool has_config = fs::exists(source / "config.json");
+    const Config config = has_config ? Config::read(source) : read_config(source);
+    write_file(into / "config.json", config.json().dump(2) + "\n");
+  } else {
+    write_file(into / "config.json", read_config(source).json().dump(2) + "\n");
+    report.copied = save_tokenizer(source, into);
+  }
+  if (fresh) fresh->commit();
+  return report;
+}
+
 ConvertReport convert_from_gguf(const fs::path& file, const fs::path& directory, const ConvertOptions& options) {
   const NoGrad no_grad;
   if (fs::exists(directory) && !(fs::is_directory(directory) && fs::is_empty(directory)))
@@ -76,12 +112,7 @@ ConvertReport convert_from_gguf(const fs::path& file, const fs::path& directory,
   Json config = loaded.config.json();
   config["dtype"] = dtype == DType::f32 ? "float32" : dtype == DType::bf16 ? "bfloat16" : "float16";
   write_file(fresh.path() / "config.json", config.dump(2) + "\n");
-  try {
-    load_tokenizer(file).save(fresh.path());
-    report.copied = {"tokenizer.json", "tokenizer_config.json"};
-  } catch (const Error& error) {
-    if (!error.reason().starts_with("has no tokenizer")) throw;
-  }
+  report.copied = save_tokenizer(file, fresh.path());
   fresh.commit();
   return report;
 }

@@ -19,6 +19,12 @@ struct QuantizeOptions {
 // and may not be overwritten, and for models that GGUF has no words for.
 ConvertReport convert_to_gguf(const fs::path& source, const fs::path& file, const QuantizeOptions& options);
 
+// The same as a Hugging Face directory: the weights as model.gguf, beside config.json, the tokenizer and what else goes
+// along. Where transformers knows the architecture, it loads it: from_pretrained(directory, config=..., gguf_file=...).
+// A new directory appears whole or not at all.
+ConvertReport convert_to_gguf_directory(const fs::path& source, const fs::path& directory,
+                                        const QuantizeOptions& options);
+
 // Writes a GGUF file's model as a directory: config.json, weights (f32, or options.dtype), tokenizer. What was
 // quantised is not made better by it.
 ConvertReport convert_from_gguf(const fs::path& file, const fs::path& directory, const ConvertOptions& options);

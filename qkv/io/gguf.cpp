@@ -2,6 +2,7 @@
 
 #include "qkv/core/byte_reader.h"
 #include "qkv/core/error.h"
+#include "qkv/io/weight_files.h"
 
 #include <algorithm>
 #include <bit>
@@ -152,17 +153,34 @@ uint64_t alignment_of(const GgufMetadata& metadata, const std::string& where) {
   return value.get<uint64_t>();
 }
 
-}  // namespace
-
-bool is_gguf(const fs::path& path) {
-  if (!fs::is_regular_file(path)) return false;
-  if (path.extension() == ".gguf") return true;
-  char bytes[4] = {};
-  std::ifstream(path, std::ios::binary).read(bytes, sizeof bytes);
-  return std::string_view(bytes, sizeof bytes) == gguf_magic;
+std::optional<fs::path> only_file_in(const fs::path& directory) {
+  for (const WeightFiles& files : weight_files)
+    if (fs::exists(directory / files.single()) || fs::exists(directory / files.index())) return {};
+  std::optional<fs::path> found;
+  std::error_code unreadable;  // is told of by whoever reads it
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory, unreadable)) {
+    if (entry.path().extension() != ".gguf" || !entry.is_regular_file()) continue;
+    if (found) return {};
+    found = entry.path();
+  }
+  return found;
 }
 
-Gguf::Gguf(const fs::path& path) : where_(path.string()), file_(std::make_shared<const MappedFile>(path)) {
+}  // namespace
+
+std::optional<fs::path> gguf_file(const fs::path& path) {
+  if (fs::is_directory(path)) return only_file_in(path);
+  if (!fs::is_regular_file(path)) return {};
+  if (path.extension() == ".gguf") return path;
+  char bytes[4] = {};
+  std::ifstream(path, std::ios::binary).read(bytes, sizeof bytes);
+  return std::string_view(bytes, sizeof bytes) == gguf_magic ? std::optional(path) : std::nullopt;
+}
+
+Gguf::Gguf(const fs::path& path) {
+  const fs::path file = gguf_file(path).value_or(path);
+  where_ = file.string();
+  file_ = std::make_shared<const MappedFile>(file);
   parse(file_->bytes());
 }
 

@@ -24,8 +24,8 @@ class Gguf : public TensorFile {
     uint64_t begin = 0, end = 0;  // of its bytes, counted from the start of the data
   };
 
-  // Maps and checks the file; costs the header's size, whatever the tensors'. Throws Error naming the file, and the
-  // tensor or the key where there is one.
+  // Maps and checks the file, or that of a directory; costs the header's size, whatever the tensors'. Throws Error
+  // naming the file, and the tensor or the key where there is one.
   explicit Gguf(const fs::path& path);
   // The same from memory; `where` stands for the file in messages. The bytes must outlive this object; its tensors are
   // copies.
@@ -53,8 +53,10 @@ class Gguf : public TensorFile {
   GgufMetadata metadata_;
 };
 
-// Whether a path names a GGUF file, by its ending or its first bytes.
-bool is_gguf(const fs::path& path);
+// The GGUF file that a path names: itself, by its ending or its first bytes, or the only one in a directory that has no
+// weights of another kind. Nothing for other paths.
+std::optional<fs::path> gguf_file(const fs::path& path);
+inline bool is_gguf(const fs::path& path) { return gguf_file(path).has_value(); }
 
 struct WriteGguf {
   uint64_t alignment = 32;

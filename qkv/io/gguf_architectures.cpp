@@ -3,6 +3,7 @@
 #include "qkv/core/error.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace qkv {
 namespace {
@@ -15,6 +16,7 @@ const BlockSpec& block(const Spec& s) { return s.stack.block; }
 double number(int64_t value) { return static_cast<double>(value); }
 
 double layers(const Spec& s) { return number(s.layers()); }
+double encoder_layers(const Spec& s) { return s.encoder ? number(s.encoder->stack.layers) : layers(s); }
 double width(const Spec& s) { return number(s.width()); }
 double hidden(const Spec& s) { return number(block(s).feed_forward.width); }
 double heads(const Spec& s) { return number(block(s).attention.heads); }
@@ -27,6 +29,9 @@ double rotary_dim(const Spec& s) { return number(block(s).attention.rotary->dim)
 double score_cap(const Spec& s) { return block(s).attention.softcap; }
 double logit_cap(const Spec& s) { return s.heads.logit_softcap; }
 double window(const Spec& s) { return number(s.stack.layer(0).attention.window); }
+double logit_scale(const Spec& s) { return s.heads.scale; }
+double decoder_start(const Spec& s) { return number(s.decoder_start); }
+double buckets(const Spec& s) { return number(block(s).attention.distance_bias->buckets); }
 double parallel(const Spec& s) { return block(s).residual == Residual::parallel ? 1 : 0; }
 // Within its window a model with one is a model without, which is all that the architecture of Llama can say.
 double positions(const Spec& s) {
@@ -50,6 +55,34 @@ std::vector<Key> gated_keys(std::vector<Key> more = {}) {
                            {"vocab_size", u32, nullptr, vocab}};
   keys.insert(keys.end(), more.begin(), more.end());
   return keys;
+}
+
+// T5's positions have no end; files of it say how long the texts were that it was trained on.
+double trained_positions(const Spec& /*s*/) { return 512; }
+
+std::vector<Key> t5_keys(std::vector<Key> more = {}) {
+  std::vector<Key> keys = {{"context_length", u32, "n_positions", trained_positions},
+                           {"embedding_length", u32, "d_model", width},
+                           {"block_count", u32, "num_layers", encoder_layers},
+                           {"feed_forward_length", u32, "d_ff", hidden},
+                           {"attention.head_count", u32, "num_heads", heads},
+                           {"attention.key_length", u32, "d_kv", head_dim},
+                           {"attention.value_length", u32, nullptr, head_dim},
+                           {"attention.layer_norm_epsilon", f32, "layer_norm_epsilon", eps},
+                           {"attention.layer_norm_rms_epsilon", f32, "layer_norm_epsilon", eps},
+                           {"attention.relative_buckets_count", u32, "relative_attention_num_buckets", buckets}};
+  keys.insert(keys.end(), more.begin(), more.end());
+  return keys;
+}
+
+// Where T5 differs from most; what a decoder alone has is not looked for in an encoder.
+std::vector<GgufArchitecture::Name> t5_names() {
+  return {{"stack.blocks.*.attention.out", {"blk.*.attn_o"}},
+          {"stack.blocks.*.cross_norm", {"blk.*.cross_attn_norm"}},
+          {"stack.blocks.*.cross.q", {"blk.*.cross_attn_q"}},
+          {"stack.blocks.*.cross.kv", {"blk.*.cross_attn_k", "blk.*.cross_attn_v"}},
+          {"stack.blocks.*.cross.out", {"blk.*.cross_attn_o"}},
+          {"stack.distance_bias", {"blk.0.attn_rel_b"}}};
 }
 
 uint64_t metadata_number(const GgufContents& file, const char* key, uint64_t otherwise) {
@@ -89,6 +122,35 @@ void finish_falcon(Json& config, const GgufContents& file) {
   config["new_decoder_architecture"] = file.contains("blk.0.attn_norm_2.weight");
   config["num_kv_heads"] = keys;
   config["multi_query"] = keys == 1;
+}
+
+void finish_t5_encoder(Json& config, const GgufContents& file) {
+  // The family's configurations may leave these out, and then mean T5's smallest.
+  for (const char* key : {"embedding_length", "block_count", "feed_forward_length", "attention.head_count",
+                          "attention.relative_buckets_count"})
+    if (metadata_number(file, key, 0) == 0)
+      throw Error(file.where, fmt::format("does not say its {}.{}", gguf_architecture(file).name, key),
+                  "fetch the file again, or convert the model again");
+  if (!config.contains("d_kv"))
+    config["d_kv"] = metadata_number(file, "embedding_length", 0) / metadata_number(file, "attention.head_count", 1);
+  config["feed_forward_proj"] = file.contains("enc.blk.0.ffn_gate.weight") ? "gated-gelu" : "relu";
+}
+
+// Whether logits are scaled by the square root of the width, as T5 1.0 does, which ties its head to the embedding.
+// llama.cpp never scales, which changes no greedy choice, and has no word for it in T5's files; "logit_scale" is its
+// word for it in other models'. Without the word, a file is T5 1.0's by its head or by its feed-forwards.
+void finish_t5(Json& config, const GgufContents& file) {
+  finish_t5_encoder(config, file);
+  const double scaled = 1 / std::sqrt(number(static_cast<int64_t>(metadata_number(file, "embedding_length", 1))));
+  bool scales = config["tie_word_embeddings"] == true || config["feed_forward_proj"] == "relu";
+  if (const GgufValue* said = file.find("t5.logit_scale"); said != nullptr) {
+    const double scale = said->value.is_number() ? said->value.get<double>() : 0;
+    scales = std::abs(scale / scaled - 1) < 1e-4;
+    if (!scales && scale != 1)
+      throw Error(file.where, fmt::format("has a t5.logit_scale of {}", said->value.dump()),
+                  fmt::format("T5 models have 1 or {}: use the model's Hugging Face form", scaled));
+  }
+  config["scale_decoder_outputs"] = scales;
 }
 
 std::vector<GgufArchitecture> make() {
@@ -203,6 +265,28 @@ std::vector<GgufArchitecture> make() {
                  .config = {{"hidden_act", "gelu"}, {"add_pooling_layer", false}},
                  .metadata = {{"attention.causal", GgufValue::of_bool(false)}, {"pooling_type", GgufValue::of_u32(0)}},
                  .body_only = true});
+  all.push_back({.name = "t5",
+                 .family = "t5",
+                 .model_class = "T5ForConditionalGeneration",
+                 .also = {"mt5"},
+                 .keys = t5_keys({{"decoder_block_count", u32, "num_decoder_layers", layers},
+                                  {"decoder_start_token_id", u32, "decoder_start_token_id", decoder_start},
+                                  {"logit_scale", f32, nullptr, logit_scale}}),
+                 .stacks = {{.theirs = "dec."}, {.theirs = "enc.", .encoder = true}},
+                 .names = t5_names(),
+                 .unused = {"dec.blk.0.cross_attn_rel_b.weight"},
+                 .config = {{"is_encoder_decoder", true}},
+                 .finish = finish_t5});
+  all.push_back({.name = "t5encoder",
+                 .family = "t5",
+                 .model_class = "T5EncoderModel",
+                 .also = {"mt5"},
+                 .keys = t5_keys(),
+                 .stacks = {{.theirs = "enc."}},
+                 .names = t5_names(),
+                 .unused = {"output.weight"},
+                 .config = {{"is_encoder_decoder", false}},
+                 .finish = finish_t5_encoder});
   return all;
 }
 
@@ -248,10 +332,19 @@ const GgufArchitecture& gguf_architecture(const GgufContents& file) {
               "known: " + known_architectures());
 }
 
+const StackSpec& stack_of(const Spec& spec, const GgufArchitecture::Stack& stack) {
+  return stack.encoder ? spec.encoder->stack : spec.stack;
+}
+
+StackSpec& stack_of(Spec& spec, const GgufArchitecture::Stack& stack) {
+  return stack.encoder ? spec.encoder->stack : spec.stack;
+}
+
 const GgufArchitecture& gguf_architecture_of(const Spec& spec) {
   for (const GgufArchitecture& one : gguf_architectures()) {
     const bool also = std::find(one.also.begin(), one.also.end(), spec.family) != one.also.end();
-    if (one.family == spec.family || also) return one;
+    const bool has_encoder = std::any_of(one.stacks.begin(), one.stacks.end(), [](const auto& s) { return s.encoder; });
+    if ((one.family == spec.family || also) && has_encoder == spec.encoder.has_value()) return one;
   }
   throw Error("gguf", fmt::format("GGUF files of {} models are not known", spec.family),
               "architectures that are: " + known_architectures());

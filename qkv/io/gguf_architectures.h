@@ -34,10 +34,16 @@ struct GgufArchitecture {
     double (*value)(const Spec&);
   };
   // Our parameters' names begin with `ours` where theirs begin with `theirs`; both end in ".weight" or ".bias". `*` is
-  // a layer's number. Several of theirs are rows of ours, in this order.
+  // a layer's number. Several of theirs are rows of ours, in this order. A name of ours that begins with "stack."
+  // stands for every stack's.
   struct Name {
     const char* ours;
     std::vector<const char*> theirs;
+  };
+  // A stack of blocks; the file's names of what is in it begin with `theirs`.
+  struct Stack {
+    const char* theirs;
+    bool encoder = false;  // the encoder of an encoder-decoder
   };
 
   std::string_view name;                    // "general.architecture"
@@ -45,14 +51,16 @@ struct GgufArchitecture {
   std::string_view model_class;             // config.json's "architectures"
   std::vector<std::string_view> also = {};  // families whose models it holds as well
   std::vector<Key> keys = {};
+  std::vector<Stack> stacks = {{""}};
   std::vector<Name> names = {};      // where they are not what most have
   std::vector<Name> two_norms = {};  // likewise, where both branches run in parallel, each with a norm of its own
-  Json config = Json::object();      // what goes without saying, as config.json says it
-  GgufMetadata metadata = {};        // and as the metadata does, behind "ARCHITECTURE."
-  bool fused = false;                // queries, keys and values are one matrix
-  bool rotary_pairs = false;         // rows of queries and keys lie so that neighbours turn together
-  bool falcon_mix = false;           // mixes of types treat it otherwise than the others (gguf_mixes.cpp)
-  bool body_only = false;            // no heads
+  std::vector<std::string_view> unused = {};  // tensors that some files have and nothing reads
+  Json config = Json::object();               // what goes without saying, as config.json says it
+  GgufMetadata metadata = {};                 // and as the metadata does, behind "ARCHITECTURE."
+  bool fused = false;                         // queries, keys and values are one matrix
+  bool rotary_pairs = false;                  // rows of queries and keys lie so that neighbours turn together
+  bool falcon_mix = false;                    // mixes of types treat it otherwise than the others (gguf_mixes.cpp)
+  bool body_only = false;                     // no heads
   void (*finish)(Json& config, const GgufContents& file) = nullptr;  // what follows from several keys, or from tensors
 };
 
@@ -65,6 +73,10 @@ const GgufArchitecture& gguf_architecture_of(const Spec& spec);
 
 // The name of the tensor that stretches rotary positions as Llama 3.1 does.
 inline constexpr const char* rotary_factors_name = "rope_freqs.weight";
+
+// The model's own stack that one of its architecture's is.
+const StackSpec& stack_of(const Spec& spec, const GgufArchitecture::Stack& stack);
+StackSpec& stack_of(Spec& spec, const GgufArchitecture::Stack& stack);
 
 // Where each parameter lies in a file: rules as families have them for checkpoints, with `*` replaced. `fused`: whether
 // queries, keys and values are one matrix there.

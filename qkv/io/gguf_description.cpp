@@ -55,10 +55,11 @@ std::string with_layer(std::string text, int64_t layer) {
   return text;
 }
 
-void add_rules(std::vector<WeightRule>& rules, const GgufArchitecture::Name& name, int64_t layer) {
-  const std::string ours = with_layer(name.ours, layer);
+// `begin`: what stands before their names.
+void add_rules(std::vector<WeightRule>& rules, const std::string& ours, const std::vector<const char*>& names,
+               const std::string& begin, int64_t layer) {
   std::vector<std::string> theirs;
-  for (const char* one : name.theirs) theirs.push_back(with_layer(one, layer));
+  for (const char* one : names) theirs.push_back(begin + with_layer(one, layer));
   const auto ending_in = [&](const char* end) {
     std::vector<std::string> ended;
     for (const std::string& one : theirs) ended.push_back(one + end);
@@ -168,9 +169,16 @@ std::vector<double> rotary_factors(const RotarySpec& rotary) {
 
 std::vector<WeightRule> gguf_weights(const GgufArchitecture& architecture, const Spec& spec, bool fused) {
   std::vector<WeightRule> rules;
-  for (const GgufArchitecture::Name& name : names_of(architecture, spec, fused)) {
-    const bool per_layer = std::string_view(name.ours).find('*') != std::string_view::npos;
-    for (int64_t layer = 0; layer < (per_layer ? spec.layers() : 1); ++layer) add_rules(rules, name, layer);
+  for (const auto& [name, theirs] : names_of(architecture, spec, fused)) {
+    const std::string ours = name;
+    if (!ours.starts_with("stack.")) {
+      add_rules(rules, ours, theirs, "", 0);
+      continue;
+    }
+    const bool per_layer = ours.find('*') != std::string::npos;
+    for (const GgufArchitecture::Stack& stack : architecture.stacks)
+      for (int64_t layer = 0; layer < (per_layer ? stack_of(spec, stack).layers : 1); ++layer)
+        add_rules(rules, (stack.encoder ? "encoder." : "") + with_layer(ours, layer), theirs, stack.theirs, layer);
   }
   return rules;
 }

@@ -85,7 +85,7 @@ bool is_of(Part part, std::string_view name) {
   const auto has = [&](std::string_view text) { return name.find(text) != std::string_view::npos; };
   switch (part) {
     case Part::values:
-      return has(".attn_v.") || has(".attn_qkv.");
+      return has("attn_v.") || has(".attn_qkv.");  // also those of the encoder's output
     case Part::down:
       return has(".ffn_down.");
     case Part::attended:
@@ -130,11 +130,14 @@ DType wanted_type(const GgufMix& mix, const Spec& spec, std::string_view name) {
   const bool falcon = gguf_architecture_of(spec).falcon_mix;
   if (name == "output.weight" || (spec.heads.tied && name == "token_embd.weight"))
     return falcon && mix.output == DType::q6_k ? DType::q8_0 : mix.output;
-  if (!name.starts_with("blk.")) return mix.type;
+  // An encoder-decoder's stacks count their layers each for itself; llama.cpp counts on from one to the other.
+  const size_t at = name.find("blk.");
+  if (at == std::string_view::npos) return mix.type;
+  const StackSpec& stack = name.starts_with("enc.") && spec.encoder ? spec.encoder->stack : spec.stack;
   int64_t layer = 0;
-  std::from_chars(name.data() + 4, name.data() + name.size(), layer);
+  std::from_chars(name.data() + at + 4, name.data() + name.size(), layer);
   for (const Rule& rule : mix_rules)
-    if (rule.mix == mix.name && is_of(rule.part, name) && among(rule.layers, layer, spec.layers()) &&
+    if (rule.mix == mix.name && is_of(rule.part, name) && among(rule.layers, layer, stack.layers) &&
         is_among(rule.models, spec, falcon))
       return rule.type;
   return mix.type;

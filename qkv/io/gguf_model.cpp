@@ -42,17 +42,23 @@ int64_t turning_heads(const std::string& theirs, const AttentionSpec& attention)
 
 // Queries, keys and values, or gates and their kin, that lie in blocks stay the matrices that they are: joining them
 // would be a copy, and they may differ in type.
-void keep_apart(Spec& spec, const Gguf& file) {
+void keep_apart(StackSpec& stack, const Gguf& file, const char* begin) {
   const auto blocks = [&](int64_t layer, const char* name) {
-    const std::string full = fmt::format("blk.{}.{}.weight", layer, name);
+    const std::string full = fmt::format("{}blk.{}.{}.weight", begin, layer, name);
     return file.contains(full) && is_block(file.dtype(full));
   };
-  const std::vector<BlockSpec> before = spec.stack.varied;
-  spec.stack.vary([&](int64_t i, BlockSpec& block) {
+  const std::vector<BlockSpec> before = stack.varied;
+  stack.vary([&](int64_t i, BlockSpec& block) {
     if (!before.empty()) block = before[static_cast<size_t>(i)];
     block.attention.apart = blocks(i, "attn_q") || blocks(i, "attn_k") || blocks(i, "attn_v");
+    if (block.cross) block.cross->apart = blocks(i, "cross_attn_k") || blocks(i, "cross_attn_v");
     block.feed_forward.apart = blocks(i, "ffn_gate") || blocks(i, "ffn_up");
   });
+}
+
+// Small tables that are f32 in every file, whatever its other matrices are; and are never multiplied by in blocks.
+bool stays_plain(const std::string& theirs) {
+  return theirs == "position_embd.weight" || theirs == "token_types.weight" || theirs.ends_with(".attn_rel_b.weight");
 }
 
 class Loader {
@@ -68,7 +74,8 @@ class Loader {
     check_extent(spec, file_.where(), std::ssize(file_.names()), numbers);
     attention_ = spec.stack.block.attention;
     if (options_.in_place) {
-      keep_apart(spec, file_);
+      for (const GgufArchitecture::Stack& stack : architecture_.stacks)
+        keep_apart(stack_of(spec, stack), file_, stack.theirs);
       if (architecture_.rotary_pairs) turn_neighbours(spec);
     }
     const bool fused = file_.contains("blk.0.attn_qkv.weight");
@@ -81,6 +88,7 @@ class Loader {
       if (const Tensor read = parameter(rule->second, value, role)) value = read;
     });
     used_.insert(rotary_factors_name);
+    used_.insert(architecture_.unused.begin(), architecture_.unused.end());
     for (const std::string& name : file_.names())
       if (used_.count(name) == 0) problems_.left.push_back(fmt::format("{} {}", name, to_string(file_.shape(name))));
     problems_.raise(file_.where(), architecture_.name, "the metadata");
@@ -124,7 +132,7 @@ class Loader {
 
   Tensor piece(const std::string& theirs, Role role) const {
     const Tensor stored = file_.get(theirs);
-    if (options_.in_place && is_block(stored.dtype()) && is_matrix(role)) return stored;
+    if (options_.in_place && is_block(stored.dtype()) && is_matrix(role) && !stays_plain(theirs)) return stored;
     const DType type = options_.half && is_matrix(role) ? DType::bf16 : DType::f32;
     Tensor value = cast(is_block(stored.dtype()) ? cast(stored, DType::f32) : stored, type);
     const int64_t heads = architecture_.rotary_pairs && !options_.in_place ? turning_heads(theirs, attention_) : 0;
@@ -162,24 +170,35 @@ Tensor encoded(const Tensor& value, DType type, const Tensor& importance) {
 }
 
 // What of a model its drawing does not show.
+void add_choices(const StackSpec& stack, std::vector<double>& numbers) {
+  for (int64_t i = 0; i < stack.layers; ++i) {
+    const BlockSpec& block = stack.layer(i);
+    const AttentionSpec& a = block.attention;
+    const double inverse_scale = a.scale == 0 ? std::sqrt(static_cast<double>(a.head_dim)) : 1 / a.scale;
+    const DistanceBiasSpec bias = a.distance_bias.value_or(DistanceBiasSpec{.buckets = 0, .max_distance = 0});
+    numbers.insert(
+        numbers.end(),
+        {block.norm.eps, static_cast<double>(block.feed_forward.activation), static_cast<double>(block.residual),
+         std::round(inverse_scale * 1e4), a.softcap, a.alibi, static_cast<double>(a.scale_by_inverse_layer),
+         static_cast<double>(a.causal), static_cast<double>(bias.buckets), static_cast<double>(bias.max_distance)});
+  }
+}
+
 std::vector<double> choices_of(const Spec& spec) {
   std::vector<double> numbers = {spec.embeddings.scale, spec.heads.scale, spec.heads.logit_softcap,
                                  static_cast<double>(spec.embeddings.position_offset)};
-  for (int64_t i = 0; i < spec.layers(); ++i) {
-    const BlockSpec& block = spec.stack.layer(i);
-    const AttentionSpec& a = block.attention;
-    const double inverse_scale = a.scale == 0 ? std::sqrt(static_cast<double>(a.head_dim)) : 1 / a.scale;
-    numbers.insert(numbers.end(),
-                   {block.norm.eps, static_cast<double>(block.feed_forward.activation),
-                    static_cast<double>(block.residual), std::round(inverse_scale * 1e4), a.softcap, a.alibi,
-                    static_cast<double>(a.scale_by_inverse_layer), static_cast<double>(a.causal)});
+  add_choices(spec.stack, numbers);
+  if (spec.encoder) {
+    add_choices(spec.encoder->stack, numbers);
+    numbers.push_back(static_cast<double>(spec.decoder_start));
   }
   return numbers;
 }
 
 // Whether what is about to be written says what the model is.
 void check_said(const GgufContents& contents, const GgufArchitecture& architecture, const Spec& spec) {
-  const Spec said = spec_of(gguf_config(contents));
+  Spec said = spec_of(gguf_config(contents));
+  if (!spec.heads.language_model) said.heads.scale = spec.heads.scale;  // there is nothing to scale
   std::optional<RotarySpec> turned = said.stack.block.attention.rotary;
   if (turned && spec.stack.block.attention.rotary) turned->interleaved = spec.stack.block.attention.rotary->interleaved;
   const bool same_rotary = turned.has_value() == spec.stack.block.attention.rotary.has_value() &&
@@ -221,7 +240,7 @@ std::vector<WrittenTensor> written_tensors(const std::string& where, Model& mode
     for (size_t i = 0; i < theirs.size(); ++i) {
       const Tensor rows = parameter.detach().narrow(0, begin, lengths[i]);
       begin += lengths[i];
-      const bool plain = !is_matrix(role) || theirs[i] == "position_embd.weight" || theirs[i] == "token_types.weight";
+      const bool plain = !is_matrix(role) || stays_plain(theirs[i]);
       const bool turns = architecture.rotary_pairs && !attention.rotary->interleaved;
       tensors.push_back({theirs[i], plain ? DType::f32 : type_of(theirs[i], rows.shape()), rows,
                          turns ? turning_heads(theirs[i], attention) : 0});

@@ -3,6 +3,7 @@
 #include "qkv/core/error.h"
 #include "qkv/io/gguf_tokens.h"
 #include "qkv/text/bpe.h"
+#include "qkv/text/charsmap.h"
 #include "qkv/text/layout_sentencepiece.h"
 #include "qkv/text/token_files.h"
 
@@ -40,12 +41,14 @@ class Reader {
 
   Tokenizer read() {
     const Json model = single("model");
-    const std::pair<const char*, Tokenizer (Reader::*)()> kinds[] = {
-        {"gpt2", &Reader::byte_level}, {"llama", &Reader::sentencepiece}, {"bert", &Reader::words}};
+    const std::pair<const char*, Tokenizer (Reader::*)()> kinds[] = {{"gpt2", &Reader::byte_level},
+                                                                     {"llama", &Reader::sentencepiece},
+                                                                     {"t5", &Reader::unigram},
+                                                                     {"bert", &Reader::words}};
     for (const auto& [name, reader] : kinds)
       if (model == name) return (this->*reader)();
     throw Error(file_.where(), fmt::format("has a tokenizer of the kind {}, which is not supported", model.dump()),
-                "supported: gpt2, llama, bert");
+                "supported: gpt2, llama, t5, bert");
   }
 
  private:
@@ -127,16 +130,15 @@ class Reader {
                                  model, config(), file_.where());
   }
 
-  Tokenizer sentencepiece() {
-    const Json scores = list("scores", GgufType::f32);
+  // The first `count` tokens as SentencePiece's model has them.
+  SentencePieceFile piece_file(size_t count) const {
+    const Json& scores = list("scores", GgufType::f32);
     if (scores.size() != tokens_.size())
       fail("scores", fmt::format("has {} entries for {} tokens", scores.size(), tokens_.size()));
     SentencePieceFile pieces;
-    pieces.algorithm = SentencePieceFile::bpe;
-    pieces.byte_fallback = true;
     pieces.add_dummy_prefix = single("add_space_prefix") != false;
     pieces.unk_id = -1;
-    for (size_t id = 0; id < tokens_.size(); ++id) {
+    for (size_t id = 0; id < count; ++id) {
       const float score = scores[id];
       const int type = types_[id];
       if (!std::isfinite(score)) fail("scores", "has a number that is not finite");
@@ -146,9 +148,59 @@ class Reader {
           {tokens_[id], score, known ? static_cast<SentencePieceFile::Type>(type) : SentencePieceFile::unused});
     }
     if (pieces.unk_id < 0) fail("token_type", "names no token for what is unknown");
+    return pieces;
+  }
+
+  Tokenizer sentencepiece() {
+    SentencePieceFile pieces = piece_file(tokens_.size());
+    pieces.algorithm = SentencePieceFile::bpe;
+    pieces.byte_fallback = true;
     config_["tokenizer_class"] = "LlamaTokenizer";
     config_["added_tokens_decoder"] = added_decoder();
     Json tokenizer = *sentencepiece_as_json(pieces, fs::path(file_.where()) / "tokenizer.model", config_);
+    return made(std::move(tokenizer));
+  }
+
+  // The rules by which characters are rewritten, as SentencePiece compiles them.
+  std::string character_map() const {
+    const auto found = file_.metadata().find("tokenizer.ggml.precompiled_charsmap");
+    if (found == file_.metadata().end()) return "";
+    const GgufValue& said = found->second;
+    if (said.type != GgufType::array || (said.item != GgufType::u8 && said.item != GgufType::i8))
+      fail("precompiled_charsmap", "is not the list of bytes it should be");
+    std::string bytes;
+    for (const Json& byte : said.value) bytes += static_cast<char>(byte.get<int>());
+    const Charsmap checked(bytes, tensor_place(file_.where(), "tokenizer.ggml.precompiled_charsmap"));
+    return bytes;
+  }
+
+  // What was added behind the last piece, and rows without a token, are no part of the unigram model.
+  Tokenizer unigram() {
+    size_t count = tokens_.size();
+    while (count > 0 && types_[count - 1] != normal_token) --count;
+    if (count == 0) fail("token_type", "has no token that stands for text");
+    SentencePieceFile pieces = piece_file(count);
+    pieces.charsmap = character_map();
+    config_["tokenizer_class"] = "T5Tokenizer";
+    config_["added_tokens_decoder"] = added_decoder();
+    config_["extra_ids"] = 0;  // those that are there are among the added
+    Json tokenizer = *sentencepiece_as_json(pieces, fs::path(file_.where()) / "spiece.model", config_);
+    // T5's own are special, and all are found before a text is rewritten; llama.cpp's converter calls them the user's.
+    int64_t extra = 0;
+    for (Json& token : tokenizer["added_tokens"]) {
+      const bool own = token["content"].get_ref<const std::string&>().starts_with("<extra_id_");
+      token["normalized"] = false;
+      if (own) token["special"] = true;
+      extra += own;
+    }
+    config_["extra_ids"] = extra;
+    if (!pieces.add_dummy_prefix)
+      for (const char* part : {"pre_tokenizer", "decoder"}) tokenizer[part]["prepend_scheme"] = "never";
+    if (single("remove_extra_whitespaces") == false) {
+      std::erase_if(tokenizer["normalizer"]["normalizers"].get_ref<Json::array_t&>(),
+                    [](const Json& step) { return step["type"] != "Precompiled"; });
+    }
+    if (single("add_eos_token") == false || !config_.contains("eos_token")) tokenizer["post_processor"] = nullptr;
     return made(std::move(tokenizer));
   }
 

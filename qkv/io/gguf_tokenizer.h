@@ -6,8 +6,8 @@
 
 namespace qkv {
 
-// The tokenizer of a file: its kinds "gpt2" (byte-level BPE), "llama" (SentencePiece's BPE) and "bert" (WordPiece).
-// Throws Error for another kind, and for lists that do not fit each other.
+// The tokenizer of a file: its kinds "gpt2" (byte-level BPE), "llama" (SentencePiece's BPE), "t5" (its unigram model)
+// and "bert" (WordPiece). Throws Error for another kind, and for lists that do not fit each other.
 Tokenizer gguf_tokenizer(const Gguf& file);
 
 // The same said of a tokenizer, for a model with `vocab` rows; rows without a token get one that is never used. Throws

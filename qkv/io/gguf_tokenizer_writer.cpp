@@ -2,6 +2,8 @@
 #include "qkv/io/gguf_tokenizer.h"
 #include "qkv/io/gguf_tokens.h"
 #include "qkv/text/gap.h"
+#include "qkv/text/precompiled.h"
+#include "qkv/text/token_model.h"
 
 #include <unordered_map>
 
@@ -76,6 +78,85 @@ void put_sentencepiece(GgufMetadata& metadata, const Json& json, Tokens& tokens)
   metadata["tokenizer.ggml.add_space_prefix"] = GgufValue::of_bool(prefix);
 }
 
+[[noreturn]] void refuse_unigram(const std::string& what) {
+  throw Error("gguf", fmt::format("llama.cpp has no name for this unigram tokenizer's {}", what),
+              "the model can be kept in its Hugging Face form");
+}
+
+// What T5's tokenizers do to a text before it is cut into pieces.
+struct Preparation {
+  std::string charsmap;                // compiled
+  bool prefix = true;                  // a space before the text
+  bool joins = false, strips = false;  // runs of spaces, and spaces at the end
+};
+
+Preparation preparation_of(const Json& normalizer, const Json& pre_tokenizer) {
+  const std::string marker(space_marker);
+  Preparation preparation;
+  const auto steps = [](const Json& whole, const char* list) {
+    if (whole.is_null()) return Json::array();
+    return whole["type"] == "Sequence" ? whole[list] : Json::array({whole});
+  };
+  for (const Json& step : steps(normalizer, "normalizers")) {
+    const bool replaces = step["type"] == "Replace" && step["pattern"] == Json{{"Regex", " {2,}"}} &&
+                          (step["content"] == " " || step["content"] == marker);
+    const bool first = !preparation.joins && !preparation.strips && preparation.charsmap.empty();
+    if (step["type"] == "Precompiled" && first) {
+      decode_base64(step["precompiled_charsmap"].get_ref<const std::string&>(), preparation.charsmap);
+    } else if (step["type"] == "Strip" && step.value("strip_right", true)) {
+      preparation.strips = true;
+    } else if (replaces) {
+      preparation.joins = true;
+    } else {
+      refuse_unigram(fmt::format("normalizer {}", step["type"].dump()));
+    }
+  }
+  bool marks = false;
+  for (const Json& step : steps(pre_tokenizer, "pretokenizers")) {
+    if (step["type"] == "WhitespaceSplit" && !marks) {
+      preparation.joins = preparation.strips = true;
+    } else if (step["type"] == "Metaspace" && step.value("replacement", marker) == marker) {
+      marks = true;
+      const bool prefix = step.value("add_prefix_space", true);
+      preparation.prefix = step.value("prepend_scheme", prefix ? "always" : "never") != "never";
+    } else {
+      refuse_unigram(fmt::format("pre-tokenizer {}", step["type"].dump()));
+    }
+  }
+  if (!marks) refuse_unigram("way of marking spaces");
+  if (preparation.joins != preparation.strips) refuse_unigram("treatment of spaces at the end of a text");
+  return preparation;
+}
+
+void put_unigram(GgufMetadata& metadata, const Tokenizer& tokenizer, const Json& json, const Tokens& tokens) {
+  const Json& model = json["model"];
+  if (model.value("byte_fallback", false)) refuse_unigram("falling back to bytes");
+  if (model["unk_id"].is_null()) refuse_unigram("lack of a token for what is unknown");
+  const Preparation preparation = preparation_of(json["normalizer"], json["pre_tokenizer"]);
+  // The token that ends every text is the end, whether or not a configuration says so.
+  const std::vector<int32_t> framed = tokenizer.frame({}).ids;
+  if (framed.size() > 1 || (!framed.empty() && framed[0] != tokenizer.special().eos.value_or(framed[0])))
+    refuse_unigram("special tokens around a text");
+  if (!framed.empty()) metadata["tokenizer.ggml.eos_token_id"] = GgufValue::of_u32(static_cast<uint64_t>(framed[0]));
+  metadata["tokenizer.ggml.add_eos_token"] = GgufValue::of_bool(!framed.empty());
+  // What is no piece has the scores that llama.cpp's converter gives it.
+  constexpr double added = -1000, unused = -10000;
+  Json scores = Json::array();
+  for (size_t id = 0; id < tokens.texts.size(); ++id)
+    scores.push_back(id < model["vocab"].size()         ? model["vocab"][id][1].get<double>()
+                     : tokens.types[id] == unused_token ? unused
+                                                        : added);
+  metadata["tokenizer.ggml.model"] = GgufValue::of_string("t5");
+  metadata["tokenizer.ggml.pre"] = GgufValue::of_string("default");
+  metadata["tokenizer.ggml.scores"] = GgufValue::of_array(GgufType::f32, scores);
+  metadata["tokenizer.ggml.add_space_prefix"] = GgufValue::of_bool(preparation.prefix);
+  metadata["tokenizer.ggml.remove_extra_whitespaces"] = GgufValue::of_bool(preparation.joins);
+  if (preparation.charsmap.empty()) return;
+  Json bytes = Json::array();
+  for (const char byte : preparation.charsmap) bytes.push_back(static_cast<uint8_t>(byte));
+  metadata["tokenizer.ggml.precompiled_charsmap"] = GgufValue::of_array(GgufType::u8, bytes);
+}
+
 void put_words(GgufMetadata& metadata, Tokens& tokens) {
   for (size_t id = 0; id < tokens.texts.size(); ++id) {
     if (tokens.types[id] != normal_token) continue;
@@ -113,6 +194,7 @@ void put_roles(GgufMetadata& metadata, const Tokenizer& tokenizer) {
 GgufMetadata gguf_tokenizer_metadata(const Tokenizer& tokenizer, int64_t vocab) {
   const Json json = Json::parse(tokenizer.to_json());
   GgufMetadata metadata;
+  put_roles(metadata, tokenizer);
   Tokens tokens = tokens_of(tokenizer, json, vocab);
   const std::string kind = json["model"].value("type", "");
   if (kind == "BPE" && json["model"].value("byte_fallback", false)) {
@@ -121,13 +203,14 @@ GgufMetadata gguf_tokenizer_metadata(const Tokenizer& tokenizer, int64_t vocab) 
     put_byte_level(metadata, json);
   } else if (kind == "WordPiece") {
     put_words(metadata, tokens);
+  } else if (kind == "Unigram") {
+    put_unigram(metadata, tokenizer, json, tokens);
   } else {
     throw Error("gguf", fmt::format("tokenizers of the kind {} are not written", tokenizer.kind()),
-                "BPE and WordPiece are; the model can be kept in its Hugging Face form");
+                "BPE, WordPiece and unigram models are; the model can be kept in its Hugging Face form");
   }
   metadata["tokenizer.ggml.tokens"] = GgufValue::of_array(GgufType::string, tokens.texts);
   metadata["tokenizer.ggml.token_type"] = GgufValue::of_array(GgufType::i32, tokens.types);
-  put_roles(metadata, tokenizer);
   return metadata;
 }
 

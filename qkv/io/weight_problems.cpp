@@ -30,10 +30,11 @@ void WeightProblems::raise(const std::string& where, std::string_view family, st
 void check_extent(const Spec& spec, const std::string& where, int64_t tensors, int64_t numbers) {
   constexpr int64_t margin = 64;
   const int64_t described = describe(spec).parameters;
-  if (spec.layers() / margin > tensors || described / margin > numbers + (1 << 20))
+  const int64_t layers = spec.layers() + (spec.encoder ? spec.encoder->stack.layers : 0);
+  if (layers / margin > tensors || described / margin > numbers + (1 << 20))
     throw Error(where,
                 fmt::format("describes {} layers and {} parameters, but the weights are {} tensors of {} numbers",
-                            spec.layers(), described, tensors, numbers),
+                            layers, described, tensors, numbers),
                 "check that the description and the weights belong together");
 }
 

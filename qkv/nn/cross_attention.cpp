@@ -9,7 +9,9 @@ namespace qkv {
 CrossAttention::CrossAttention(int64_t width, int64_t memory_width, const AttentionSpec& attention_spec)
     : spec(attention_spec),
       q(width, spec.heads * spec.head_dim, spec.qkv_bias),
-      kv(memory_width, 2 * spec.kv_heads * spec.head_dim, spec.qkv_bias),
+      kv(spec.apart
+             ? Linear(memory_width, {spec.kv_heads * spec.head_dim, spec.kv_heads * spec.head_dim}, spec.qkv_bias)
+             : Linear(memory_width, 2 * spec.kv_heads * spec.head_dim, spec.qkv_bias)),
       out(spec.heads * spec.head_dim, width, spec.out_bias, Role::residual_matrix) {
   if (spec.scale == 0) spec.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(spec.head_dim)));
 }

@@ -6,9 +6,9 @@
 namespace qkv {
 
 struct CrossAttention {
-  AttentionSpec spec;  // heads, sizes, biases, scale and dropout; the rest is not read
+  AttentionSpec spec;  // heads, sizes, biases, scale, dropout and apart; the rest is not read
   Linear q;            // [heads head_dim, width]
-  Linear kv;           // [2 kv_heads head_dim, width of the memory]: keys, values
+  Linear kv;           // [2 kv_heads head_dim, width of the memory]: keys, values; apart in two parts
   Linear out;
 
   CrossAttention() = default;

@@ -1,5 +1,6 @@
 #include "qkv/tasks/calibrate.h"
 
+#include "qkv/core/error.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/shape.h"
 #include "qkv/tasks/windows.h"
@@ -26,6 +27,9 @@ struct Sum {
 
 std::map<std::string, Tensor> input_squares(const TextModel& model, std::string_view text, int64_t tokens) {
   const NoGrad no_grad;
+  if (model.model().spec().encoder)
+    throw Error("--calibrate", "the inputs of an encoder-decoder follow from pairs of texts, not from one",
+                "leave it out: errors are then weighed alike");
   std::vector<int32_t> ids = model.ids_of(text, "--calibrate");
   ids.resize(static_cast<size_t>(std::min<int64_t>(std::ssize(ids), tokens)));
   std::map<std::string, Sum> sums;

@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/generate/generator.h"
+#include "qkv/io/model_source.h"
 #include "qkv/tasks/batches.h"
 
 #include <fmt/ranges.h>
@@ -17,7 +18,7 @@ constexpr int64_t usual_length = 256;
 // Marian writes with a vocabulary of its own.
 Tokenizer target_tokenizer(const fs::path& directory) {
   const fs::path target = directory / "target.spm";
-  return Tokenizer::load(fs::exists(target) ? target : directory);
+  return fs::exists(target) ? Tokenizer::load(target) : load_tokenizer(directory);
 }
 
 // Also the lengths of old configurations, which count the decoder's first token.

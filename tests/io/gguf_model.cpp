@@ -5,40 +5,10 @@
 #include "qkv/io/gguf_model.h"
 #include "qkv/io/gguf_tokenizer.h"
 #include "qkv/io/model_source.h"
-#include "qkv/ops/autograd.h"
-
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <cmath>
+#include "tests/io/gguf_models.h"
 
 namespace qkv {
 namespace {
-
-const fs::path golden = fs::path(QKV_SOURCE_DIR) / "tests/golden";
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / fmt::format("qkv-gguf-model-{}", ::getpid());
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-};
-
-std::vector<float> outputs_of(Model& model) {
-  const NoGrad no_grad;
-  const auto top = static_cast<int32_t>(model.spec().vocab - 1);
-  const Inputs inputs{.input_ids = Tensor::from<int32_t>({2, 4}, {5, 1, 17, top, 0, 2, 3, 9})};
-  return model.hidden(inputs, {}).to_vector<float>();
-}
-
-void expect_near(const std::vector<float>& got, const std::vector<float>& want, double tolerance) {
-  ASSERT_EQ(got.size(), want.size());
-  double largest = 0, difference = 0;
-  for (size_t i = 0; i < want.size(); ++i) {
-    largest = std::max<double>(largest, std::abs(want[i]));
-    difference = std::max<double>(difference, std::abs(got[i] - want[i]));
-  }
-  EXPECT_LE(difference, tolerance * largest);
-}
 
 TEST(GgufModel, EveryArchitectureThereAndBack) {
   const Folder folder;
@@ -68,19 +38,9 @@ TEST(GgufModel, WhatGgufCannotSayIsRefused) {
   }
 }
 
-// A model whose rows are long enough for blocks of 256.
-std::unique_ptr<Model> wide_model(const char* type) {
-  const Family& family = family_named(type, "test");
-  const Sizes sizes{
-      .vocab = 300, .context = 64, .layers = 4, .heads = 8, .kv_heads = 4, .width = 256, .feed_forward = 512};
-  auto model = std::make_unique<Model>(spec_of(Config(family.config(sizes), "test")));
-  model->initialise({.seed = 3, .stream = 0});
-  return model;
-}
-
 TEST(GgufModel, BlocksStayInPlaceAndSayNearlyTheSame) {
   const Folder folder;
-  for (const char* type : {"llama", "gpt2", "gemma2"}) {
+  for (const char* type : {"llama", "gpt2", "gemma2", "t5"}) {
     const std::unique_ptr<Model> model = wide_model(type);
     const std::vector<float> want = outputs_of(*model);
     for (const GgufMix& mix : gguf_mixes()) {
@@ -132,7 +92,7 @@ TEST(GgufModel, Q4KMGivesTheTensorsTheTypesThatLlamaCppDoes) {
 TEST(GgufModel, TokenizersThereAndBack) {
   const Folder folder;
   const std::string plain = "Hello, world! It's 12345 caf\u00e9s\n\n  in the \u4e2d\u6587 text";
-  for (const char* name : {"gpt2", "llama", "llama3", "metaspace_bpe", "bert_uncased"}) {
+  for (const char* name : {"gpt2", "llama", "llama3", "metaspace_bpe", "bert_uncased", "t5"}) {
     SCOPED_TRACE(name);
     // llama.cpp puts a space behind every special token, where "first" does so at the text's beginning alone.
     const std::string text = std::string(name) == "metaspace_bpe" ? plain : plain + " <s> and so on.";

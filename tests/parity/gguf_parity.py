@@ -8,6 +8,7 @@ llama-cpp-python compiles llama.cpp when it is installed, so it is not among the
     .venv/bin/pip install llama-cpp-python==0.3.36
 """
 import argparse
+import base64
 import ctypes
 import json
 import shutil
@@ -204,6 +205,140 @@ def models(comparison, folder, llama_cpp):
             comparison.check(f"{kind} {mix}: llama.cpp's logits", error < 0.06, f"{error:.1e}")
 
 
+def tiny_t5(kind, vocab):
+    torch.manual_seed(1)
+    model = transformers.T5ForConditionalGeneration(transformers.T5Config(
+        vocab_size=vocab, d_model=256, d_kv=32, d_ff=512, num_layers=3, num_decoder_layers=2, num_heads=4,
+        feed_forward_proj="relu" if kind == "t5 1.0" else "gated-gelu", tie_word_embeddings=kind == "t5 1.0",
+        decoder_start_token_id=0, dropout_rate=0.0))
+    with torch.no_grad():
+        if kind != "t5 1.0":
+            model.lm_head.weight = torch.nn.Parameter(torch.randn(vocab, 256) * 0.1)
+        for p in model.parameters():
+            if p.dim() == 1:
+                p.add_(torch.randn_like(p) * 0.1)
+    return model.eval()
+
+
+def converted_t5(path, model, tokenizer):
+    """A file as llama.cpp's convert_hf_to_gguf.py writes T5's: its keys, its tensors' names, its tokenizer."""
+    config, json_of = model.config, json.loads(tokenizer.backend_tokenizer.to_str())
+    writer = gguf.GGUFWriter(path, "t5")
+    for add, value in [
+            (writer.add_context_length, 512), (writer.add_embedding_length, config.d_model),
+            (writer.add_feed_forward_length, config.d_ff), (writer.add_block_count, config.num_layers),
+            (writer.add_decoder_block_count, config.num_decoder_layers), (writer.add_head_count, config.num_heads),
+            (writer.add_key_length, config.d_kv), (writer.add_value_length, config.d_kv),
+            (writer.add_layer_norm_eps, config.layer_norm_epsilon),
+            (writer.add_relative_attn_buckets_count, config.relative_attention_num_buckets),
+            (writer.add_layer_norm_rms_eps, config.layer_norm_epsilon),
+            (writer.add_decoder_start_token_id, config.decoder_start_token_id)]:
+        add(value)
+    pieces = json_of["model"]["vocab"]
+    added = {token["id"]: token["content"] for token in json_of["added_tokens"] if token["id"] >= len(pieces)}
+    tokens, scores, types = [], [], []
+    for i in range(config.vocab_size):
+        token, score = pieces[i] if i < len(pieces) else (added.get(i, f"[PAD{i}]"), -1000.0 if i in added else -10000.0)
+        tokens.append(token)
+        scores.append(score)
+        types.append({0: 3, 1: 3, 2: 2}.get(i, 1) if i < len(pieces) else 4 if i in added else 5)
+    writer.add_tokenizer_model("t5")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list(tokens)
+    writer.add_token_scores(scores)
+    writer.add_token_types(types)
+    writer.add_add_space_prefix(True)
+    writer.add_remove_extra_whitespaces(True)
+    steps = json_of["normalizer"]
+    for step in steps.get("normalizers", [steps]):
+        if step["type"] == "Precompiled":
+            writer.add_precompiled_charsmap(base64.b64decode(step["precompiled_charsmap"]))
+    writer.add_eos_token_id(1)
+    writer.add_unk_token_id(2)
+    writer.add_pad_token_id(0)
+    names = t5_names(config)
+    for name, value in model.state_dict().items():
+        if "embed_tokens" not in name and not (name == "lm_head.weight" and config.scale_decoder_outputs):
+            writer.add_tensor(names.get_name(name, try_suffixes=(".weight",)), value.numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def t5_names(config):
+    return gguf.get_tensor_name_map(gguf.MODEL_ARCH.T5, max(config.num_layers, config.num_decoder_layers))
+
+
+def encoder_decoders(comparison, folder):
+    """T5 both ways, against the package's names and transformers' logits and tokens."""
+    texts = ["Hello, world! It is 12345 o'clock.", "The naïve café\n\n  serves <extra_id_3> tea. ", " ﬁne 中 x"]
+    tokenizer = transformers.AutoTokenizer.from_pretrained(GOLDEN / "tokenizers" / "t5")
+    for kind in ["t5 1.0", "t5 1.1"]:
+        source = folder / kind
+        model = tiny_t5(kind, len(tokenizer) + 5)
+        model.save_pretrained(source)
+        for file in (GOLDEN / "tokenizers" / "t5").iterdir():
+            if file.name != "cases.jsonl":
+                shutil.copy(file, source)
+        state = load_file(source / "model.safetensors")
+        ids = [tokenizer(text)["input_ids"] for text in texts]
+        target = torch.tensor([[0, 5, 17, 30, 8]])
+        with torch.no_grad():
+            want = [model(torch.tensor([row]), decoder_input_ids=target).logits for row in ids]
+        ours, theirs = folder / f"{kind}.gguf", folder / f"{kind} theirs.gguf"
+        converted_t5(theirs, model, tokenizer)
+        comparison.run("convert", source, ours, "--quiet")
+        if ours.exists():
+            read = {t.name: t for t in gguf.GGUFReader(ours).tensors}
+            names = t5_names(model.config)
+            named = {names.get_name(name, try_suffixes=(".weight",)): value for name, value in state.items()}
+            comparison.check(f"{kind}: names", set(read) == set(named), set(read) ^ set(named))
+            for name, value in named.items():
+                comparison.check(f"{kind}: {name}", name in read and np.array_equal(read[name].data, value.numpy()))
+        for path in [ours, theirs]:
+            back = folder / (path.stem + " back")
+            if comparison.run("convert", path, back, "--quiet") is None:
+                comparison.check(path.name, False)
+                continue
+            again = transformers.AutoModelForSeq2SeqLM.from_pretrained(back).eval()
+            words = transformers.AutoTokenizer.from_pretrained(back)
+            for text, row, logits in zip(texts, ids, want):
+                with torch.no_grad():
+                    got = again(torch.tensor([row]), decoder_input_ids=target).logits
+                error = ((got - logits).abs().max() / logits.abs().max()).item()
+                comparison.check(f"{path.name}: logits", error < 1e-5, f"{error:.1e}")
+                tokens = json.loads(comparison.run("tokenize", path, text, "--json"))["ids"]
+                comparison.check(f"{path.name}: tokens of {text!r}", tokens == row, f"{tokens} {row}")
+                comparison.check(f"{path.name}: transformers' tokens of {text!r}", words(text)["input_ids"] == row)
+
+
+def directories(comparison, folder):
+    """What `qkv quantize --out DIRECTORY` writes, as transformers loads it: the numbers that qkv takes out of the blocks."""
+    for kind in ["gpt2", "llama", "qwen2", "qwen3", "t5 1.0", "t5 1.1"]:
+        small, back = folder / f"{kind} small", folder / f"{kind} small back"
+        if comparison.run("quantize", folder / kind, "--type", "q4_k_m", "--out", small, "--quiet") is None or \
+                comparison.run("convert", small, back, "--quiet") is None:
+            comparison.check(f"{kind} as a directory", False)
+            continue
+        auto = transformers.AutoModelForSeq2SeqLM if kind.startswith("t5") else transformers.AutoModelForCausalLM
+        config = transformers.AutoConfig.from_pretrained(small)
+        loaded = auto.from_pretrained(small, config=config, gguf_file="model.gguf", dtype=torch.float32).eval()
+        want = auto.from_pretrained(back).eval()
+        words = transformers.AutoTokenizer.from_pretrained(small)
+        text = "Hello, world! It is 12345 o'clock."
+        ids = words(text)["input_ids"]
+        before = transformers.AutoTokenizer.from_pretrained(folder / kind)(text)["input_ids"]
+        comparison.check(f"{kind} as a directory: tokens", ids == before, f"{ids} {before}")
+        inputs = dict(input_ids=torch.tensor([ids]))
+        if kind.startswith("t5"):
+            inputs["decoder_input_ids"] = torch.tensor([[0, 5, 17, 30]])
+        with torch.no_grad():
+            got, expected = loaded(**inputs).logits, want(**inputs).logits
+        error = ((got - expected).abs().max() / expected.abs().max()).item()
+        comparison.check(f"{kind} as a directory: logits", error < 1e-4, f"{error:.1e}")
+
+
 MIXES = {"q4_0": 2, "q4_1": 3, "q8_0": 7, "q5_0": 8, "q5_1": 9, "q2_k": 10, "q3_k_m": 12, "q4_k_s": 14, "q4_k_m": 15,
          "q5_k_s": 16, "q5_k_m": 17, "q6_k": 18, "iq4_nl": 25, "f16": 1, "bf16": 32}
 
@@ -249,6 +384,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         blocks(comparison, Path(folder), np.random.default_rng(options.seed))
         models(comparison, Path(folder), llama_cpp)
+        encoder_decoders(comparison, Path(folder))
+        directories(comparison, Path(folder))
         if llama_cpp is not None:
             mixes(comparison, Path(folder), llama_cpp)
     print(f"{comparison.passed} passed, {comparison.failed} failed")

@@ -36,6 +36,32 @@ class Gguf(CommandTest):
         self.refuse("quantize", self.model, "--out", self.file, says="already")
         self.succeed("quantize", self.model, "--type", "q4_0", "--out", self.file, "--force", "--quiet")
 
+    def test_a_directory_with_a_file(self):
+        (self.model / "README.md").write_text("what it is")
+        small, smaller, back = (self.folder / name for name in ["small", "smaller", "back"])
+        report = json.loads(self.succeed("quantize", self.model, "--type", "q8_0", "--out", small, "--text", self.text,
+                                         "--tokens", "100", "--json", "--quiet"))
+        self.assertEqual(report["bytes_after"], sum(path.stat().st_size for path in small.iterdir()))
+        self.assertLess(report["kl_divergence"], 1e-3)
+        names = {path.name for path in small.iterdir()}
+        self.assertLessEqual({"model.gguf", "config.json", "tokenizer.json", "README.md"}, names)
+        self.assertEqual([name for name in names if "safetensors" in name], [])
+        self.succeed("quantize", self.model, "--type", "q8_0", "--out", self.file, "--quiet")
+        self.assertEqual(self.ids(small), self.ids(self.file))
+        self.assertIn("q8_0", self.succeed("info", small))
+        # From such a directory, and from a file.
+        self.succeed("convert", small, back)
+        self.assertEqual(self.ids(back), self.ids(small))
+        for source in [small, self.file]:
+            self.succeed("quantize", source, "--type", "q4_0", "--out", smaller, "--force", "--quiet")
+            self.assertEqual(len(self.ids(smaller)), 8)
+        self.refuse("quantize", self.model, "--out", small, says="already")
+        self.refuse("quantize", self.model, "--out", self.model, "--force", says="another model")
+        self.refuse("train", self.text, "--from", small, "--out", self.folder / "y", "--steps", "1", says="directory")
+        # Two files: nobody knows which.
+        shutil.copy(small / "model.gguf", small / "other.gguf")
+        self.refuse("generate", small, "--prompt", "a", says="small")
+
     def test_damaged_files(self):
         self.succeed("convert", self.model, self.file)
         whole = self.file.read_bytes()
@@ -50,6 +76,66 @@ class Gguf(CommandTest):
         self.refuse("convert", self.file, self.model, says="already")
         self.refuse("quantize", self.model, "--type", "q9", "--out", self.folder / "x.gguf", says="--type")
         self.refuse("train", self.text, "--from", self.file, "--out", self.folder / "y", "--steps", "1", says="directory")
+
+
+class T5(CommandTest):
+    """An encoder-decoder in one file: the golden T5 1.1 with a unigram tokenizer of words."""
+
+    def setUp(self):
+        super().setUp()
+        self.model, self.file = self.folder / "t5", self.folder / "t5.gguf"
+        shutil.copytree(GOLDEN / "models" / "t5_v11", self.model)
+        self.config(relative_attention_max_distance=128)
+        special = ["<pad>", "</s>", "<unk>"]
+        size = json.loads((self.model / "config.json").read_text())["vocab_size"]
+        pieces = [[token, 0.0] for token in special] + [[f"\u2581w{i}", -3.0 - i / 16] for i in range(3, size - 2)]
+        marks = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always"}
+        end = {"SpecialToken": {"id": "</s>", "type_id": 0}}
+        (self.model / "tokenizer.json").write_text(json.dumps({
+            "model": {"type": "Unigram", "unk_id": 2, "vocab": pieces}, "normalizer": None, "decoder": marks,
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, marks]},
+            "post_processor": {"type": "TemplateProcessing", "pair": [],
+                               "single": [{"Sequence": {"id": "A", "type_id": 0}}, end],
+                               "special_tokens": {"</s>": {"id": "</s>", "ids": [1], "tokens": ["</s>"]}}},
+            "added_tokens": [{"id": i, "content": token, "special": True, "single_word": False, "lstrip": False,
+                              "rstrip": False, "normalized": False}
+                             for i, token in [*enumerate(special), (size - 2, "<extra_id_0>")]]}))
+
+    def config(self, **changes):
+        path = self.model / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    def written(self, verb, model, *options):
+        return self.succeed(verb, model, "w7 w8  w9 ", "-n", 9, *options)
+
+    def test_one_file_is_the_model(self):
+        self.succeed("convert", self.model, "--to", "gguf", self.file)
+        back = self.folder / "back"
+        self.succeed("convert", self.file, back)
+        for model in [self.file, back]:
+            for verb, options in [("translate", []), ("summarize", ["--beams", 3]), ("translate", ["--dtype", "bf16"])]:
+                self.assertEqual(self.written(verb, model, *options), self.written(verb, self.model, *options))
+            one, other = (self.succeed("tokenize", where, "w7 <extra_id_0> w80 what", "--json") for where in (model, self.model))
+            self.assertEqual(json.loads(one)["ids"], json.loads(other)["ids"])
+        self.assertIn("T5", self.succeed("info", self.file))
+
+    def test_in_blocks(self):
+        report = json.loads(self.succeed("quantize", self.model, "--type", "q8_0", "--out", self.file, "--json", "--quiet"))
+        self.assertLess(report["bytes_after"], report["bytes_before"])
+        self.assertTrue(self.written("translate", self.file).strip())
+        self.refuse("quantize", self.model, "--out", self.folder / "x.gguf", "--text", self.text, says="causal")
+        self.refuse("quantize", self.model, "--out", self.folder / "y.gguf", "--calibrate", self.text, says="encoder-decoder")
+
+    def test_refusals(self):
+        self.config(relative_attention_max_distance=64)
+        self.refuse("convert", self.model, self.file, says=["t5.gguf", "no words"])
+        self.assertFalse(self.file.exists())
+        self.config(relative_attention_max_distance=128)
+        self.succeed("convert", self.model, self.file)
+        whole = self.file.read_bytes()
+        for key in [b"t5.block_count", b"t5.attention.relative_buckets_count", b"tokenizer.ggml.scores"]:
+            self.file.write_bytes(whole.replace(key, key[:-1] + b"x"))
+            self.refuse("translate", self.file, "w7", says="t5.gguf")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,56 @@
+// What tests of models in GGUF files share.
+#pragma once
+
+#include "qkv/io/model_source.h"
+#include "qkv/ops/autograd.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+
+namespace qkv {
+
+inline const fs::path golden = fs::path(QKV_SOURCE_DIR) / "tests/golden";
+
+struct Folder {
+  fs::path path = fs::temp_directory_path() / fmt::format("qkv-gguf-model-{}", ::getpid());
+  Folder() { fs::create_directories(path); }
+  ~Folder() { fs::remove_all(path); }
+};
+
+// Ids for a model; a decoder beside an encoder reads them as well.
+inline Inputs inputs_for(const Model& model, const Tensor& ids) {
+  return {.input_ids = ids, .decoder_input_ids = model.spec().encoder ? ids : Tensor()};
+}
+
+inline std::vector<float> outputs_of(Model& model) {
+  const NoGrad no_grad;
+  const auto top = static_cast<int32_t>(model.spec().vocab - 1);
+  const Tensor ids = Tensor::from<int32_t>({2, 4}, {5, 1, 17, top, 0, 2, 3, 9});
+  return model.hidden(inputs_for(model, ids), {}).to_vector<float>();
+}
+
+inline void expect_near(const std::vector<float>& got, const std::vector<float>& want, double tolerance) {
+  ASSERT_EQ(got.size(), want.size());
+  double largest = 0, difference = 0;
+  for (size_t i = 0; i < want.size(); ++i) {
+    largest = std::max<double>(largest, std::abs(want[i]));
+    difference = std::max<double>(difference, std::abs(got[i] - want[i]));
+  }
+  EXPECT_LE(difference, tolerance * largest);
+}
+
+// A model whose rows are long enough for blocks of 256. `changes`: to its configuration.
+inline std::unique_ptr<Model> wide_model(const char* type, const Json& changes = Json::object()) {
+  const Family& family = family_named(type, "test");
+  const Sizes sizes{
+      .vocab = 300, .context = 64, .layers = 4, .heads = 8, .kv_heads = 4, .width = 256, .feed_forward = 512};
+  Json config = family.config(sizes);
+  config.update(changes);
+  auto model = std::make_unique<Model>(spec_of(Config(config, "test")));
+  model->initialise({.seed = 3, .stream = 0});
+  return model;
+}
+
+}  // namespace qkv
