@@ -53,9 +53,10 @@ std::string_view Vocabulary::token(int64_t id) const {
 Vocabulary Vocabulary::parse(const JsonCursor& json) {
   if (!json.json().is_object()) json.fail("expected an object from tokens to ids");
   Vocabulary vocabulary;
-  for (const auto& [token, id] : json.json().items())
-    vocabulary.add(token, id.is_number_integer() ? id.get<int64_t>() : JsonCursor(id, json.where()).integer(),
-                   json.where());
+  for (const auto& [token, id] : json.json().items()) {
+    const bool plain = id.is_number_unsigned() && id.get<uint64_t>() <= largest_id;
+    vocabulary.add(token, plain ? id.get<int64_t>() : JsonCursor(id, json.where()).integer(), json.where());
+  }
   if (vocabulary.size() == 0) json.fail("is empty", "a tokenizer needs at least one token");
   return vocabulary;
 }

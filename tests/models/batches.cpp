@@ -66,7 +66,8 @@ TEST_P(EveryFamily, WhatStandsUnderThePaddingDoesNotMatter) {
   const Tensor mask = Tensor::from<uint8_t>({1, 5}, {1, 1, 1, 0, 0});
   const std::vector<float> one = logits({.input_ids = ids_of({3, 4, 5, 6, 7}), .attention_mask = mask});
   const std::vector<float> two = logits({.input_ids = ids_of({3, 4, 5, 20, 0}), .attention_mask = mask});
-  for (size_t i = 0; i < one.size() / 5 * 3; ++i) ASSERT_EQ(one[i], two[i]) << i;
+  // Experts may get other numbers of rows, whose products may add up in another order.
+  for (size_t i = 0; i < one.size() / 5 * 3; ++i) ASSERT_NEAR(one[i], two[i], 1e-6) << i;
 }
 
 TEST_P(EveryFamily, PackingKeepsTheNumbers) {

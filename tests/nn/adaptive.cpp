@@ -50,7 +50,11 @@ TEST_P(Adaptive, EachWordHasItsVectorWhereverItStands) {
   const Context context;
   const Tensor one = embedding(Tensor::from<int32_t>({1, 1}, {21}), context);
   const Tensor many = embedding(Tensor::from<int32_t>({2, 2}, {3, 11, 21, 0}), context);
-  EXPECT_EQ(one.to_vector<float>(), many.narrow(0, 1, 1).narrow(1, 0, 1).to_vector<float>());
+  const std::vector<float> alone = one.to_vector<float>();
+  const std::vector<float> among = many.narrow(0, 1, 1).narrow(1, 0, 1).to_vector<float>();
+  ASSERT_EQ(alone.size(), among.size());
+  // Products of one row and of several may add up in another order.
+  for (size_t i = 0; i < alone.size(); ++i) EXPECT_NEAR(alone[i], among[i], 1e-6);
   EXPECT_THROW(embedding(Tensor::from<int32_t>({1, 1}, {23}), context), Error);
 }
 

@@ -145,8 +145,9 @@ TEST_F(Chat, AnswersKeepTheirForm) {
     const std::string inside = nested["choices"][0]["message"]["content"];
     EXPECT_EQ(beside["choices"][0]["message"]["content"], inside);
     EXPECT_EQ(inside.find_first_not_of("<0123456789>"), std::string::npos) << inside;
-    if (nested["choices"][0]["finish_reason"] == "stop")
+    if (nested["choices"][0]["finish_reason"] == "stop") {
       EXPECT_EQ(std::count(inside.begin(), inside.end(), '<'), std::count(inside.begin(), inside.end(), '>'));
+    }
   }
   // Even what is begged for does not come when it is outside.
   const OrderedJson forced = answer({{"messages", hello()},

@@ -17,9 +17,10 @@ using GroupWords = uint32_t[8][group_rows];
 
 // One plane of `bits` bits of each code, from bit `from` on: quad j goes to the vector and the bits that packed_layout.h
 // says. Runs along the rows, so that compilers make vectors of it.
-void put_plane(const GroupWords& words, int from, int bits, uint8_t* plane) {
-  const uint32_t mask = ((1U << bits) - 1) * 0x01010101U;
-  const int quads = 8 / bits;  // that share a vector
+template <int from, int bits>
+void put_plane(const GroupWords& words, uint8_t* plane) {
+  constexpr uint32_t mask = ((1U << bits) - 1) * 0x01010101U;
+  constexpr int quads = 8 / bits;  // that share a vector
   for (int vector = 0; vector < bits; ++vector) {
     uint32_t out[group_rows] = {};
     for (int i = 0; i < quads; ++i) {
@@ -31,9 +32,10 @@ void put_plane(const GroupWords& words, int from, int bits, uint8_t* plane) {
 }
 
 // `rows` rows from `row` on, as one group, all of whose bytes are written.
-void pack_blocks(const Pack& a, const PackedLayout& layout, int64_t row, int64_t rows, uint8_t* group) {
+template <DType type, const PackedLayout& layout>
+void pack_blocks(const Pack& a, int64_t row, int64_t rows, uint8_t* group) {
   const int64_t blocks = a.k / block_columns;
-  const int64_t bytes = block_bytes(a.type);
+  const int64_t bytes = block_bytes(type);
   const int64_t row_bytes = blocks / layout.blocks * bytes;
   const uint8_t* from = static_cast<const uint8_t*>(a.rows) + row * row_bytes;
   uint8_t* header = group + layout.code_bytes(a.k);
@@ -43,7 +45,7 @@ void pack_blocks(const Pack& a, const PackedLayout& layout, int64_t row, int64_t
   for (int64_t b = 0; b < blocks; ++b) {
     for (int64_t r = 0; r < rows; ++r) {
       const uint8_t* block = from + r * row_bytes + b / layout.blocks * bytes;
-      const BlockCodes codes = codes_of_block(a.type, block, b % layout.blocks);
+      const BlockCodes codes = codes_of_block<type>(block, b % layout.blocks);
       for (int j = 0; j < 8; ++j) words[j][r] = codes.words[j];
       uint8_t* at = header + b / layout.blocks * layout.header_bytes() + 2 * r;
       std::memcpy(at, &codes.d, sizeof codes.d);
@@ -55,8 +57,9 @@ void pack_blocks(const Pack& a, const PackedLayout& layout, int64_t row, int64_t
       }
     }
     uint8_t* planes = group + b * layout.plane_bytes();
-    put_plane(words, 0, layout.low_bits, planes);
-    if (layout.high_bits != 0) put_plane(words, layout.low_bits, layout.high_bits, planes + layout.low_bytes());
+    put_plane<0, layout.low_bits>(words, planes);
+    if constexpr (layout.high_bits != 0)
+      put_plane<layout.low_bits, layout.high_bits>(words, planes + layout.low_bytes());
   }
 }
 
@@ -84,30 +87,46 @@ int64_t packed_bytes(DType type, int64_t n, int64_t k) {
   return groups + (type == DType::i8 ? outlier_bytes : 0);
 }
 
-void pack(const Pack& a) {
-  if (in_panels(a.type)) return pack_panels(a);
-  const PackedLayout layout = layout_of(a.type);
-  const int64_t padded = packed_columns(a.k);
-  const int64_t bytes = layout.group_bytes(padded);
-  if (a.type == DType::i8) *outlier_bound(a.packed, a.n, a.k) = a.outlier;
+namespace {
+
+// Calls body(first row, rows, group) for each group, on all threads.
+template <typename Body>
+void each_group(const Pack& a, int64_t bytes, const Body& body) {
   parallel_for((a.n + group_rows - 1) / group_rows, 1, [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
-      uint8_t* group = static_cast<uint8_t*>(a.packed) + g * bytes;
       const int64_t first = g * group_rows;
-      const int64_t rows = std::min(a.n - first, group_rows);
-      if (layout.scales != 0) {
-        pack_blocks(a, layout, first, rows, group);
-        continue;
-      }
-      std::memset(group, 0, static_cast<size_t>(bytes));
-      for (int64_t row = first; row < first + rows; ++row) {
-        if (a.rows_type == DType::bf16) {
-          pack_integers<bf16>(a, padded, row, group);
-        } else {
-          pack_integers<float>(a, padded, row, group);
-        }
+      body(first, std::min(a.n - first, group_rows), static_cast<uint8_t*>(a.packed) + g * bytes);
+    }
+  });
+}
+
+void pack_rows_of_integers(const Pack& a) {
+  const int64_t padded = packed_columns(a.k);
+  const int64_t bytes = i8_layout.group_bytes(padded);
+  *outlier_bound(a.packed, a.n, a.k) = a.outlier;
+  each_group(a, bytes, [&](int64_t first, int64_t rows, uint8_t* group) {
+    std::memset(group, 0, static_cast<size_t>(bytes));
+    for (int64_t row = first; row < first + rows; ++row) {
+      if (a.rows_type == DType::bf16) {
+        pack_integers<bf16>(a, padded, row, group);
+      } else {
+        pack_integers<float>(a, padded, row, group);
       }
     }
+  });
+}
+
+}  // namespace
+
+void pack(const Pack& a) {
+  if (in_panels(a.type)) return pack_panels(a);
+  if (a.type == DType::i8) return pack_rows_of_integers(a);
+  with_layout(a.type, [&](auto tag) {
+    constexpr DType type = decltype(tag)::type;
+    if constexpr (type != DType::i8)
+      each_group(a, tag.layout.group_bytes(a.k), [&](int64_t first, int64_t rows, uint8_t* group) {
+        pack_blocks<type, decltype(tag)::layout>(a, first, rows, group);
+      });
   });
 }
 

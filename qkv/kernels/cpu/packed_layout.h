@@ -61,8 +61,9 @@ inline constexpr PackedLayout q5_k_layout{
 inline constexpr PackedLayout q6_k_layout{
     .low_bits = 4, .high_bits = 2, .scales = 2, .blocks = 8, .own_scales = true, .offset = 32};
 
-template <const PackedLayout& layout_of_type>
+template <DType its_type, const PackedLayout& layout_of_type>
 struct LayoutTag {
+  static constexpr DType type = its_type;
   static constexpr const PackedLayout& layout = layout_of_type;
 };
 
@@ -71,29 +72,29 @@ template <typename Body>
 void with_layout(DType type, Body&& body) {
   switch (type) {
     case DType::q8_0:
-      return body(LayoutTag<q8_0_layout>());
+      return body(LayoutTag<DType::q8_0, q8_0_layout>());
     case DType::q4_0:
-      return body(LayoutTag<q4_0_layout>());
+      return body(LayoutTag<DType::q4_0, q4_0_layout>());
     case DType::q4_1:
-      return body(LayoutTag<q4_1_layout>());
+      return body(LayoutTag<DType::q4_1, q4_1_layout>());
     case DType::q5_0:
-      return body(LayoutTag<q5_0_layout>());
+      return body(LayoutTag<DType::q5_0, q5_0_layout>());
     case DType::q5_1:
-      return body(LayoutTag<q5_1_layout>());
+      return body(LayoutTag<DType::q5_1, q5_1_layout>());
     case DType::iq4_nl:
-      return body(LayoutTag<iq4_nl_layout>());
+      return body(LayoutTag<DType::iq4_nl, iq4_nl_layout>());
     case DType::q2_k:
-      return body(LayoutTag<q2_k_layout>());
+      return body(LayoutTag<DType::q2_k, q2_k_layout>());
     case DType::q3_k:
-      return body(LayoutTag<q3_k_layout>());
+      return body(LayoutTag<DType::q3_k, q3_k_layout>());
     case DType::q4_k:
-      return body(LayoutTag<q4_k_layout>());
+      return body(LayoutTag<DType::q4_k, q4_k_layout>());
     case DType::q5_k:
-      return body(LayoutTag<q5_k_layout>());
+      return body(LayoutTag<DType::q5_k, q5_k_layout>());
     case DType::q6_k:
-      return body(LayoutTag<q6_k_layout>());
+      return body(LayoutTag<DType::q6_k, q6_k_layout>());
     default:
-      return body(LayoutTag<i8_layout>());
+      return body(LayoutTag<DType::i8, i8_layout>());
   }
 }
 

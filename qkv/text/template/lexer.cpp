@@ -228,8 +228,8 @@ class Lexer {
   void escape(size_t& at, std::string& value) const {
     const char c = text_[at];
     constexpr std::string_view letters = "ntrabfv\\'\"", means = "\n\t\r\a\b\f\v\\'\"";
-    if (const size_t i = letters.find(c); i != std::string_view::npos) {
-      value += means[i];
+    if (const size_t letter = letters.find(c); letter != std::string_view::npos) {
+      value += means[letter];
     } else if (c == '\n') {
       return;
     } else if (c >= '0' && c <= '7') {
