@@ -6,6 +6,7 @@
 #include "qkv/io/gguf_tokenizer.h"
 #include "qkv/io/model_source.h"
 #include "qkv/io/new_directory.h"
+#include "qkv/io/tokenizer_fits.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/shape.h"
 
@@ -21,6 +22,7 @@ GgufMetadata tokenizer_of(const fs::path& source, int64_t vocab) {
     if (error.reason().starts_with("has no tokenizer")) return {{"tokenizer.ggml.model", GgufValue::of_string("none")}};
     throw;
   }
+  check_tokenizer_fits(*tokenizer, vocab, source.string());
   GgufMetadata metadata = gguf_tokenizer_metadata(*tokenizer, vocab);
   const fs::path chat = source / "chat_template.jinja";
   if (fs::is_directory(source) && fs::exists(chat) && metadata.count("tokenizer.chat_template") == 0)

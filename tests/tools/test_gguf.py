@@ -134,6 +134,12 @@ class T5(CommandTest):
         self.refuse("convert", self.model, self.file, says=["t5.gguf", "no words"])
         self.assertFalse(self.file.exists())
         self.config(relative_attention_max_distance=128)
+        words = json.loads((self.model / "tokenizer.json").read_text())
+        larger = self.folder / "larger"
+        shutil.copytree(self.model, larger)
+        words["added_tokens"][-1]["id"] += 5
+        (larger / "tokenizer.json").write_text(json.dumps(words))
+        self.refuse("convert", larger, self.file, says=["<extra_id_0>", "beyond"])
         self.succeed("convert", self.model, self.file)
         whole = self.file.read_bytes()
         for key in [b"t5.block_count", b"t5.attention.relative_buckets_count", b"tokenizer.ggml.scores"]:
