@@ -133,14 +133,15 @@ void Model::pack(const PackOptions& options) {
     return weight.rank() == 2 && !weight.packed() && (is_block(weight.dtype()) || options.floats || options.int8);
   };
   const auto each = [&](const std::function<void(Tensor&)>& body) {
+    // The largest first, while nothing lies beside it yet: what a weight took before is given back when it is packed.
+    Tensor& head = heads_.language_model.weight;
+    if (heads_.spec.language_model && !heads_.spec.adaptive && wanted(head)) body(head);
     visit([&](const std::string& name, Tensor& value, Role role) {
       const bool matrix = role == Role::matrix || role == Role::residual_matrix;
       const bool sensitive = name.find("router") != std::string::npos || name.find(".step.") != std::string::npos ||
                              name.starts_with("heads.adaptive");
-      if (matrix && !sensitive && wanted(value)) body(value);
+      if (matrix && !sensitive && &value != &head && wanted(value)) body(value);
     });
-    Tensor& head = heads_.language_model.weight;
-    if (heads_.spec.language_model && heads_.spec.tied && !heads_.spec.adaptive && wanted(head)) body(head);
   };
   const auto type_of = [&](const Tensor& weight) {
     return is_block(weight.dtype()) || !options.int8 ? weight.dtype() : DType::i8;

@@ -24,9 +24,8 @@ Bpe::Bpe(Vocabulary vocabulary, const JsonCursor& merges, Settings settings)
     : TokenModel(std::move(vocabulary)), settings_(std::move(settings)) {
   unknown_ = settings_.unknown;
   for (int byte = 0; byte < 256; ++byte)
-    byte_ids_[byte] =
-        vocabulary_.find(settings_.pieces_are_bytes ? utf8(byte_to_char(static_cast<uint8_t>(byte)))
-                                                    : byte_token(static_cast<uint8_t>(byte)));
+    byte_ids_[byte] = vocabulary_.find(settings_.pieces_are_bytes ? utf8(byte_to_char(static_cast<uint8_t>(byte)))
+                                                                  : byte_token(static_cast<uint8_t>(byte)));
   every_byte_ = std::count(byte_ids_.begin(), byte_ids_.end(), Vocabulary::none) == 0;
   plain_bytes_ = settings_.pieces_are_bytes && !settings_.prefix && !settings_.suffix &&
                  (every_byte_ || unknown_ == Vocabulary::none);
@@ -88,7 +87,8 @@ void Bpe::add_merge(std::string_view left, std::string_view right, const JsonCur
 
 void Bpe::tokenize(std::string_view piece, std::vector<ModelToken>& out) const {
   if (settings_.ignore_merges) {
-    const int32_t whole = settings_.pieces_are_bytes ? vocabulary_.find(bytes_to_chars(piece)) : vocabulary_.find(piece);
+    const int32_t whole =
+        settings_.pieces_are_bytes ? vocabulary_.find(bytes_to_chars(piece)) : vocabulary_.find(piece);
     if (whole != Vocabulary::none) {
       out.push_back({whole, 0, static_cast<uint32_t>(piece.size())});
       return;
@@ -158,8 +158,8 @@ void Bpe::split_chars(std::string_view piece, std::vector<ModelToken>& out) cons
 }
 
 bool Bpe::splits_before_marker() const {
-  return !settings_.pieces_are_bytes && !settings_.ignore_merges && !settings_.prefix && !settings_.suffix && vocabulary_.find(space_marker) != Vocabulary::none &&
-         no_token_crosses_marker(vocabulary_);
+  return !settings_.pieces_are_bytes && !settings_.ignore_merges && !settings_.prefix && !settings_.suffix &&
+         vocabulary_.find(space_marker) != Vocabulary::none && no_token_crosses_marker(vocabulary_);
 }
 
 std::string Bpe::to_json() const {
@@ -168,8 +168,9 @@ std::string Bpe::to_json() const {
       R"("type": "BPE", "dropout": null, "unk_token": {}, "continuing_subword_prefix": {}, "end_of_word_suffix": {}, )"
       R"("fuse_unk": {}, "byte_fallback": {}, "ignore_merges": {},)"
       "\n{},\n\"merges\": [",
-      unknown_ == Vocabulary::none ? "null" : Json(vocabulary_.token(unknown_)).dump(), text(settings_.prefix), text(settings_.suffix),
-      settings_.fuse_unknown, settings_.byte_fallback, settings_.ignore_merges, vocabulary_json());
+      unknown_ == Vocabulary::none ? "null" : Json(vocabulary_.token(unknown_)).dump(), text(settings_.prefix),
+      text(settings_.suffix), settings_.fuse_unknown, settings_.byte_fallback, settings_.ignore_merges,
+      vocabulary_json());
   for (size_t i = 0; i < merges_.size(); ++i)
     out += fmt::format("{}[{}, {}]", i == 0 ? "\n" : ",\n", Json(vocabulary_.token(merges_[i].left)).dump(),
                        Json(vocabulary_.token(merges_[i].right)).dump());

@@ -13,10 +13,10 @@ namespace qkv {
 class Bpe : public TokenModel {
  public:
   struct Settings {
-    bool pieces_are_bytes = false;  // and the vocabulary is in byte-level characters
-    bool byte_fallback = false;     // unknown characters become tokens "<0x..>"
-    bool fuse_unknown = false;      // neighbours that are unknown are one token
-    bool ignore_merges = false;     // a piece that is a token is not cut
+    bool pieces_are_bytes = false;           // and the vocabulary is in byte-level characters
+    bool byte_fallback = false;              // unknown characters become tokens "<0x..>"
+    bool fuse_unknown = false;               // neighbours that are unknown are one token
+    bool ignore_merges = false;              // a piece that is a token is not cut
     std::optional<std::string> prefix = {};  // before every piece's second and later characters
     std::optional<std::string> suffix = {};  // after every piece's last character
     int32_t unknown = Vocabulary::none;
@@ -51,8 +51,8 @@ class Bpe : public TokenModel {
   bool fall_back_to_bytes(std::string_view text, uint32_t at, std::vector<ModelToken>& out) const;
 
   const Settings settings_;
-  bool every_byte_ = false;   // is a token
-  bool plain_bytes_ = false;  // each byte is a symbol of its own, without decoration or unknown token
+  bool every_byte_ = false;              // is a token
+  bool plain_bytes_ = false;             // each byte is a symbol of its own, without decoration or unknown token
   std::array<int32_t, 256> byte_ids_{};  // of byte-level characters, or of "<0x..>" for the fallback
   std::vector<Merge> merges_;
   MergeTable table_;

@@ -89,7 +89,7 @@ TEST_P(EveryFamily, LaterTokensReachEarlierPositionsOnlyWhereTheModelLooksBothWa
   double earlier = 0;
   for (size_t i = 0; i < one.size() / 4 * 3; ++i) earlier = std::max<double>(earlier, std::abs(one[i] - two[i]));
   if (model_->spec().causal() && !model_->spec().encoder) {
-    EXPECT_EQ(earlier, 0);
+    EXPECT_LT(earlier, 1e-6);  // 0, were it not for the numbers of rows that experts get
   } else {
     EXPECT_GT(earlier, 1e-6);
   }

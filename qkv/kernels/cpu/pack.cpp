@@ -11,12 +11,12 @@
 namespace qkv::kernels::cpu_set {
 namespace {
 
-// Words of codes of the same block of a group's rows, as BlockCodes::words has them: [word][row]. Rows that are not there
-// are zero.
+// Words of codes of the same block of a group's rows, as BlockCodes::words has them: [word][row]. Rows that are not
+// there are zero.
 using GroupWords = uint32_t[8][group_rows];
 
-// One plane of `bits` bits of each code, from bit `from` on: quad j goes to the vector and the bits that packed_layout.h
-// says. Runs along the rows, so that compilers make vectors of it.
+// One plane of `bits` bits of each code, from bit `from` on: quad j goes to the vector and the bits that
+// packed_layout.h says. Runs along the rows, so that compilers make vectors of it.
 template <int from, int bits>
 void put_plane(const GroupWords& words, uint8_t* plane) {
   constexpr uint32_t mask = ((1U << bits) - 1) * 0x01010101U;

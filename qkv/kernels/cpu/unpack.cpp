@@ -44,8 +44,7 @@ void unpack_blocks(DType type, const uint8_t* packed, int64_t row, int64_t k, fl
     for (int64_t c = 0; c < block_columns; ++c) {
       const int64_t h = c * layout.scales / block_columns;
       const float scale = layout.own_scales ? d * static_cast<int8_t>(of_block[16 * h + r]) : d;
-      const float minimum =
-          layout.own_scales && layout.minimum ? m * of_block[16 * (layout.scales + h) + r] : m;
+      const float minimum = layout.own_scales && layout.minimum ? m * of_block[16 * (layout.scales + h) + r] : m;
       int code = code_in_plane(planes, layout.low_bits, r, c);
       if (layout.high_bits != 0)
         code |= code_in_plane(planes + layout.low_bytes(), layout.high_bits, r, c) << layout.low_bits;
