@@ -28,7 +28,7 @@ function(qkv_room name)
     target_link_libraries(qkv_core PRIVATE OpenMP::OpenMP_CXX)
   endif()
   # The rooms share their precompiled header, but for those compiled with options of their own.
-  if(name MATCHES "^(core|cuda|tensor|kernels)$")
+  if(name MATCHES "^(core|cuda|tensor|kernels|text)$")
     target_precompile_headers(qkv_${name} PRIVATE <algorithm> <functional> <map> <memory> <span> <string> <vector>
                               <fmt/core.h> <nlohmann/json.hpp>)
   else()
