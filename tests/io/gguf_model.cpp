@@ -148,18 +148,8 @@ TEST(GgufModel, HostileTokenizers) {
   const Folder folder;
   const auto strings = [](Json list) { return GgufValue::of_array(GgufType::string, std::move(list)); };
   const GgufMetadata good = gguf_tokenizer_metadata(Tokenizer::load(golden / "tokenizers/llama"), 1100);
-  const auto refusal = [&](const char* key, std::optional<GgufValue> value) {
-    GgufMetadata metadata = good;
-    metadata.erase(std::string("tokenizer.ggml.") + key);
-    if (value) metadata[std::string("tokenizer.ggml.") + key] = *value;
-    const fs::path bad = folder.path / "bad.gguf";
-    write_gguf(bad, metadata, {});
-    try {
-      load_tokenizer(bad);
-    } catch (const Error& error) {
-      return std::string(error.what());
-    }
-    return std::string();
+  const auto refusal = [&](const char* key, const std::optional<GgufValue>& value) {
+    return tokenizer_refusal(folder.path, good, key, value);
   };
   EXPECT_EQ(refusal("add_space_prefix", {}), "");
   EXPECT_NE(refusal("tokens", {}).find("no tokenizer"), std::string::npos);

@@ -1,6 +1,8 @@
 // What tests of models in GGUF files share.
 #pragma once
 
+#include "qkv/core/error.h"
+#include "qkv/io/gguf.h"
 #include "qkv/io/model_source.h"
 #include "qkv/ops/autograd.h"
 
@@ -8,6 +10,8 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <optional>
+#include <string>
 
 namespace qkv {
 
@@ -51,6 +55,23 @@ inline std::unique_ptr<Model> wide_model(const char* type, const Json& changes =
   auto model = std::make_unique<Model>(spec_of(Config(config, "test")));
   model->initialise({.seed = 3, .stream = 0});
   return model;
+}
+
+// What a file says that has `value` for one of the tokenizer's keys, or lacks it, when it is read and cuts `text`;
+// empty when nothing is wrong.
+inline std::string tokenizer_refusal(const fs::path& folder, GgufMetadata metadata, const std::string& key,
+                                     const std::optional<GgufValue>& value, const std::string& text = "") {
+  metadata.erase("tokenizer.ggml." + key);
+  if (value) metadata["tokenizer.ggml." + key] = *value;
+  const fs::path bad = folder / "bad.gguf";
+  write_gguf(bad, metadata, {});
+  try {
+    const Tokenizer tokenizer = load_tokenizer(bad);
+    if (!text.empty()) tokenizer.encode_ids(text);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
 }
 
 }  // namespace qkv

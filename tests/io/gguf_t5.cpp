@@ -229,18 +229,8 @@ TEST(GgufT5, OlderTokenizersAreTheSame) {
 TEST(GgufT5, HostileTokenizers) {
   const Folder folder;
   const GgufMetadata good = gguf_tokenizer_metadata(Tokenizer::load(golden / "tokenizers/t5"), 1020);
-  const auto refusal = [&](const char* key, std::optional<GgufValue> value) {
-    GgufMetadata metadata = good;
-    metadata.erase(std::string("tokenizer.ggml.") + key);
-    if (value) metadata[std::string("tokenizer.ggml.") + key] = *value;
-    const fs::path bad = folder.path / "bad.gguf";
-    write_gguf(bad, metadata, {});
-    try {
-      load_tokenizer(bad).encode_ids("some text \u00fc");
-    } catch (const Error& error) {
-      return std::string(error.what());
-    }
-    return std::string();
+  const auto refusal = [&](const char* key, const std::optional<GgufValue>& value) {
+    return tokenizer_refusal(folder.path, good, key, value, "some text \u00fc");
   };
   const auto types = [](int type) { return GgufValue::of_array(GgufType::i32, Json(std::vector<int>(1020, type))); };
   for (const char* key :
