@@ -28,7 +28,8 @@ uint64_t least_item(GgufType type) {
 
 class Header {
  public:
-  Header(std::string_view bytes, const std::string& where) : reader_(bytes, where, "the header"), where_(where) {}
+  Header(std::string_view bytes, const std::string& where)
+      : bytes_(bytes), reader_(bytes, where, "the header"), where_(where) {}
 
   ByteReader& reader() { return reader_; }
 
@@ -40,8 +41,6 @@ class Header {
                   damaged_hint);
     return number;
   }
-
-  std::string string() { return std::string(reader_.take(reader_.u64())); }
 
   std::string name(std::string_view what) {
     const uint64_t length = reader_.u64();
@@ -62,7 +61,12 @@ class Header {
 
   GgufValue value(const std::string& key) {
     const GgufType kind = type(key);
-    if (kind != GgufType::array) return {kind, single(key, kind), {}};
+    if (kind == GgufType::array) return {kind, {}, list(key)};
+    return {kind, read_gguf_value(reader_, kind, tensor_place(where_, key)), {}};
+  }
+
+ private:
+  GgufList list(const std::string& key) {
     const GgufType item = type(key);
     if (item == GgufType::array)
       throw Error(tensor_place(where_, key), "is a list of lists, which nothing here needs", damaged_hint);
@@ -70,46 +74,18 @@ class Header {
     if (items > max_items)
       throw Error(tensor_place(where_, key),
                   fmt::format("is a list of {} items; at most {} are read", items, max_items));
-    Json values = Json::array();
-    values.get_ref<Json::array_t&>().reserve(items);
-    for (uint64_t i = 0; i < items; ++i) values.push_back(single(key, item));
-    return GgufValue::of_array(item, std::move(values));
-  }
-
- private:
-  Json single(const std::string& key, GgufType kind) {
-    switch (kind) {
-      case GgufType::u8:
-        return reader_.number<uint8_t>();
-      case GgufType::i8:
-        return reader_.number<int8_t>();
-      case GgufType::u16:
-        return reader_.number<uint16_t>();
-      case GgufType::i16:
-        return reader_.number<int16_t>();
-      case GgufType::u32:
-        return reader_.number<uint32_t>();
-      case GgufType::i32:
-        return reader_.number<int32_t>();
-      case GgufType::f32:
-        return reader_.number<float>();
-      case GgufType::boolean: {
-        const auto byte = reader_.number<uint8_t>();
-        if (byte > 1)
-          throw Error(tensor_place(where_, key), fmt::format("is {}, neither true nor false", byte), damaged_hint);
-        return byte == 1;
-      }
-      case GgufType::u64:
-        return reader_.number<uint64_t>();
-      case GgufType::i64:
-        return reader_.number<int64_t>();
-      case GgufType::f64:
-        return reader_.number<double>();
-      default:
-        return string();
+    const size_t begin = reader_.position();
+    if (item != GgufType::string) {
+      const std::string_view bytes = reader_.take(items * least_item(item));
+      if (item == GgufType::boolean && std::any_of(bytes.begin(), bytes.end(), [](char c) { return c != 0 && c != 1; }))
+        throw Error(tensor_place(where_, key), "has a value that is neither true nor false", damaged_hint);
+      return {item, items, std::string(bytes)};
     }
+    for (uint64_t i = 0; i < items; ++i) reader_.take(reader_.u64());
+    return {item, items, std::string(bytes_.substr(begin, reader_.position() - begin))};
   }
 
+  std::string_view bytes_;
   ByteReader reader_;
   std::string where_;
 };

@@ -74,6 +74,7 @@ void add_rules(std::vector<WeightRule>& rules, const std::string& ours, const st
 
 // A float's shortest decimal: 1e-5, not the double nearest to the float.
 Json shortest(const GgufValue& value) {
+  if (value.type == GgufType::array) return value.list.json();
   if (value.type != GgufType::f32 || !value.value.is_number()) return value.value;
   const std::string text = fmt::format("{}", value.value.get<float>());
   double number = 0;

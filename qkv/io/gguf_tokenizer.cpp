@@ -16,17 +16,17 @@ namespace {
 class Reader {
  public:
   explicit Reader(const Gguf& file) : file_(file) {
-    const Json& tokens = list("tokens", GgufType::string);
-    if (tokens.empty())
+    tokens_ = list("tokens", GgufType::string).strings();
+    if (tokens_.empty())
       throw Error(file.where(), "has no tokenizer",
                   "it holds a model alone: convert the model again, with its tokenizer");
-    tokens_ = tokens.get<std::vector<std::string>>();
-    types_ = list("token_type", GgufType::i32).get<std::vector<int>>();
+    types_ = list("token_type", GgufType::i32).numbers<int32_t>();
     if (types_.empty()) types_.assign(tokens_.size(), normal_token);
     if (types_.size() != tokens_.size())
       fail("token_type", fmt::format("has {} entries for {} tokens", types_.size(), tokens_.size()));
     std::unordered_set<std::string_view> seen;
-    for (const std::string& token : tokens_)
+    seen.reserve(tokens_.size());
+    for (const std::string_view token : tokens_)
       if (token.empty() || !seen.insert(token).second) fail("tokens", fmt::format("has '{}' twice, or empty", token));
     for (const auto& [theirs, ours] : gguf_roles) {
       const Json id = single(fmt::format("{}_token_id", theirs));
@@ -63,12 +63,13 @@ class Reader {
     return found == file_.metadata().end() ? absent : found->second.value;
   }
 
-  const Json& list(const std::string& key, GgufType item) const {
-    static const Json absent = Json::array();
+  const GgufList& list(const std::string& key, GgufType item) const {
+    static const GgufList absent;
     const auto found = file_.metadata().find("tokenizer.ggml." + key);
     if (found == file_.metadata().end()) return absent;
-    if (found->second.type != GgufType::array || found->second.item != item) fail(key, "is not the list it should be");
-    return found->second.value;
+    const GgufList& list = found->second.list;
+    if (found->second.type != GgufType::array || list.item != item) fail(key, "is not the list it should be");
+    return list;
   }
 
   // Tokens that stand for themselves wherever they are in a text.
@@ -118,8 +119,14 @@ class Reader {
         if (types_[id] == normal_token || types_[id] == byte_token_type)
           vocabulary.add(tokens_[id], static_cast<int64_t>(id), file_.where());
       if (vocabulary.size() == 0) fail("tokens", "has no token that stands for text");
-      const JsonCursor merges(list("merges", GgufType::string), tensor_place(file_.where(), "tokenizer.ggml.merges"));
+      Bpe::MergeTexts merges;
+      for (const std::string_view merge : list("merges", GgufType::string).strings()) {
+        const auto halves = Bpe::split_merge(merge);
+        if (!halves) fail("merges", fmt::format("'{}' is not two tokens with a space between", merge));
+        merges.push_back(*halves);
+      }
       return std::make_unique<Bpe>(std::move(vocabulary), merges,
+                                   tensor_place(file_.where(), "tokenizer.ggml.merges"),
                                    Bpe::Settings{.pieces_are_bytes = pieces_are_bytes, .ignore_merges = llama3});
     };
     return Tokenizer::with_model({{"added_tokens", added()},
@@ -132,7 +139,7 @@ class Reader {
 
   // The first `count` tokens as SentencePiece's model has them.
   SentencePieceFile piece_file(size_t count) const {
-    const Json& scores = list("scores", GgufType::f32);
+    const std::vector<float> scores = list("scores", GgufType::f32).numbers<float>();
     if (scores.size() != tokens_.size())
       fail("scores", fmt::format("has {} entries for {} tokens", scores.size(), tokens_.size()));
     SentencePieceFile pieces;
@@ -145,7 +152,7 @@ class Reader {
       if (type == unknown_token && pieces.unk_id < 0) pieces.unk_id = static_cast<int64_t>(id);
       const bool known = type >= normal_token && type <= byte_token_type;
       pieces.pieces.push_back(
-          {tokens_[id], score, known ? static_cast<SentencePieceFile::Type>(type) : SentencePieceFile::unused});
+          {std::string(tokens_[id]), score, known ? static_cast<SentencePieceFile::Type>(type) : SentencePieceFile::unused});
     }
     if (pieces.unk_id < 0) fail("token_type", "names no token for what is unknown");
     return pieces;
@@ -166,12 +173,10 @@ class Reader {
     const auto found = file_.metadata().find("tokenizer.ggml.precompiled_charsmap");
     if (found == file_.metadata().end()) return "";
     const GgufValue& said = found->second;
-    if (said.type != GgufType::array || (said.item != GgufType::u8 && said.item != GgufType::i8))
+    if (said.type != GgufType::array || (said.list.item != GgufType::u8 && said.list.item != GgufType::i8))
       fail("precompiled_charsmap", "is not the list of bytes it should be");
-    std::string bytes;
-    for (const Json& byte : said.value) bytes += static_cast<char>(byte.get<int>());
-    const Charsmap checked(bytes, tensor_place(file_.where(), "tokenizer.ggml.precompiled_charsmap"));
-    return bytes;
+    const Charsmap checked(said.list.bytes, tensor_place(file_.where(), "tokenizer.ggml.precompiled_charsmap"));
+    return said.list.bytes;
   }
 
   // What was added behind the last piece, and rows without a token, are no part of the unigram model.
@@ -209,7 +214,7 @@ class Reader {
     constexpr std::string_view marker = "\xE2\x96\x81";
     Json vocab = Json::object();
     for (size_t id = 0; id < tokens_.size(); ++id) {
-      const std::string& token = tokens_[id];
+      const std::string token(tokens_[id]);
       const bool plain = types_[id] != normal_token;
       std::string ours = plain ? token : token.starts_with(marker) ? token.substr(marker.size()) : "##" + token;
       if (vocab.contains(ours)) fail("tokens", fmt::format("has '{}' twice", ours));
@@ -236,8 +241,8 @@ class Reader {
   }
 
   const Gguf& file_;
-  std::vector<std::string> tokens_;
-  std::vector<int> types_;
+  std::vector<std::string_view> tokens_;  // in the file's metadata
+  std::vector<int32_t> types_;
   Json config_ = Json::object();
 };
 

@@ -16,40 +16,12 @@ class Bytes {
     number(static_cast<uint64_t>(value.size()));
     text_ += value;
   }
-  void single(GgufType type, const Json& value) {
-    switch (type) {
-      case GgufType::u8:
-        return number(value.get<uint8_t>());
-      case GgufType::i8:
-        return number(value.get<int8_t>());
-      case GgufType::u16:
-        return number(value.get<uint16_t>());
-      case GgufType::i16:
-        return number(value.get<int16_t>());
-      case GgufType::u32:
-        return number(value.get<uint32_t>());
-      case GgufType::i32:
-        return number(value.get<int32_t>());
-      case GgufType::f32:
-        return number(value.get<float>());
-      case GgufType::boolean:
-        return number(static_cast<uint8_t>(value.get<bool>()));
-      case GgufType::u64:
-        return number(value.get<uint64_t>());
-      case GgufType::i64:
-        return number(value.get<int64_t>());
-      case GgufType::f64:
-        return number(value.get<double>());
-      default:
-        return string(value.get_ref<const std::string&>());
-    }
-  }
   void value(const GgufValue& v) {
     number(static_cast<uint32_t>(v.type));
-    if (v.type != GgufType::array) return single(v.type, v.value);
-    number(static_cast<uint32_t>(v.item));
-    number(static_cast<uint64_t>(v.value.size()));
-    for (const Json& item : v.value) single(v.item, item);
+    if (v.type != GgufType::array) return append_gguf_value(text_, v.type, v.value);
+    number(static_cast<uint32_t>(v.list.item));
+    number(v.list.size);
+    text_ += v.list.bytes;
   }
   void pad(uint64_t alignment) { text_.append((alignment - text_.size() % alignment) % alignment, '\0'); }
   const std::string& text() const { return text_; }

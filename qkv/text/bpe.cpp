@@ -18,9 +18,26 @@ std::optional<std::string> decoration(const JsonCursor& json) {
   return text && text->empty() ? std::nullopt : text;
 }
 
+Bpe::MergeTexts merge_texts(const JsonCursor& json) {
+  Bpe::MergeTexts merges(json.array_size());
+  for (size_t i = 0; i < merges.size(); ++i) {
+    const Json& entry = json.json()[i];
+    if (entry.is_string()) {
+      const std::string_view text = entry.get_ref<const std::string&>();
+      const auto halves = Bpe::split_merge(text);
+      if (!halves) json.at(i).fail(fmt::format("'{}' is not two tokens with a space between", text));
+      merges[i] = *halves;
+    } else {
+      if (!entry.is_array() || entry.size() != 2) json.at(i).fail("expected two tokens");
+      merges[i] = {json.at(i).at(0).string(), json.at(i).at(1).string()};
+    }
+  }
+  return merges;
+}
+
 }  // namespace
 
-Bpe::Bpe(Vocabulary vocabulary, const JsonCursor& merges, Settings settings)
+Bpe::Bpe(Vocabulary vocabulary, const MergeTexts& merges, const std::string& where, Settings settings)
     : TokenModel(std::move(vocabulary)), settings_(std::move(settings)) {
   unknown_ = settings_.unknown;
   for (int byte = 0; byte < 256; ++byte)
@@ -29,7 +46,7 @@ Bpe::Bpe(Vocabulary vocabulary, const JsonCursor& merges, Settings settings)
   every_byte_ = std::count(byte_ids_.begin(), byte_ids_.end(), Vocabulary::none) == 0;
   plain_bytes_ = settings_.pieces_are_bytes && !settings_.prefix && !settings_.suffix &&
                  (every_byte_ || unknown_ == Vocabulary::none);
-  read_merges(merges);
+  add_merges(merges, where);
   table_.reserve(merges_.size());
   for (size_t rank = 0; rank < merges_.size(); ++rank)
     table_.add(merges_[rank].left, merges_[rank].right, static_cast<uint32_t>(rank), merges_[rank].joined);
@@ -48,41 +65,37 @@ std::unique_ptr<Bpe> Bpe::parse(const JsonCursor& json, bool pieces_are_bytes) {
     if (settings.unknown == Vocabulary::none)
       json["unk_token"].fail(fmt::format("'{}' is not in the vocabulary", *name));
   }
-  auto model = std::make_unique<Bpe>(std::move(vocabulary), json["merges"], std::move(settings));
+  const JsonCursor merges = json["merges"];
+  auto model =
+      std::make_unique<Bpe>(std::move(vocabulary), merge_texts(merges), merges.where(), std::move(settings));
   if (pieces_are_bytes && model->settings_.byte_fallback && !model->every_byte_)
     json["byte_fallback"].fail(
         "is set beside a ByteLevel pre-tokenizer whose characters are not all in the vocabulary");
   return model;
 }
 
-void Bpe::read_merges(const JsonCursor& json) {
-  const size_t count = json.array_size();
-  merges_.reserve(count);
-  for (size_t i = 0; i < count; ++i) {
-    const Json& entry = json.json()[i];
-    if (entry.is_string()) {
-      const std::string_view text = entry.get_ref<const std::string&>();
-      const size_t space = text.find(' ');
-      if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos)
-        json.at(i).fail(fmt::format("'{}' is not two tokens with a space between", text));
-      add_merge(text.substr(0, space), text.substr(space + 1), json, i);
-    } else {
-      if (!entry.is_array() || entry.size() != 2) json.at(i).fail("expected two tokens");
-      add_merge(json.at(i).at(0).string(), json.at(i).at(1).string(), json, i);
-    }
-  }
+std::optional<Bpe::MergeTexts::value_type> Bpe::split_merge(std::string_view text) {
+  const size_t space = text.find(' ');
+  if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) return std::nullopt;
+  return std::pair(text.substr(0, space), text.substr(space + 1));
 }
 
-void Bpe::add_merge(std::string_view left, std::string_view right, const JsonCursor& merges, size_t rank) {
+void Bpe::add_merges(const MergeTexts& merges, const std::string& where) {
+  merges_.reserve(merges.size());
   const auto id_of = [&](std::string_view token) {
     const int32_t id = vocabulary_.find(token);
-    if (id == Vocabulary::none) merges.at(rank).fail(fmt::format("token '{}' is not in the vocabulary", token));
+    if (id == Vocabulary::none)
+      throw Error(fmt::format("{}[{}]", where, merges_.size()),
+                  fmt::format("token '{}' is not in the vocabulary", token));
     return id;
   };
   const std::optional<std::string>& prefix = settings_.prefix;
-  std::string joined(left);
-  joined += prefix && right.starts_with(*prefix) ? right.substr(prefix->size()) : right;
-  merges_.push_back({id_of(left), id_of(right), id_of(joined)});
+  std::string joined;
+  for (const auto& [left, right] : merges) {
+    joined = left;
+    joined += prefix && right.starts_with(*prefix) ? right.substr(prefix->size()) : right;
+    merges_.push_back({id_of(left), id_of(right), id_of(joined)});
+  }
 }
 
 void Bpe::tokenize(std::string_view piece, std::vector<ModelToken>& out) const {

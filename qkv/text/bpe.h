@@ -21,10 +21,15 @@ class Bpe : public TokenModel {
     std::optional<std::string> suffix = {};  // after every piece's last character
     int32_t unknown = Vocabulary::none;
   };
-  // Each of `merges`, by rank, is "left right" or ["left", "right"]. Throws Error for one of tokens that are not there.
-  Bpe(Vocabulary vocabulary, const JsonCursor& merges, Settings settings);
+  // The two tokens of each merge, by rank.
+  using MergeTexts = std::vector<std::pair<std::string_view, std::string_view>>;
+  // Throws Error, naming `where` and the rank, for a merge of tokens that are not there.
+  Bpe(Vocabulary vocabulary, const MergeTexts& merges, const std::string& where, Settings settings);
 
-  // From the "model" of a tokenizer.json.
+  // "left right" in two; nothing where it has not one space.
+  static std::optional<MergeTexts::value_type> split_merge(std::string_view text);
+
+  // From the "model" of a tokenizer.json, whose merges are "left right" or ["left", "right"].
   static std::unique_ptr<Bpe> parse(const JsonCursor& json, bool pieces_are_bytes);
 
   // Applies the merge of lowest rank, leftmost first, until none applies.
@@ -42,9 +47,7 @@ class Bpe : public TokenModel {
   const std::vector<Merge>& merges() const { return merges_; }
 
  private:
-  void read_merges(const JsonCursor& json);
-  // Of the merges' entry `rank`.
-  void add_merge(std::string_view left, std::string_view right, const JsonCursor& merges, size_t rank);
+  void add_merges(const MergeTexts& merges, const std::string& where);
 
   void split_bytes(std::string_view piece, std::vector<ModelToken>& out) const;
   void split_chars(std::string_view piece, std::vector<ModelToken>& out) const;

@@ -158,8 +158,7 @@ TEST(GgufModel, HostileTokenizers) {
   EXPECT_NE(refusal("tokens", strings({"a", ""})), "");
   EXPECT_NE(refusal("token_type", GgufValue::of_array(GgufType::i32, {1})).find("entries"), std::string::npos);
   EXPECT_NE(refusal("scores", {}).find("entries"), std::string::npos);
-  GgufValue scores = good.at("tokenizer.ggml.scores");
-  scores.value[5] = INFINITY;
+  const GgufValue scores = changed(good.at("tokenizer.ggml.scores"), [](Json& list) { list[5] = INFINITY; });
   EXPECT_NE(refusal("scores", scores).find("finite"), std::string::npos);
   EXPECT_NE(refusal("model", GgufValue::of_string("rwkv")).find("rwkv"), std::string::npos);
   EXPECT_NE(refusal("model", {}), "");

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -55,6 +56,13 @@ inline std::unique_ptr<Model> wide_model(const char* type, const Json& changes =
   auto model = std::make_unique<Model>(spec_of(Config(config, "test")));
   model->initialise({.seed = 3, .stream = 0});
   return model;
+}
+
+// A list with changes.
+inline GgufValue changed(const GgufValue& value, const std::function<void(Json&)>& change) {
+  Json list = value.list.json();
+  change(list);
+  return GgufValue::of_array(value.list.item, list);
 }
 
 // What a file says that has `value` for one of the tokenizer's keys, or lacks it, when it is read and cuts `text`;

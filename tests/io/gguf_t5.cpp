@@ -202,8 +202,10 @@ TEST(GgufT5, OlderTokenizersAreTheSame) {
   EXPECT_TRUE(through(published).is_special(*published.id("<extra_id_3>")));
   // The tokens that T5 adds are the user's in llama.cpp's files, and the same to a text.
   GgufMetadata metadata = gguf_tokenizer_metadata(published, published.vocab_size());
-  Json& types = metadata["tokenizer.ggml.token_type"].value;
-  for (size_t id = 1000; id < types.size(); ++id) types[id] = 4;
+  GgufValue& types = metadata["tokenizer.ggml.token_type"];
+  types = changed(types, [](Json& list) {
+    for (size_t id = 1000; id < list.size(); ++id) list[id] = 4;
+  });
   write_gguf(file, metadata, {});
   EXPECT_EQ(load_tokenizer(file).encode_ids(text), published.encode_ids(text));
   EXPECT_TRUE(load_tokenizer(file).is_special(*published.id("<extra_id_3>")));
@@ -240,31 +242,28 @@ TEST(GgufT5, HostileTokenizers) {
   EXPECT_NE(refusal("scores", {}).find("0 entries for 1020"), std::string::npos);
   EXPECT_NE(refusal("scores", GgufValue::of_array(GgufType::f32, {0.5, -1})).find("2 entries"), std::string::npos);
   EXPECT_NE(refusal("scores", GgufValue::of_string("none")).find("scores"), std::string::npos);
-  GgufValue scores = good.at("tokenizer.ggml.scores");
-  scores.value[5] = -INFINITY;
+  const GgufValue scores = changed(good.at("tokenizer.ggml.scores"), [](Json& list) { list[5] = -INFINITY; });
   EXPECT_NE(refusal("scores", scores).find("finite"), std::string::npos);
   EXPECT_NE(refusal("token_type", types(1)).find("unknown"), std::string::npos);
   EXPECT_NE(refusal("token_type", types(5)).find("stands for text"), std::string::npos);
   EXPECT_NE(refusal("token_type", types(77)).find("stands for text"), std::string::npos);
-  GgufValue map = good.at("tokenizer.ggml.precompiled_charsmap");
-  GgufValue wrong = map;
-  wrong.value.erase(wrong.value.begin(), wrong.value.begin() + 1);
+  const GgufValue map = good.at("tokenizer.ggml.precompiled_charsmap");
+  GgufValue wrong = changed(map, [](Json& list) { list.erase(list.begin(), list.begin() + 1); });
   EXPECT_NE(refusal("precompiled_charsmap", wrong).find("precompiled_charsmap"), std::string::npos);
-  wrong = map;
-  wrong.value.erase(wrong.value.begin() + 100, wrong.value.end());
+  wrong = changed(map, [](Json& list) { list.erase(list.begin() + 100, list.end()); });
   EXPECT_NE(refusal("precompiled_charsmap", wrong).find("precompiled_charsmap"), std::string::npos);
   wrong = GgufValue::of_array(GgufType::u8, {1, 2});
   EXPECT_NE(refusal("precompiled_charsmap", wrong).find("precompiled_charsmap"), std::string::npos);
   EXPECT_NE(refusal("precompiled_charsmap", GgufValue::of_string("abc")).find("list of bytes"), std::string::npos);
   EXPECT_NE(refusal("precompiled_charsmap", GgufValue::of_array(GgufType::f32, {1.5})).find("list"), std::string::npos);
   // A map whose insides are anything at all is read without harm.
-  wrong = map;
-  for (size_t i = 4; i < 4000; ++i) wrong.value[i] = i * 37 % 256;
+  wrong = changed(map, [](Json& list) {
+    for (size_t i = 4; i < 4000; ++i) list[i] = i * 37 % 256;
+  });
   refusal("precompiled_charsmap", wrong);
   // Bytes with signs are the same bytes.
   wrong = map;
-  wrong.item = GgufType::i8;
-  for (Json& byte : wrong.value) byte = static_cast<int8_t>(byte.get<int>());
+  wrong.list.item = GgufType::i8;
   EXPECT_EQ(refusal("precompiled_charsmap", wrong), "");
   EXPECT_EQ(refusal("eos_token_id", GgufValue::of_u32(4'000'000'000)), "");
 }
