@@ -11,9 +11,28 @@
 namespace qkv::kernels::cpu_set {
 namespace {
 
-// Words of codes of the same block of a group's rows, as BlockCodes::words has them: [word][row]. Rows that are not
-// there are zero.
+// Words of codes of the same block of a group's rows, as BlockCodes::words has them. Rows that are not there are zero.
+using RowWords = uint32_t[group_rows][8];
 using GroupWords = uint32_t[8][group_rows];
+
+// out[word][row] of in[row][word], four by four, in vectors that every processor has.
+void transpose(const RowWords& in, uint32_t (*out)[group_rows]) {
+  using Four = uint32_t __attribute__((vector_size(16)));
+  for (int64_t r = 0; r < group_rows; r += 4)
+    for (int64_t w = 0; w < 8; w += 4) {
+      Four row[4];
+      for (int i = 0; i < 4; ++i) std::memcpy(&row[i], in[r + i] + w, sizeof(Four));
+      const Four low01 = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+      const Four low23 = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+      const Four high01 = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+      const Four high23 = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+      const Four words[4] = {__builtin_shufflevector(low01, low23, 0, 1, 4, 5),
+                             __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
+                             __builtin_shufflevector(high01, high23, 0, 1, 4, 5),
+                             __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
+      for (int i = 0; i < 4; ++i) std::memcpy(out[w + i] + r, &words[i], sizeof(Four));
+    }
+}
 
 // One plane of `bits` bits of each code, from bit `from` on: quad j goes to the vector and the bits that
 // packed_layout.h says. Runs along the rows, so that compilers make vectors of it.
@@ -41,12 +60,12 @@ void pack_blocks(const Pack& a, int64_t row, int64_t rows, uint8_t* group) {
   uint8_t* header = group + layout.code_bytes(a.k);
   uint8_t* own = header + blocks / layout.blocks * layout.header_bytes();
   std::memset(header, 0, static_cast<size_t>(group + layout.group_bytes(a.k) - header));
-  GroupWords words = {};
+  RowWords by_row = {};
   for (int64_t b = 0; b < blocks; ++b) {
     for (int64_t r = 0; r < rows; ++r) {
       const uint8_t* block = from + r * row_bytes + b / layout.blocks * bytes;
       const BlockCodes codes = codes_of_block<type>(block, b % layout.blocks);
-      for (int j = 0; j < 8; ++j) words[j][r] = codes.words[j];
+      std::memcpy(by_row[r], codes.words, sizeof codes.words);
       uint8_t* at = header + b / layout.blocks * layout.header_bytes() + 2 * r;
       std::memcpy(at, &codes.d, sizeof codes.d);
       if (layout.minimum) std::memcpy(at + 32, &codes.minimum, sizeof codes.minimum);
@@ -57,6 +76,12 @@ void pack_blocks(const Pack& a, int64_t row, int64_t rows, uint8_t* group) {
       }
     }
     uint8_t* planes = group + b * layout.plane_bytes();
+    if constexpr (layout.low_bits == 8) {  // which is the words themselves
+      transpose(by_row, reinterpret_cast<uint32_t(*)[group_rows]>(planes));
+      continue;
+    }
+    GroupWords words;
+    transpose(by_row, words);
     put_plane<0, layout.low_bits>(words, planes);
     if constexpr (layout.high_bits != 0)
       put_plane<layout.low_bits, layout.high_bits>(words, planes + layout.low_bytes());
