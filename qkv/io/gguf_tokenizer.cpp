@@ -7,6 +7,7 @@
 #include "qkv/text/layout_sentencepiece.h"
 #include "qkv/text/token_files.h"
 
+#include <algorithm>
 #include <cmath>
 #include <unordered_set>
 
@@ -24,10 +25,8 @@ class Reader {
     if (types_.empty()) types_.assign(tokens_.size(), normal_token);
     if (types_.size() != tokens_.size())
       fail("token_type", fmt::format("has {} entries for {} tokens", types_.size(), tokens_.size()));
-    std::unordered_set<std::string_view> seen;
-    seen.reserve(tokens_.size());
-    for (const std::string_view token : tokens_)
-      if (token.empty() || !seen.insert(token).second) fail("tokens", fmt::format("has '{}' twice, or empty", token));
+    if (std::any_of(tokens_.begin(), tokens_.end(), [](std::string_view token) { return token.empty(); }))
+      fail("tokens", "has an empty one");
     for (const auto& [theirs, ours] : gguf_roles) {
       const Json id = single(fmt::format("{}_token_id", theirs));
       if (id.is_number_integer() && id.get<int64_t>() >= 0 && id.get<int64_t>() < std::ssize(tokens_))
@@ -70,6 +69,15 @@ class Reader {
     const GgufList& list = found->second.list;
     if (found->second.type != GgufType::array || list.item != item) fail(key, "is not the list it should be");
     return list;
+  }
+
+  void refuse_twins() const {
+    std::unordered_set<std::string_view> seen;
+    for (const std::string_view token : tokens_)
+      if (!seen.insert(token).second) fail_of_twins(token);
+  }
+  [[noreturn]] void fail_of_twins(std::string_view token) const {
+    fail("tokens", fmt::format("has '{}' twice", token));
   }
 
   // Tokens that stand for themselves wherever they are in a text.
@@ -115,9 +123,14 @@ class Reader {
     }
     const auto model = [&](bool pieces_are_bytes) {
       Vocabulary vocabulary;
+      vocabulary.reserve(std::ssize(tokens_));
+      std::unordered_set<std::string_view> others;
+      const auto of_text = [&](size_t id) { return types_[id] == normal_token || types_[id] == byte_token_type; };
       for (size_t id = 0; id < tokens_.size(); ++id)
-        if (types_[id] == normal_token || types_[id] == byte_token_type)
-          vocabulary.add(tokens_[id], static_cast<int64_t>(id), file_.where());
+        if (of_text(id)) vocabulary.add(tokens_[id], static_cast<int64_t>(id), file_.where());
+      for (size_t id = 0; id < tokens_.size(); ++id)
+        if (!of_text(id) && (vocabulary.find(tokens_[id]) != Vocabulary::none || !others.insert(tokens_[id]).second))
+          fail_of_twins(tokens_[id]);
       if (vocabulary.size() == 0) fail("tokens", "has no token that stands for text");
       Bpe::MergeTexts merges;
       for (const std::string_view merge : list("merges", GgufType::string).strings()) {
@@ -159,6 +172,7 @@ class Reader {
   }
 
   Tokenizer sentencepiece() {
+    refuse_twins();
     SentencePieceFile pieces = piece_file(tokens_.size());
     pieces.algorithm = SentencePieceFile::bpe;
     pieces.byte_fallback = true;
@@ -181,6 +195,7 @@ class Reader {
 
   // What was added behind the last piece, and rows without a token, are no part of the unigram model.
   Tokenizer unigram() {
+    refuse_twins();
     size_t count = tokens_.size();
     while (count > 0 && types_[count - 1] != normal_token) --count;
     if (count == 0) fail("token_type", "has no token that stands for text");
@@ -211,6 +226,7 @@ class Reader {
 
   // A word's beginning has a marker before it; what continues a word does not.
   Tokenizer words() {
+    refuse_twins();
     constexpr std::string_view marker = "\xE2\x96\x81";
     Json vocab = Json::object();
     for (size_t id = 0; id < tokens_.size(); ++id) {

@@ -2,6 +2,8 @@
 
 #include "qkv/core/error.h"
 
+#include <bit>
+
 namespace qkv {
 
 void Vocabulary::add(std::string_view token, int64_t id, std::string_view where) {
@@ -18,7 +20,7 @@ void Vocabulary::add(std::string_view token, int64_t id, std::string_view where)
   ++count_;
   longest_ = std::max(longest_, token.size());
   if (static_cast<size_t>(count_) * 2 > slots_.size()) {
-    grow();
+    grow(std::max<size_t>(64, slots_.size() * 2));
   } else {
     index(static_cast<int32_t>(id));
   }
@@ -31,8 +33,13 @@ void Vocabulary::index(int32_t id) {
   slots_[slot] = id;
 }
 
-void Vocabulary::grow() {
-  slots_.assign(std::max<size_t>(64, slots_.size() * 2), none);
+void Vocabulary::reserve(int64_t tokens) {
+  tokens_.reserve(static_cast<size_t>(tokens));
+  grow(std::bit_ceil(std::max<size_t>(64, static_cast<size_t>(tokens) * 2)));
+}
+
+void Vocabulary::grow(size_t slots) {
+  slots_.assign(slots, none);
   for (int64_t id = 0; id < id_end(); ++id)
     if (present_[id]) index(static_cast<int32_t>(id));
 }

@@ -19,6 +19,8 @@ class Vocabulary {
   // Throws Error naming `where` for an id that is taken or out of range, or a token that is there already.
   void add(std::string_view token, int64_t id, std::string_view where);
 
+  void reserve(int64_t tokens);
+
   int32_t find(std::string_view token) const;  // none when absent
   // The token's text; "" for an id without a token.
   std::string_view token(int64_t id) const;
@@ -33,7 +35,7 @@ class Vocabulary {
 
  private:
   void index(int32_t id);
-  void grow();
+  void grow(size_t slots);
 
   std::vector<std::string> tokens_;
   std::vector<bool> present_;
