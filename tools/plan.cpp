@@ -23,7 +23,7 @@ struct PlanCommand {
   std::string model;
   int64_t context = 0, batch = 1;
   std::string dtype = "f32", cache;
-  PackOptions pack;
+  PackOptions pack{.floats = true};
   double memory = 0;  // GB
   bool dry = false;
   bool json = false;

@@ -28,9 +28,8 @@ using Place = PlannedWeight::Place;
 // Where a matrix of a type ends up, and as what. `joined`: with others, or laid out otherwise than it is stored.
 void settle(PlannedWeight& weight, const Use& use, bool packable, bool joined = false) {
   const bool blocks = is_block(weight.stored);
-  const bool whole = use.packing && use.packing->int8;
-  if (packable && use.packing && (blocks || whole)) {
-    weight.kept = blocks ? weight.stored : DType::i8;
+  if (packable && use.packing && (blocks || use.packing->int8 || use.packing->floats)) {
+    weight.kept = blocks ? weight.stored : use.packing->int8 ? DType::i8 : use.compute;
     weight.place = Place::packed;
     weight.bytes =
         static_cast<uint64_t>(kernels::kernels_for({}).packed_bytes(weight.kept, weight.rows, weight.columns));
@@ -41,14 +40,20 @@ void settle(PlannedWeight& weight, const Use& use, bool packable, bool joined = 
   weight.bytes = static_cast<uint64_t>(bytes_of(weight.kept, weight.rows * weight.columns));
 }
 
-// A head that is the embedding: it is packed apart from it, or multiplied by as it lies.
-void add_tied_head(std::vector<PlannedWeight>& weights, const PlannedWeight& embedding, const Use& use) {
+// The last of the weights is the embedding, and the head. Where that is packed, the embedding is looked up in it, or,
+// where it becomes integers, lies beside it; otherwise the head is multiplied by as it lies.
+void add_tied_head(std::vector<PlannedWeight>& weights, const Use& use) {
+  PlannedWeight& embedding = weights.back();
   PlannedWeight head = embedding;
   head.name += " as the head";
   head.used = 1;
   head.head = true;
   settle(head, use, true);
-  if (head.place != Place::packed) head.bytes = 0;
+  if (head.place != Place::packed) {
+    head.bytes = 0;
+  } else if (!use.packing->int8) {
+    embedding.bytes = 0;
+  }
   weights.push_back(head);
 }
 
@@ -80,7 +85,7 @@ std::vector<PlannedWeight> weights_of_gguf(const fs::path& model, const Use& use
                          .head = name == "output.weight"};
     settle(weight, use, matrix && !embedding, is_joined(file, name));
     weights.push_back(weight);
-    if (name == "token_embd.weight" && !file.contains("output.weight")) add_tied_head(weights, weight, use);
+    if (name == "token_embd.weight" && !file.contains("output.weight")) add_tied_head(weights, use);
   }
   return weights;
 }
@@ -117,7 +122,7 @@ std::vector<PlannedWeight> weights_of_directory(const fs::path& model, const Spe
                          .head = name.starts_with("heads.")};
     settle(weight, use, multiplies && matrix, joined.contains(name));
     weights.push_back(weight);
-    if (name == "embeddings.token" && spec.heads.language_model && spec.heads.tied) add_tied_head(weights, weight, use);
+    if (name == "embeddings.token" && spec.heads.language_model && spec.heads.tied) add_tied_head(weights, use);
   });
   return weights;
 }
