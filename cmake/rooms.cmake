@@ -27,8 +27,8 @@ function(qkv_room name)
   if(name STREQUAL "core" AND OpenMP_CXX_FOUND)
     target_link_libraries(qkv_core PRIVATE OpenMP::OpenMP_CXX)
   endif()
-  # The rooms share their precompiled header, but for those compiled with options of their own.
-  if(name MATCHES "^(core|cuda|tensor|kernels|text)$")
+  # The rooms share their precompiled header, but for those compiled with options of their own; fuzzers give them to more.
+  if(QKV_FUZZ OR name MATCHES "^(core|cuda|tensor|kernels|text)$")
     target_precompile_headers(qkv_${name} PRIVATE <algorithm> <functional> <map> <memory> <span> <string> <vector>
                               <fmt/core.h> <nlohmann/json.hpp>)
   else()

@@ -29,7 +29,7 @@ struct GenerateCommand {
   std::vector<std::string> prompts;
   std::string prompt_file;
   std::string dtype = "f32", cache;
-  PackOptions pack{.floats = true};
+  PackOptions pack;
   GenerationOptions generation;
   std::string early_stopping = "no";
   ConstraintOptions constraints;
@@ -99,6 +99,14 @@ void print_times(const GenerationTimes& times) {
              rate(times.new_tokens, times.decode_seconds));
 }
 
+// Whether to pack matrices of f32 and bf16: a copy of all of them, which pays from some thirty tokens of a prompt or an
+// answer on.
+bool packs_floats(const GenerateCommand& options, const std::vector<std::vector<int32_t>>& ids) {
+  int64_t tokens = options.generation.max_new_tokens;
+  for (const std::vector<int32_t>& prompt : ids) tokens += std::ssize(prompt);
+  return tokens >= 32;
+}
+
 // The longest prompt and what is written behind it, for every text that is written together.
 void check_room(const GenerateCommand& options, const Spec& spec, const std::vector<std::vector<int32_t>>& ids) {
   const GenerationOptions& g = options.generation;
@@ -115,12 +123,13 @@ void check_room(const GenerateCommand& options, const Spec& spec, const std::vec
                 .sequences = std::ssize(ids) * rows});
 }
 
-void generate(const GenerateCommand& options) {
+void generate(GenerateCommand options) {
   const Spec spec = spec_of(read_config(options.directory));
   const Tokenizer tokenizer = load_tokenizer(options.directory);
   const std::vector<std::string> prompts = prompts_of(options);
   std::vector<std::vector<int32_t>> ids;
   for (const std::string& prompt : prompts) ids.push_back(encode_prompt(tokenizer, prompt));
+  options.pack.floats = packs_floats(options, ids);
   check_room(options, spec, ids);
   LoadedModel loaded =
       load_model(options.directory, {.in_place = true, .half = options.dtype == "bf16", .pack = options.pack});

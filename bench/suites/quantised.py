@@ -1,5 +1,6 @@
 """Inference from one GGUF file, beside llama.cpp: writing alone and eight together, reading a prompt of 512 tokens, and a
-whole program from its start to the first token, with the memory that it takes."""
+whole program from its start to the first token, with the memory that it takes. Writing is held against the memory too:
+its weights are read once a token."""
 import dataclasses
 import json
 import os
@@ -8,9 +9,9 @@ import statistics
 import subprocess
 import sys
 
-from contestants import BENCH, Command, Program, THREADS, Unavailable, take_turns
+from contestants import BENCH, Command, Peer, Program, THREADS, Unavailable, take_turns
 
-PACKAGES = ()
+PACKAGES = ("torch",)
 PROMPT, TOKENS, STREAMS, STREAMS_PROMPT = 512, 64, 8, 128
 TYPES = ("bf16", "q8_0", "q4_0", "q4_k_m")
 MODELS = {"gpt2": "GPT-2 124M", "llama-1.1b": "Llama 1.1B"}
@@ -19,6 +20,7 @@ GOALS = {
     "llama-1.1b": {"writing": (1.15, 1.4, 1.4, 1.4), "prompt": (1.3, 2.5, 2.0, 2.0)},
 }
 STREAMS_GOAL, START_GOAL, MEMORY_GOAL = 1.5, 2, 1
+BANDWIDTH_GOALS = {"llama-1.1b": 80}  # percent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,12 @@ def last_line(text):
     return json.loads(text.strip().splitlines()[-1])
 
 
+def bytes_of_a_token(path, qkv, precision):
+    """What writing a token reads: the weights that it is multiplied by."""
+    plan = subprocess.run([qkv, "plan", path, "--no-measuring", "--json", "--context", "1", *precision], stdout=subprocess.PIPE, check=True)
+    return json.loads(plan.stdout)["token"]["bytes"]
+
+
 def first_token(path, folder, qkv, precision):
     return [Command("qkv", [qkv, "generate", path, "--prompt", "a", "--max-new-tokens", 1, "--greedy", *precision, "--threads", THREADS]),
             Command("llama.cpp", [folder / "bin/llama-completion", "-m", path, "-p", "a", "-n", 1, "-c", 512, "-t", THREADS,
@@ -80,9 +88,12 @@ def run(case, qkv, rounds):
                      "ratio": mine / peer if more_is_better else peer / mine, "goal": goal, **common})
 
     bench = [qkv, "bench", "generate", "--model", path, *precision, "--repeat", case.repeat, "--threads", THREADS]
-    alone = take_turns([Program("qkv", [*bench, "--prompt", PROMPT, "--tokens", TOKENS]),
+    memory = Peer("memory", "torch_limits.py", ["read", "--threads", THREADS], 3)
+    alone = take_turns([memory, Program("qkv", [*bench, "--prompt", PROMPT, "--tokens", TOKENS]),
                         Program("llama.cpp", [folder / "bin/llama-bench", "-m", path, "-t", THREADS, "-p", PROMPT, "-n", TOKENS,
                                               "-r", case.repeat, "-o", "json"])], rounds)
+    memory.close()
+    reading = [rate for turn in alone.pop("memory") for rate in turn["result"]["rates"]]
 
     def rates(name, turn, what):
         if name == "qkv":
@@ -94,6 +105,17 @@ def run(case, qkv, rounds):
         goal = dict(zip(TYPES, GOALS[case.model][what]))[case.dtype]
         row(title, "tokens/s", {name: [rate for turn in turns for rate in rates(name, turn, what)] for name, turns in alone.items()},
             goal)
+    def share_of_reading():
+        read = bytes_of_a_token(path, qkv, precision) / 1e9 / statistics.median(reading) * 100
+        shares = {name: [rate * read for turn in turns for rate in rates(name, turn, "writing")] for name, turns in alone.items()}
+        medians = {name: statistics.median(values) for name, values in shares.items()}
+        goal = BANDWIDTH_GOALS.get(case.model)
+        verdict = f" ({'goal' if medians['qkv'] >= goal else 'missed'}: {goal} %)" if goal else ""
+        rows.append({"case": f"{case.name}: writing, part of the bandwidth", "unit": "%", "qkv": medians["qkv"],
+                     "peers": {"llama.cpp": medians["llama.cpp"]}, "samples": shares | {"GB/s": reading},
+                     "note": f"of {statistics.median(reading):.0f} GB/s{verdict}", **common})
+
+    share_of_reading()
     together = take_turns([Program("qkv", [*bench, "--batch", STREAMS, "--prompt", STREAMS_PROMPT, "--tokens", TOKENS]),
                            Program("llama.cpp", [folder / "bin/llama-batched-bench", "-m", path, "-t", THREADS, "-c", 4096,
                                                  "-npp", STREAMS_PROMPT, "-ntg", TOKENS, "-npl", STREAMS, "--output-format", "jsonl"],

@@ -57,18 +57,6 @@ void add_tied_head(std::vector<PlannedWeight>& weights, const Use& use) {
   weights.push_back(head);
 }
 
-// Whether a tensor that lies in no blocks becomes rows of a larger matrix: queries, keys and values, gates and their
-// kin.
-bool is_joined(const Gguf& file, const std::string& name) {
-  const auto among = [&](std::initializer_list<const char*> parts) {
-    return std::any_of(parts.begin(), parts.end(),
-                       [&](const char* part) { return name.find(part) != std::string::npos; });
-  };
-  return among({".attn_q.", "attn_k.", "attn_v."}) ||
-         ((file.contains("blk.0.ffn_gate.weight") || file.contains("enc.blk.0.ffn_gate.weight")) &&
-          among({".ffn_gate.", ".ffn_up."}));
-}
-
 std::vector<PlannedWeight> weights_of_gguf(const fs::path& model, const Use& use) {
   const Gguf file(model);
   std::vector<PlannedWeight> weights;
@@ -83,7 +71,7 @@ std::vector<PlannedWeight> weights_of_gguf(const fs::path& model, const Use& use
                          .stored = file.dtype(name),
                          .used = matrix && !embedding ? 1.0 : 0.0,
                          .head = name == "output.weight"};
-    settle(weight, use, matrix && !embedding, is_joined(file, name));
+    settle(weight, use, matrix && !embedding);
     weights.push_back(weight);
     if (name == "token_embd.weight" && !file.contains("output.weight")) add_tied_head(weights, use);
   }

@@ -40,19 +40,21 @@ int64_t turning_heads(const std::string& theirs, const AttentionSpec& attention)
   return theirs.find(".attn_k.") != std::string::npos ? attention.kv_heads : 0;
 }
 
-// Queries, keys and values, or gates and their kin, that lie in blocks stay the matrices that they are: joining them
-// would be a copy, and they may differ in type.
-void keep_apart(StackSpec& stack, const Gguf& file, const char* begin) {
-  const auto blocks = [&](int64_t layer, const char* name) {
+// Queries, keys and values, or gates and their kin, that lie in blocks, are used as they lie, or will be packed, stay
+// the matrices that they are: joining them would be a copy, and they may differ in type.
+void keep_apart(StackSpec& stack, const Gguf& file, const char* begin, const LoadOptions& options) {
+  const DType plain = options.half ? DType::bf16 : DType::f32;
+  const bool packs = options.pack && options.pack->floats;
+  const auto apart = [&](int64_t layer, const char* name) {
     const std::string full = fmt::format("{}blk.{}.{}.weight", begin, layer, name);
-    return file.contains(full) && is_block(file.dtype(full));
+    return file.contains(full) && (packs || is_block(file.dtype(full)) || file.dtype(full) == plain);
   };
   const std::vector<BlockSpec> before = stack.varied;
   stack.vary([&](int64_t i, BlockSpec& block) {
     if (!before.empty()) block = before[static_cast<size_t>(i)];
-    block.attention.apart = blocks(i, "attn_q") || blocks(i, "attn_k") || blocks(i, "attn_v");
-    if (block.cross) block.cross->apart = blocks(i, "cross_attn_k") || blocks(i, "cross_attn_v");
-    block.feed_forward.apart = blocks(i, "ffn_gate") || blocks(i, "ffn_up");
+    block.attention.apart = apart(i, "attn_q") || apart(i, "attn_k") || apart(i, "attn_v");
+    if (block.cross) block.cross->apart = apart(i, "cross_attn_k") || apart(i, "cross_attn_v");
+    block.feed_forward.apart = apart(i, "ffn_gate") || apart(i, "ffn_up");
   });
 }
 
@@ -75,7 +77,7 @@ class Loader {
     attention_ = spec.stack.block.attention;
     if (options_.in_place) {
       for (const GgufArchitecture::Stack& stack : architecture_.stacks)
-        keep_apart(stack_of(spec, stack), file_, stack.theirs);
+        keep_apart(stack_of(spec, stack), file_, stack.theirs, options_);
       if (architecture_.rotary_pairs) turn_neighbours(spec);
     }
     const bool fused = file_.contains("blk.0.attn_qkv.weight");

@@ -138,8 +138,7 @@ class Reader {
         if (!halves) fail("merges", fmt::format("'{}' is not two tokens with a space between", merge));
         merges.push_back(*halves);
       }
-      return std::make_unique<Bpe>(std::move(vocabulary), merges,
-                                   tensor_place(file_.where(), "tokenizer.ggml.merges"),
+      return std::make_unique<Bpe>(std::move(vocabulary), merges, tensor_place(file_.where(), "tokenizer.ggml.merges"),
                                    Bpe::Settings{.pieces_are_bytes = pieces_are_bytes, .ignore_merges = llama3});
     };
     return Tokenizer::with_model({{"added_tokens", added()},
@@ -164,8 +163,8 @@ class Reader {
       if (!std::isfinite(score)) fail("scores", "has a number that is not finite");
       if (type == unknown_token && pieces.unk_id < 0) pieces.unk_id = static_cast<int64_t>(id);
       const bool known = type >= normal_token && type <= byte_token_type;
-      pieces.pieces.push_back(
-          {std::string(tokens_[id]), score, known ? static_cast<SentencePieceFile::Type>(type) : SentencePieceFile::unused});
+      pieces.pieces.push_back({std::string(tokens_[id]), score,
+                               known ? static_cast<SentencePieceFile::Type>(type) : SentencePieceFile::unused});
     }
     if (pieces.unk_id < 0) fail("token_type", "names no token for what is unknown");
     return pieces;

@@ -7,7 +7,7 @@
 namespace qkv {
 namespace {
 
-constexpr std::string_view op = "relative_bias";
+constexpr std::string_view relative_bias_op = "relative_bias";
 
 // Rows of x [B, T, H, K] must lie equally far apart for the products to take them at once.
 Tensor even_rows(const Tensor& x) {
@@ -18,22 +18,23 @@ Tensor even_rows(const Tensor& x) {
 void* head(const Tensor& x, int dim, int64_t h) { return x.narrow(dim, h, 1).raw(); }
 
 void check_term(const RelativeTerm& term, const Shape& bias) {
-  check_compute_type(term.x, op);
+  check_compute_type(term.x, relative_bias_op);
   check(term.x.rank() == 4 && term.table.rank() == 3 && term.table.dtype() == term.x.dtype() &&
             term.table.size(1) == term.x.size(2) && term.table.size(2) == term.x.size(3),
-        op, "expected x [B,T,H,K] and a table [P,H,K] of one dtype, got {} and {}", to_string(term.x.shape()),
-        to_string(term.table.shape()));
+        relative_bias_op, "expected x [B,T,H,K] and a table [P,H,K] of one dtype, got {} and {}",
+        to_string(term.x.shape()), to_string(term.table.shape()));
   const Shape expected{bias[0], term.by_key ? bias[3] : bias[2], bias[1]};
   for (int i = 0; i < 3; ++i)
-    check(term.x.size(i) == expected[i], op, "x {} does not fit a bias {}", to_string(term.x.shape()), to_string(bias));
+    check(term.x.size(i) == expected[i], relative_bias_op, "x {} does not fit a bias {}", to_string(term.x.shape()),
+          to_string(bias));
   const Tensor& places = term.places;
   check(places && places.dtype() == DType::i32 && places.contiguous() && places.rank() == 3 &&
             (places.size(0) == 1 || places.size(0) == bias[0]) && places.size(1) == bias[2] &&
             places.size(2) == bias[3],
-        op, "expected i32 places [1 or B, T, S]");
+        relative_bias_op, "expected i32 places [1 or B, T, S]");
   const int32_t* values = places.data<int32_t>();
   for (int64_t i = 0; i < places.numel(); ++i)
-    check(values[i] < term.table.size(0), op, "place {} is outside the table of {} rows", values[i],
+    check(values[i] < term.table.size(0), relative_bias_op, "place {} is outside the table of {} rows", values[i],
           term.table.size(0));
 }
 
@@ -120,7 +121,7 @@ void scores_backward(const RelativeTerm& term, const Tensor& dscores, bool x_wan
 }  // namespace
 
 Tensor relative_bias(const std::vector<RelativeTerm>& given, float scale) {
-  check(!given.empty(), op, "no terms");
+  check(!given.empty(), relative_bias_op, "no terms");
   std::vector<RelativeTerm> terms = given;
   const Tensor& places = given[0].places;
   const Shape shape{given[0].x.size(0), given[0].x.size(2), places.size(1), places.size(2)};

@@ -66,8 +66,7 @@ std::unique_ptr<Bpe> Bpe::parse(const JsonCursor& json, bool pieces_are_bytes) {
       json["unk_token"].fail(fmt::format("'{}' is not in the vocabulary", *name));
   }
   const JsonCursor merges = json["merges"];
-  auto model =
-      std::make_unique<Bpe>(std::move(vocabulary), merge_texts(merges), merges.where(), std::move(settings));
+  auto model = std::make_unique<Bpe>(std::move(vocabulary), merge_texts(merges), merges.where(), std::move(settings));
   if (pieces_are_bytes && model->settings_.byte_fallback && !model->every_byte_)
     json["byte_fallback"].fail(
         "is set beside a ByteLevel pre-tokenizer whose characters are not all in the vocabulary");

@@ -26,10 +26,9 @@ void transpose(const RowWords& in, uint32_t (*out)[group_rows]) {
       const Four low23 = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
       const Four high01 = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
       const Four high23 = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
-      const Four words[4] = {__builtin_shufflevector(low01, low23, 0, 1, 4, 5),
-                             __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
-                             __builtin_shufflevector(high01, high23, 0, 1, 4, 5),
-                             __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
+      const Four words[4] = {
+          __builtin_shufflevector(low01, low23, 0, 1, 4, 5), __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
+          __builtin_shufflevector(high01, high23, 0, 1, 4, 5), __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
       for (int i = 0; i < 4; ++i) std::memcpy(out[w + i] + r, &words[i], sizeof(Four));
     }
 }
