@@ -12,13 +12,15 @@ class Plan(CommandTest):
 
     def test_sizes(self):
         plan = self.plan(self.model)
-        self.assertEqual(plan["weight_bytes"], 4 * plan["parameters"])
+        # Packed, rows are filled up to whole panels.
+        self.assertGreaterEqual(plan["weight_bytes"], 4 * plan["parameters"])
+        self.assertLess(plan["weight_bytes"], 1.05 * 4 * plan["parameters"])
         self.assertEqual((plan["context"], plan["sequences"]), (32, 1))
         self.assertEqual(plan["cache_bytes_per_token"], 1 * 2 * 64 * 4)
         self.assertEqual(plan["cache_bytes"], 32 * plan["cache_bytes_per_token"])
         self.assertTrue(plan["fits"])
-        # GPT-2's matrices lie transposed in its checkpoints.
-        self.assertEqual({w["place"] for w in plan["weights"]}, {"on the file's pages", "in memory"})
+        # Matrices are packed; tables of positions, norms and biases stay where they lie.
+        self.assertEqual({w["place"] for w in plan["weights"]}, {"on the file's pages", "packed in memory"})
         many = self.plan(self.model, "--context", "16", "--batch", "8", "--cache", "q8_0")
         self.assertEqual(many["cache_bytes"], 8 * 16 * 2 * 64 * 34 / 32)
         half = self.plan(self.model, "--dtype", "bf16")
@@ -33,7 +35,9 @@ class Plan(CommandTest):
         self.succeed("quantize", self.model, "--type", "q4_0", "--out", file, "--quiet")
         plan = self.plan(file)
         self.assertIn(("q4_0", "packed in memory"), [(w["type"], w["place"]) for w in plan["weights"]])
-        self.assertLess(abs(plan["weight_bytes"] / file.stat().st_size - 1), 1.1)
+        # Beside its weights, each of which is in memory once, the file holds the tokenizer.
+        self.assertLess(plan["weight_bytes"], file.stat().st_size)
+        self.assertGreater(plan["weight_bytes"], 0.7 * file.stat().st_size)
         self.assertLess(plan["token"]["bytes"], 0.3 * self.plan(self.model)["token"]["bytes"])
 
     def test_rates(self):
