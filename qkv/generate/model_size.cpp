@@ -8,6 +8,7 @@
 #include "qkv/io/gguf.h"
 #include "qkv/io/gguf_mixes.h"
 #include "qkv/io/gguf_model.h"
+#include "qkv/io/hugging_face.h"
 #include "qkv/io/model_source.h"
 #include "qkv/kernels/kernels.h"
 #include "qkv/models/family.h"
@@ -36,8 +37,10 @@ void settle(PlannedWeight& weight, const Use& use, bool packable, bool joined = 
     return;
   }
   weight.kept = blocks ? weight.stored : weight.rows > 1 ? use.compute : DType::f32;
-  weight.place = weight.kept == weight.stored && !joined ? Place::mapped : Place::copied;
-  weight.bytes = static_cast<uint64_t>(bytes_of(weight.kept, weight.rows * weight.columns));
+  const int64_t bytes = bytes_of(weight.kept, weight.rows * weight.columns);
+  const bool small = use.packing && bytes <= small_parameter;
+  weight.place = weight.kept == weight.stored && !joined && !small ? Place::mapped : Place::copied;
+  weight.bytes = static_cast<uint64_t>(bytes);
 }
 
 // The last of the weights is the embedding, and the head. Where that is packed, the embedding is looked up in it, or,

@@ -83,17 +83,30 @@ class Loader {
     const bool fused = file_.contains("blk.0.attn_qkv.weight");
     const std::map<std::string, WeightRule> rules = rules_by_name(architecture_, spec, fused);
     LoadedModel loaded{std::move(config), std::make_unique<Model>(spec), {}};
+    const PackOptions* packing = packing_of(options_);
+    LateParameters late;
     loaded.model->visit([&](const std::string& name, Tensor& value, Role role) {
       const auto rule = rules.find(name);
       if (rule == rules.end())
         throw Error(file_.where(), fmt::format("GGUF has no name for {} of {} models", name, spec.family));
-      if (const Tensor read = parameter(rule->second, value, role)) value = read;
+      if (!fits(rule->second, value)) return;
+      const DType dtype = dtype_of(rule->second.theirs[0], role);
+      const auto read = [this, &theirs = rule->second.theirs, role] { return parameter(theirs, role); };
+      if (packing != nullptr && Model::packs(name, value, role, dtype, *packing)) {
+        late[name] = {dtype, read};
+      } else {
+        value = read();
+      }
     });
     used_.insert(rotary_factors_name);
     used_.insert(architecture_.unused.begin(), architecture_.unused.end());
     for (const std::string& name : file_.names())
       if (used_.count(name) == 0) problems_.left.push_back(fmt::format("{} {}", name, to_string(file_.shape(name))));
     problems_.raise(file_.where(), architecture_.name, "the metadata");
+    if (packing != nullptr) {
+      for (const std::string& name : file_.names()) file_.get(name).forget();
+      loaded.model->pack(*packing, late);
+    }
     return loaded;
   }
 
@@ -106,40 +119,50 @@ class Loader {
     for (BlockSpec& block : spec.stack.varied) turn(block);
   }
 
-  // One parameter, or nothing where the file does not have it as it should be.
-  Tensor parameter(const WeightRule& rule, const Tensor& value, Role role) {
-    std::vector<Tensor> pieces;
+  // Whether the file has a parameter as it should be.
+  bool fits(const WeightRule& rule, const Tensor& value) {
     int64_t rows = 0;
     bool fits = true;
     for (const std::string& theirs : rule.theirs) {
       if (!file_.contains(theirs)) {
         problems_.missing.push_back(theirs);
-        return {};
+        return false;
       }
       used_.insert(theirs);
       const Shape& shape = file_.shape(theirs);
       fits = fits && shape.rank() == value.rank();
       for (int i = 1; fits && i < shape.rank(); ++i) fits = shape[i] == value.size(i);
       rows += shape[0];
-      if (fits) pieces.push_back(piece(theirs, role));
     }
-    if (!fits || rows != value.size(0)) {
-      for (const std::string& theirs : rule.theirs)
+    fits = fits && rows == value.size(0);
+    for (const std::string& theirs : rule.theirs)
+      if (!fits)
         problems_.shapes.push_back(fmt::format("{}: the file has {}, of {}", theirs, to_string(file_.shape(theirs)),
                                                to_string(value.shape())));
-      return {};
-    }
+    return fits;
+  }
+
+  Tensor parameter(const std::vector<std::string>& theirs, Role role) const {
+    std::vector<Tensor> pieces;
+    for (const std::string& one : theirs) pieces.push_back(piece(one, role));
     return pieces.size() == 1 ? pieces[0] : concat(pieces, 0);
+  }
+
+  // What a tensor of the file is loaded as.
+  DType dtype_of(const std::string& theirs, Role role) const {
+    const DType stored = file_.dtype(theirs);
+    if (options_.in_place && is_block(stored) && is_matrix(role) && !stays_plain(theirs)) return stored;
+    return options_.half && is_matrix(role) ? DType::bf16 : DType::f32;
   }
 
   Tensor piece(const std::string& theirs, Role role) const {
     const Tensor stored = file_.get(theirs);
-    if (options_.in_place && is_block(stored.dtype()) && is_matrix(role) && !stays_plain(theirs)) return stored;
-    const DType type = options_.half && is_matrix(role) ? DType::bf16 : DType::f32;
+    const DType type = dtype_of(theirs, role);
+    if (stored.dtype() == type && is_block(type)) return stored;
     Tensor value = cast(is_block(stored.dtype()) ? cast(stored, DType::f32) : stored, type);
     const int64_t heads = architecture_.rotary_pairs && !options_.in_place ? turning_heads(theirs, attention_) : 0;
     if (heads > 0 && value.size(0) % (2 * heads) == 0) value = rotary_rows(value, heads, false);
-    if (!options_.in_place && value.shares_memory(stored)) value = clone(value);
+    if (value.shares_memory(stored) && !stays_on_file(options_, bytes_of(type, value.numel()))) value = clone(value);
     if (!value.shares_memory(stored)) stored.forget();
     return value;
   }

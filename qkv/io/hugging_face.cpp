@@ -169,9 +169,11 @@ LoadedModel load_directory(const fs::path& directory, const LoadOptions& options
     spec.heads.tied = false;
   LoadedModel loaded{std::move(config), std::make_unique<Model>(spec), {}};
   const std::map<std::string, WeightRule> rules = rules_by_name(family, spec);
+  const PackOptions* packing = packing_of(options);
 
   WeightProblems problems;
   std::set<std::string> used;
+  LateParameters late;
   uint64_t index = 0;
   loaded.model->visit([&](const std::string& name, Tensor& value, Role role) {
     ++index;
@@ -213,8 +215,16 @@ LoadedModel load_directory(const fs::path& directory, const LoadOptions& options
             pieces.size() > 1 ? "together they" : "config.json", to_string(stored_shape(value, rule.layout))));
       return;
     }
-    value = read_parameter(checkpoint, pieces, rule.layout, spec.stack.block.attention,
-                           options.half && is_matrix(role) ? DType::bf16 : DType::f32, options.in_place);
+    const DType dtype = options.half && is_matrix(role) ? DType::bf16 : DType::f32;
+    const bool in_place = stays_on_file(options, bytes_of(dtype, value.numel()));
+    const auto read = [&checkpoint, &spec, &rule, pieces, dtype, in_place] {
+      return read_parameter(checkpoint, pieces, rule.layout, spec.stack.block.attention, dtype, in_place);
+    };
+    if (packing != nullptr && Model::packs(name, value, role, dtype, *packing)) {
+      late[name] = {dtype, read};
+    } else {
+      value = read();
+    }
   });
   for (const auto& [canonical, name] : stored) {
     const bool known = used.count(canonical) > 0 || std::any_of(family.unused.begin(), family.unused.end(),
@@ -225,6 +235,10 @@ LoadedModel load_directory(const fs::path& directory, const LoadOptions& options
       problems.left.push_back(fmt::format("{} {}", name, to_string(checkpoint.shape(name))));
   }
   problems.raise(directory.string(), family.name, "config.json");
+  if (packing != nullptr) {
+    for (const auto& [canonical, name] : stored) checkpoint.get(name).forget();
+    loaded.model->pack(*packing, late);
+  }
   return loaded;
 }
 
@@ -233,7 +247,6 @@ LoadedModel load_directory(const fs::path& directory, const LoadOptions& options
 LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
   LoadedModel loaded = is_gguf(directory) ? load_gguf_model(directory, options) : load_directory(directory, options);
   loaded.model->to(options.device);
-  if (options.pack && options.device == Device()) loaded.model->pack(*options.pack);
   return loaded;
 }
 

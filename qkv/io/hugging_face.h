@@ -32,6 +32,17 @@ struct LoadOptions {
   bool eager = false;
 };
 
+// What is packed as it is loaded; null: nothing.
+inline const PackOptions* packing_of(const LoadOptions& options) {
+  return options.pack && options.device == Device() ? &*options.pack : nullptr;
+}
+constexpr int64_t small_parameter = 1 << 18;  // bytes
+// Whether a parameter of so many bytes stays on the file's pages. Where others are packed, small ones are copied: used
+// all the time, each would keep what lies around it in the file in memory, for such pages come in groups.
+inline bool stays_on_file(const LoadOptions& options, int64_t bytes) {
+  return options.in_place && (packing_of(options) == nullptr || bytes > small_parameter);
+}
+
 // Reads config.json and the weights. Every tensor missing, left over or mis-shaped is listed in one Error, with both
 // shapes. Weights are f32 in memory, whatever the file holds, or bf16 when asked.
 // A GGUF file in the place of a directory is read as io/gguf_model.h says.

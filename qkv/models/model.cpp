@@ -128,37 +128,47 @@ void Model::to_half() {
   });
 }
 
-void Model::pack(const PackOptions& options) {
-  const auto wanted = [&](const Tensor& weight) {
-    return weight.rank() == 2 && !weight.packed() && (is_block(weight.dtype()) || options.floats || options.int8);
+bool Model::packs(const std::string& name, const Tensor& parameter, Role role, DType type,
+                  const PackOptions& options) {
+  const bool matrix = role == Role::matrix || role == Role::residual_matrix;
+  const bool sensitive = name.find("router") != std::string::npos || name.find(".step.") != std::string::npos ||
+                         name.starts_with("heads.adaptive");
+  return matrix && !sensitive && parameter.rank() == 2 && !parameter.packed() &&
+         (is_block(type) || options.floats || options.int8);
+}
+
+void Model::pack(const PackOptions& options, const LateParameters& late) {
+  const std::string head_name = "heads.language_model.weight";
+  const auto type_of = [&](const std::string& name, const Tensor& weight) {
+    const auto found = late.find(name);
+    return found == late.end() ? weight.dtype() : found->second.dtype;
   };
-  const auto each = [&](const std::function<void(Tensor&)>& body) {
+  const auto each = [&](const std::function<void(const std::string&, Tensor&)>& body) {
     // The largest first, while nothing lies beside it yet: what a weight took before is given back when it is packed.
     Tensor& head = heads_.language_model.weight;
-    if (heads_.spec.language_model && !heads_.spec.adaptive && wanted(head)) body(head);
+    if (heads_.spec.language_model && !heads_.spec.adaptive &&
+        packs(head_name, head, Role::matrix, type_of(head_name, head), options))
+      body(head_name, head);
     visit([&](const std::string& name, Tensor& value, Role role) {
-      const bool matrix = role == Role::matrix || role == Role::residual_matrix;
-      const bool sensitive = name.find("router") != std::string::npos || name.find(".step.") != std::string::npos ||
-                             name.starts_with("heads.adaptive");
-      if (matrix && !sensitive && &value != &head && wanted(value)) body(value);
+      if (&value != &head && packs(name, value, role, type_of(name, value), options)) body(name, value);
     });
   };
-  const auto type_of = [&](const Tensor& weight) {
-    return is_block(weight.dtype()) || !options.int8 ? weight.dtype() : DType::i8;
-  };
+  const auto packed_type = [&](DType type) { return is_block(type) || !options.int8 ? type : DType::i8; };
   size_t bytes = 0;
   Device device;
-  each([&](Tensor& weight) {
-    bytes += packed_bytes(weight, type_of(weight));
+  each([&](const std::string& name, Tensor& weight) {
+    bytes += packed_bytes(weight, packed_type(type_of(name, weight)));
     device = weight.device();
   });
   if (bytes == 0) return;
   const std::shared_ptr<Storage> memory = Storage::allocate(bytes, device);
   size_t offset = 0;
-  each([&](Tensor& weight) {
-    const Tensor before = weight.detach();
-    weight = packed_in(memory, offset, before, type_of(before), options.outlier);
-    offset += packed_bytes(before, type_of(before));
+  each([&](const std::string& name, Tensor& weight) {
+    const auto found = late.find(name);
+    const Tensor before = found == late.end() ? weight.detach() : found->second.value();
+    const DType type = packed_type(before.dtype());
+    weight = packed_in(memory, offset, before, type, options.outlier);
+    offset += packed_bytes(before, type);
     before.forget();
   });
   // A table that the output layer shares is looked up where that one reads it, in place of a second copy.

@@ -3,6 +3,8 @@
 
 #include "qkv/models/spec.h"
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,6 +51,13 @@ struct PackOptions {
   float outlier = 0;    // with int8, columns of inputs beyond this stay f32 (LLM.int8()); 0: none
 };
 
+// A parameter whose numbers are fetched when it is packed, so that no model is in memory twice on the way.
+struct LateParameter {
+  DType dtype;
+  std::function<Tensor()> value;
+};
+using LateParameters = std::map<std::string, LateParameter>;
+
 class Model {
  public:
   explicit Model(const Spec& spec);  // parameters allocated, values arbitrary: call initialise() or load
@@ -70,7 +79,10 @@ class Model {
   void to_half();
   // Arranges matrices for the fastest inference (ops/packed.h). The model can then be neither trained nor saved. What
   // routes, and what makes the steps of a state space, stays as it is.
-  void pack(const PackOptions& options = {});
+  void pack(const PackOptions& options = {}, const LateParameters& late = {});
+  // Whether pack() takes a parameter that will be of this type.
+  static bool packs(const std::string& name, const Tensor& parameter, Role role, DType type,
+                    const PackOptions& options);
 
   // The stack's output, [B, T, D]; of an encoder-decoder its decoder's, which without input or labels of its own reads
   // the source moved right by one. When the context holds a memory, or a cache that knows it, the encoder does not run

@@ -36,8 +36,9 @@ class Cache {
       const std::lock_guard lock(mutex_);
       use_.now += size;
       use_.peak = std::max(use_.peak, use_.now);
-      const auto found = free_.find(size);
-      if (found != free_.end()) {
+      // The one freed last: it may be in the processor's cache still, and others may never have been touched.
+      if (const auto [begin, end] = free_.equal_range(size); begin != end) {
+        const auto found = std::prev(end);
         void* block = found->second;
         free_.erase(found);
         use_.cached -= size;

@@ -19,8 +19,8 @@ class Plan(CommandTest):
         self.assertEqual(plan["cache_bytes_per_token"], 1 * 2 * 64 * 4)
         self.assertEqual(plan["cache_bytes"], 32 * plan["cache_bytes_per_token"])
         self.assertTrue(plan["fits"])
-        # Matrices are packed; tables of positions, norms and biases stay where they lie.
-        self.assertEqual({w["place"] for w in plan["weights"]}, {"on the file's pages", "packed in memory"})
+        # Matrices are packed; the table of positions, norms and biases are small.
+        self.assertEqual({w["place"] for w in plan["weights"]}, {"in memory", "packed in memory"})
         many = self.plan(self.model, "--context", "16", "--batch", "8", "--cache", "q8_0")
         self.assertEqual(many["cache_bytes"], 8 * 16 * 2 * 64 * 34 / 32)
         half = self.plan(self.model, "--dtype", "bf16")
