@@ -94,6 +94,7 @@ class Loader {
       const auto read = [this, &theirs = rule->second.theirs, role] { return parameter(theirs, role); };
       if (packing != nullptr && Model::packs(name, value, role, dtype, *packing)) {
         late[name] = {dtype, read};
+        value = without_numbers(value);
       } else {
         value = read();
       }

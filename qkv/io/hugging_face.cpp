@@ -222,6 +222,7 @@ LoadedModel load_directory(const fs::path& directory, const LoadOptions& options
     };
     if (packing != nullptr && Model::packs(name, value, role, dtype, *packing)) {
       late[name] = {dtype, read};
+      value = without_numbers(value);
     } else {
       value = read();
     }

@@ -128,8 +128,7 @@ void Model::to_half() {
   });
 }
 
-bool Model::packs(const std::string& name, const Tensor& parameter, Role role, DType type,
-                  const PackOptions& options) {
+bool Model::packs(const std::string& name, const Tensor& parameter, Role role, DType type, const PackOptions& options) {
   const bool matrix = role == Role::matrix || role == Role::residual_matrix;
   const bool sensitive = name.find("router") != std::string::npos || name.find(".step.") != std::string::npos ||
                          name.starts_with("heads.adaptive");

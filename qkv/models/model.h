@@ -58,6 +58,12 @@ struct LateParameter {
 };
 using LateParameters = std::map<std::string, LateParameter>;
 
+// A tensor of the same shape without numbers, for a parameter that comes late: what the model had is given back.
+inline Tensor without_numbers(const Tensor& parameter) {
+  const NoMemory no_memory;
+  return Tensor::empty(parameter.shape(), parameter.dtype());
+}
+
 class Model {
  public:
   explicit Model(const Spec& spec);  // parameters allocated, values arbitrary: call initialise() or load
