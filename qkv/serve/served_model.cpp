@@ -166,6 +166,7 @@ void ServedModel::unload() {
   answerer_.reset();
   attention_reader_.reset();
   rewriter_.reset();
+  summaries_.clear();
   bytes_ = 0;
 }
 

@@ -4,6 +4,7 @@
 #include "qkv/generate/engine.h"
 #include "qkv/generate/grammar/token_mask.h"
 #include "qkv/io/hugging_face.h"
+#include "qkv/serve/kept_summaries.h"
 #include "qkv/serve/worker.h"
 #include "qkv/tasks/answer.h"
 #include "qkv/tasks/attend.h"
@@ -48,6 +49,8 @@ class ServedModel {
   bool chats() const { return writes() && chat_template_; }
   // For grammars; made by the first use.
   std::shared_ptr<const TokenTexts> token_texts();
+  // Of its conversations.
+  KeptSummaries& summaries() { return summaries_; }
   // Positions of a text, prompt and answer together.
   int64_t context() const { return context_; }
 
@@ -96,6 +99,7 @@ class ServedModel {
   std::string no_chat_;  // why there is none
   std::once_flag texts_made_;
   std::shared_ptr<const TokenTexts> texts_;
+  KeptSummaries summaries_;
   int64_t context_ = 0;
   std::atomic<uint64_t> bytes_{0};
 
