@@ -1,7 +1,7 @@
 #include "qkv/tasks/classify.h"
 
 #include "qkv/core/error.h"
-#include "qkv/tasks/labels.h"
+#include "qkv/models/labels_config.h"
 #include "qkv/tasks/softmax.h"
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 #include "qkv/tasks/tag.h"
 
 #include "qkv/core/error.h"
+#include "qkv/models/labels_config.h"
 #include "qkv/tasks/entities.h"
-#include "qkv/tasks/labels.h"
 #include "qkv/tasks/softmax.h"
 #include "qkv/tasks/windows.h"
 
