@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/io/checkpoint.h"
+#include "qkv/io/gguf_architectures.h"
 #include "qkv/io/gguf_model.h"
 #include "qkv/io/gguf_tokenizer.h"
 #include "qkv/io/model_source.h"
@@ -54,6 +55,7 @@ ConvertReport convert_to_gguf(const fs::path& source, const fs::path& file, cons
   };
   how.importance = options.importance;
   how.metadata = tokenizer_of(source, loaded.model->spec().vocab);
+  how.metadata.merge(gguf_classes(loaded.model->spec(), loaded.config));
   how.metadata["general.file_type"] = GgufValue::of_u32(mix.file_type);
   const fs::path plain = source.has_filename() ? source : source.parent_path();
   how.metadata["general.name"] = GgufValue::of_string(plain.stem().string());
