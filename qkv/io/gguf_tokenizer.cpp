@@ -18,8 +18,8 @@ class Reader {
   explicit Reader(const Gguf& file) : file_(file) {
     const Json& tokens = list("tokens", GgufType::string);
     if (tokens.empty())
-      throw Error(file.where(), "has no tokenizer",
-                  "it holds a model alone: convert the model again, with its tokenizer");
+      throw NoTokenizer(file.where(), "has no tokenizer",
+                        "it holds a model alone: convert the model again, with its tokenizer");
     tokens_ = tokens.get<std::vector<std::string>>();
     types_ = list("token_type", GgufType::i32).get<std::vector<int>>();
     if (types_.empty()) types_.assign(tokens_.size(), normal_token);
