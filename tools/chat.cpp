@@ -55,10 +55,7 @@ void chat(const ChatCommand& options) {
   settings.bad_words = from_files.bad_words;
   apply_constraints(read_constraints(options.constraints), tokenizer, settings);
   Engine engine(*loaded.model, how);
-  const FullContext when_full = options.overflow == "slide"       ? FullContext::slide
-                                : options.overflow == "summarise" ? FullContext::summarise
-                                                                  : FullContext::refuse;
-  Conversation conversation(engine, tokenizer, chat, settings, when_full);
+  Conversation conversation(engine, tokenizer, chat, settings, *full_context_named(options.overflow));
   if (!options.load.empty()) conversation.set_messages(read_messages(options.load));
   if (!options.system.empty()) conversation.set_system(options.system);
   ChatSession(conversation, options.quiet).run();

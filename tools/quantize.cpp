@@ -33,16 +33,16 @@ uint64_t size_of_files(const fs::path& model) {
   return bytes;
 }
 
-Json report_of(const QuantizeCommand& options, int64_t tensors) {
+// `ids`: to compare on.
+Json report_of(const QuantizeCommand& options, int64_t tensors, std::span<const int32_t> ids) {
   Json report = {{"source", options.source},
                  {"file", options.out},
                  {"type", options.type},
                  {"tensors", tensors},
                  {"bytes_before", size_of_files(options.source)},
                  {"bytes_after", size_of_files(options.out)}};
-  if (options.text.empty()) return report;
-  const ModelDifference difference =
-      compare_models(TextModel(options.source), TextModel(options.out), read_file(options.text), options.tokens);
+  if (ids.empty()) return report;
+  const ModelDifference difference = compare_models(TextModel(options.source), TextModel(options.out), ids);
   report.update({{"tokens", difference.tokens},
                  {"perplexity_before", difference.perplexity_before},
                  {"perplexity_after", difference.perplexity_after},
@@ -64,6 +64,10 @@ void print(const Json& report) {
 
 void quantize(const QuantizeCommand& options) {
   QuantizeOptions how{.mix = options.type, .importance = {}, .overwrite = options.force, .progress = {}};
+  // What cannot be compared is refused before anything is written.
+  std::vector<int32_t> ids;
+  if (!options.text.empty())
+    ids = ids_to_compare_on(TextModel(options.source), read_file(options.text), options.tokens);
   std::map<std::string, Tensor> squares;
   Spec spec;
   if (!options.calibrate.empty()) {
@@ -87,7 +91,7 @@ void quantize(const QuantizeCommand& options) {
   const ConvertReport done = one_file ? convert_to_gguf(options.source, options.out, how)
                                       : convert_to_gguf_directory(options.source, options.out, how);
   progress.reset();
-  const Json report = report_of(options, static_cast<int64_t>(done.tensors));
+  const Json report = report_of(options, static_cast<int64_t>(done.tensors), ids);
   if (options.json) {
     fmt::print("{}\n", report.dump(2));
   } else {

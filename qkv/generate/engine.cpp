@@ -7,8 +7,11 @@
 namespace qkv {
 
 Engine::Engine(Model& model, const EngineOptions& options, Model* draft)
-    : scheduler_(make_scheduler(model, options, draft)),
+    : model_(model),
+      scheduler_(make_scheduler(model, options, draft)),
       max_waiting_(options.max_waiting),
+      prompt_chunk_(options.prompt_chunk),
+      busy_chunk_(options.busy_chunk),
       stats_(scheduler_->stats()),
       thread_([this] { loop(); }) {}
 
@@ -32,6 +35,16 @@ bool Engine::submit(Request request) {
   return true;
 }
 
+bool Engine::between_steps(std::function<bool(Model&, int64_t)> piece) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return false;
+    pieces_.push_back(std::move(piece));
+  }
+  changed_.notify_one();
+  return true;
+}
+
 void Engine::wake() {
   {
     const std::lock_guard lock(mutex_);
@@ -43,7 +56,7 @@ void Engine::wake() {
 void Engine::drain() {
   std::unique_lock lock(mutex_);
   closed_ = true;
-  idle_.wait(lock, [this] { return !busy_ && inbox_.empty(); });
+  idle_.wait(lock, [this] { return !busy_ && inbox_.empty() && pieces_.empty(); });
 }
 
 EngineStats Engine::stats() const {
@@ -57,13 +70,18 @@ void Engine::loop() {
   inherit_threads();
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return stopping_ || busy_ || woken_ || !inbox_.empty(); });
+    changed_.wait(lock, [this] { return stopping_ || busy_ || woken_ || !inbox_.empty() || !pieces_.empty(); });
     if (stopping_) break;
     woken_ = false;
     busy_ = true;
     std::vector<Request> requests;
     requests.swap(inbox_);
     stats_.waiting += std::ssize(requests);
+    std::function<bool(Model&, int64_t)> piece;
+    if (!pieces_.empty()) {
+      piece = std::move(pieces_.front());
+      pieces_.pop_front();
+    }
     lock.unlock();
     for (Request& request : requests) scheduler_->submit(std::move(request));
     bool more = false;
@@ -73,9 +91,12 @@ void Engine::loop() {
       // Out of memory, most likely: those that ran lose their answers, the engine goes on.
       scheduler_->fail_all(error.what());
     }
+    const bool again = piece && piece(model_, more ? busy_chunk_ : prompt_chunk_);
+    if (!again) piece = nullptr;  // what it holds must not wait for the next
     lock.lock();
+    if (again) pieces_.push_back(std::move(piece));
     stats_ = scheduler_->stats();
-    busy_ = more;
+    busy_ = more || !pieces_.empty();
     if (!busy_) idle_.notify_all();
   }
   std::vector<Request> late;

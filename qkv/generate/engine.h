@@ -7,6 +7,8 @@
 #include "qkv/generate/scheduler.h"
 
 #include <condition_variable>
+#include <deque>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -24,6 +26,10 @@ class Engine {
   // Takes a request, and calls its listeners from the engine's thread. Throws Error for a request that makes no sense
   // (Scheduler::check); false: too many wait already, or the engine is closing.
   bool submit(Request request);
+  // Other work with the model: `piece` is called from the engine's thread between two steps, again and again until it
+  // is false, and must neither throw nor call the engine. It is told how many positions it may read at once, as few as
+  // of a prompt while others write. false: the engine is closing.
+  bool between_steps(std::function<bool(Model& model, int64_t positions)> piece);
   // A request's `cancelled` was set: do not wait for the next event to see it.
   void wake();
   // Takes no more requests, and returns when those that it has are done.
@@ -34,12 +40,14 @@ class Engine {
 
  private:
   void loop();
+  Model& model_;
   std::unique_ptr<Scheduler> scheduler_;
-  int64_t max_waiting_;
+  int64_t max_waiting_, prompt_chunk_, busy_chunk_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // the engine's thread waits for work,
   std::condition_variable idle_;     // and drain() for it to have none
   std::vector<Request> inbox_;
+  std::deque<std::function<bool(Model&, int64_t)>> pieces_;  // of other work
   EngineStats stats_;
   bool woken_ = false, closed_ = false, stopping_ = false, busy_ = false;
   std::thread thread_;

@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/io/checkpoint.h"
+#include "qkv/io/gguf_architectures.h"
 #include "qkv/io/gguf_model.h"
 #include "qkv/io/gguf_tokenizer.h"
 #include "qkv/io/model_source.h"
@@ -18,9 +19,8 @@ GgufMetadata tokenizer_of(const fs::path& source, int64_t vocab) {
   std::optional<Tokenizer> tokenizer;
   try {
     tokenizer = load_tokenizer(source);
-  } catch (const Error& error) {
-    if (error.reason().starts_with("has no tokenizer")) return {{"tokenizer.ggml.model", GgufValue::of_string("none")}};
-    throw;
+  } catch (const NoTokenizer&) {
+    return {{"tokenizer.ggml.model", GgufValue::of_string("none")}};
   }
   check_tokenizer_fits(*tokenizer, vocab, source.string());
   GgufMetadata metadata = gguf_tokenizer_metadata(*tokenizer, vocab);
@@ -35,10 +35,13 @@ std::vector<std::string> save_tokenizer(const fs::path& file, const fs::path& di
   try {
     load_tokenizer(file).save(directory);
     return {"tokenizer.json", "tokenizer_config.json"};
-  } catch (const Error& error) {
-    if (!error.reason().starts_with("has no tokenizer")) throw;
+  } catch (const NoTokenizer&) {
     return {};
   }
+}
+
+bool is_free(const fs::path& directory) {
+  return !fs::exists(directory) || (fs::is_directory(directory) && fs::is_empty(directory));
 }
 
 }  // namespace
@@ -54,6 +57,7 @@ ConvertReport convert_to_gguf(const fs::path& source, const fs::path& file, cons
   };
   how.importance = options.importance;
   how.metadata = tokenizer_of(source, loaded.model->spec().vocab);
+  how.metadata.merge(gguf_classes(loaded.model->spec(), loaded.config));
   how.metadata["general.file_type"] = GgufValue::of_u32(mix.file_type);
   const fs::path plain = source.has_filename() ? source : source.parent_path();
   how.metadata["general.name"] = GgufValue::of_string(plain.stem().string());
@@ -70,7 +74,7 @@ ConvertReport convert_to_gguf(const fs::path& source, const fs::path& file, cons
 ConvertReport convert_to_gguf_directory(const fs::path& source, const fs::path& directory,
                                         const QuantizeOptions& options) {
   constexpr const char* name = "model.gguf";
-  const bool there = fs::exists(directory) && !(fs::is_directory(directory) && fs::is_empty(directory));
+  const bool there = !is_free(directory);
   if (there && (!options.overwrite || gguf_file(directory) != directory / name))
     throw Error(directory.string(), "is there already",
                 options.overwrite ? "it holds another model: choose another directory"
@@ -79,23 +83,16 @@ ConvertReport convert_to_gguf_directory(const fs::path& source, const fs::path& 
   if (!there) fresh.emplace(directory);
   const fs::path& into = fresh ? fresh->path() : directory;
   ConvertReport report = convert_to_gguf(source, into / name, options);
-  if (fs::is_directory(source)) {
-    report.copied = copy_companions(source, into);
-    const bool has_config = fs::exists(source / "config.json");
-    const Config config = has_config ? Config::read(source) : read_config(source);
-    write_file(into / "config.json", config.json().dump(2) + "\n");
-  } else {
-    write_file(into / "config.json", read_config(source).json().dump(2) + "\n");
-    report.copied = save_tokenizer(source, into);
-  }
+  report.copied = fs::is_directory(source) ? copy_companions(source, into) : save_tokenizer(source, into);
+  const Config config = fs::exists(source / "config.json") ? Config::read(source) : read_config(source);
+  write_file(into / "config.json", config.json().dump(2) + "\n");
   if (fresh) fresh->commit();
   return report;
 }
 
 ConvertReport convert_from_gguf(const fs::path& file, const fs::path& directory, const ConvertOptions& options) {
   const NoGrad no_grad;
-  if (fs::exists(directory) && !(fs::is_directory(directory) && fs::is_empty(directory)))
-    throw Error(directory.string(), "is there already", "choose another directory");
+  if (!is_free(directory)) throw Error(directory.string(), "is there already", "choose another directory");
   const LoadedModel loaded = load_gguf_model(file);
   NewDirectory fresh(directory);
   const DType dtype = options.dtype.value_or(DType::f32);

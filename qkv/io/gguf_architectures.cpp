@@ -153,6 +153,36 @@ void finish_t5(Json& config, const GgufContents& file) {
   config["scale_decoder_outputs"] = scales;
 }
 
+// llama.cpp's way to pool a row: it gives each token's vector, or what the head makes of the first.
+double bert_pooling(const Spec& s) { return s.task == Task::sequence_classification ? 4 : 0; }
+
+// A pooler and the head of a sequence classifier behind it. llama.cpp has no words for the other heads.
+bool holds_of_bert(const Spec& spec, std::string_view head) {
+  return head.starts_with("heads.pooler.") ||
+         (spec.task == Task::sequence_classification && head.starts_with("heads.classifier."));
+}
+
+void finish_bert(Json& config, const GgufContents& file) {
+  config["add_pooling_layer"] = file.contains("cls.weight");
+  const auto head = file.shapes.find("cls.output.weight");
+  if (head == file.shapes.end()) return;
+  config["architectures"] = {"BertForSequenceClassification"};
+  const int64_t count = head->second[0];
+  const GgufValue* names = file.find("bert.classifier.output_labels");
+  const Json named = names == nullptr ? Json() : names->list.json();
+  if (names != nullptr &&
+      (names->type != GgufType::array || names->list.item != GgufType::string || std::ssize(named) != count))
+    throw Error(file.where, fmt::format("has {} classes, and other bert.classifier.output_labels", count),
+                "fetch the file again, or convert the model again");
+  for (int64_t i = 0; i < count; ++i)
+    config["id2label"][std::to_string(i)] =
+        names == nullptr ? Json(fmt::format("LABEL_{}", i)) : named[static_cast<size_t>(i)];
+  for (const auto& [id, name] : config["id2label"].items())
+    config["label2id"][name.get<std::string>()] = std::stoll(id);
+  if (const GgufValue* type = file.find("bert.classifier.problem_type"); type != nullptr)
+    config["problem_type"] = type->value;
+}
+
 std::vector<GgufArchitecture> make() {
   std::vector<GgufArchitecture> all;
   all.push_back({.name = "llama",
@@ -259,12 +289,16 @@ std::vector<GgufArchitecture> make() {
                           {"block_count", u32, "num_hidden_layers", layers},
                           {"feed_forward_length", u32, "intermediate_size", hidden},
                           {"attention.head_count", u32, "num_attention_heads", heads},
-                          {"attention.layer_norm_epsilon", f32, "layer_norm_eps", eps}},
+                          {"attention.layer_norm_epsilon", f32, "layer_norm_eps", eps},
+                          {"pooling_type", u32, nullptr, bert_pooling}},
                  .names = {{"stack.blocks.*.norm1", {"blk.*.attn_output_norm"}},
-                           {"stack.blocks.*.norm2", {"blk.*.layer_output_norm"}}},
-                 .config = {{"hidden_act", "gelu"}, {"add_pooling_layer", false}},
-                 .metadata = {{"attention.causal", GgufValue::of_bool(false)}, {"pooling_type", GgufValue::of_u32(0)}},
-                 .body_only = true});
+                           {"stack.blocks.*.norm2", {"blk.*.layer_output_norm"}},
+                           {"heads.pooler", {"cls"}},
+                           {"heads.classifier", {"cls.output"}}},
+                 .config = {{"hidden_act", "gelu"}},
+                 .metadata = {{"attention.causal", GgufValue::of_bool(false)}},
+                 .holds = holds_of_bert,
+                 .finish = finish_bert});
   all.push_back({.name = "t5",
                  .family = "t5",
                  .model_class = "T5ForConditionalGeneration",

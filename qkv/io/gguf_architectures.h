@@ -60,7 +60,8 @@ struct GgufArchitecture {
   bool fused = false;                         // queries, keys and values are one matrix
   bool rotary_pairs = false;                  // rows of queries and keys lie so that neighbours turn together
   bool falcon_mix = false;                    // mixes of types treat it otherwise than the others (gguf_mixes.cpp)
-  bool body_only = false;                     // no heads
+  // Which of the heads' parameters it holds; null: all.
+  bool (*holds)(const Spec& spec, std::string_view head) = nullptr;
   void (*finish)(Json& config, const GgufContents& file) = nullptr;  // what follows from several keys, or from tensors
 };
 
@@ -87,6 +88,8 @@ std::vector<double> rotary_factors(const RotarySpec& rotary);
 
 // A configuration such as config.json holds, from a file's metadata and tensors.
 Config gguf_config(const GgufContents& file);
+// What a classifier's configuration says of its classes that its Spec does not; empty for other models.
+GgufMetadata gguf_classes(const Spec& spec, const Config& config);
 // The metadata that says the same of a model, without its tokenizer. Throws Error where GGUF has no words for it.
 GgufMetadata gguf_description(const GgufArchitecture& architecture, const Spec& spec);
 

@@ -2,6 +2,7 @@
 #include "qkv/core/error.h"
 #include "qkv/io/gguf_architectures.h"
 #include "qkv/io/gguf_tokens.h"
+#include "qkv/models/labels_config.h"
 
 #include <algorithm>
 #include <charconv>
@@ -204,6 +205,17 @@ Config gguf_config(const GgufContents& file) {
   add_scaling(config, file, prefix);
   if (architecture.finish != nullptr) architecture.finish(config, file);
   return {config, file.where};
+}
+
+// problem_type is a word of ours, which llama.cpp passes over: it decides how logits become scores.
+GgufMetadata gguf_classes(const Spec& spec, const Config& config) {
+  if (spec.task != Task::sequence_classification) return {};
+  const std::string prefix = fmt::format("{}.classifier.", gguf_architecture_of(spec).name);
+  GgufMetadata metadata = {
+      {prefix + "output_labels", GgufValue::of_array(GgufType::string, label_names(config, spec.heads.labels))}};
+  if (const std::string type = config.text("problem_type", ""); !type.empty())
+    metadata[prefix + "problem_type"] = GgufValue::of_string(type);
+  return metadata;
 }
 
 GgufMetadata gguf_description(const GgufArchitecture& architecture, const Spec& spec) {

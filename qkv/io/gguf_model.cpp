@@ -231,7 +231,7 @@ void check_said(const GgufContents& contents, const GgufArchitecture& architectu
                            (!turned || (turned->dim == spec.stack.block.attention.rotary->dim &&
                                         turned->scaling == spec.stack.block.attention.rotary->scaling));
   if (!same_rotary || choices_of(said) != choices_of(spec) ||
-      (!architecture.body_only && describe(said).parameters != describe(spec).parameters))
+      (architecture.holds == nullptr && describe(said).parameters != describe(spec).parameters))
     throw Error(contents.where,
                 fmt::format("GGUF has no words for this {} model: it would be read as another", spec.family),
                 "keep it in its Hugging Face form");
@@ -252,7 +252,7 @@ std::vector<WrittenTensor> written_tensors(const std::string& where, Model& mode
   const AttentionSpec& attention = spec.stack.block.attention;
   std::vector<WrittenTensor> tensors;
   model.visit([&](const std::string& name, Tensor& parameter, Role role) {
-    if (architecture.body_only && name.starts_with("heads.")) return;
+    if (architecture.holds != nullptr && name.starts_with("heads.") && !architecture.holds(spec, name)) return;
     const auto found = rules.find(name);
     if (found == rules.end())
       throw Error(where, fmt::format("GGUF has no name for {} of {} models", name, spec.family),

@@ -19,8 +19,8 @@ class Reader {
   explicit Reader(const Gguf& file) : file_(file) {
     tokens_ = list("tokens", GgufType::string).strings();
     if (tokens_.empty())
-      throw Error(file.where(), "has no tokenizer",
-                  "it holds a model alone: convert the model again, with its tokenizer");
+      throw NoTokenizer(file.where(), "has no tokenizer",
+                        "it holds a model alone: convert the model again, with its tokenizer");
     types_ = list("token_type", GgufType::i32).numbers<int32_t>();
     if (types_.empty()) types_.assign(tokens_.size(), normal_token);
     if (types_.size() != tokens_.size())

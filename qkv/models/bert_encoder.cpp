@@ -22,7 +22,7 @@ Spec bert_encoder(const Config& c) {
   const FeedForwardSpec feed_forward{.width = c.size("intermediate_size", 4 * width), .activation = activation};
   const Task task = task_of(c);
   const bool masked_lm = task == Task::masked_lm || task == Task::pretraining;
-  // GGUF files have no pooler.
+  // GGUF files may have no pooler.
   const bool pooled = (task == Task::features && c.flag("add_pooling_layer", true)) || task == Task::pretraining ||
                       task == Task::sequence_classification || task == Task::multiple_choice;
   HeadsSpec head{.language_model = masked_lm,

@@ -73,7 +73,7 @@ Json attended(ServedModel& model, Fields& fields) {
                                layer ? "shorten the text" : "ask for one 'layer'"),
                    "layer", "too_many_weights");
   Json layers = Json::array();
-  for (const LayerAttention& one : model.attention_reader().read(ids, position, layer)) {
+  for (const LayerAttention& one : model.attention(ids, position, layer)) {
     Json of_heads = Json::array();
     for (const std::vector<float>& weights : one.heads) of_heads.push_back(rounded(weights));
     layers.push_back({{"layer", one.layer}, {"heads", of_heads}});

@@ -4,6 +4,7 @@
 #include "qkv/generate/grammar/json_grammar.h"
 #include "qkv/serve/handlers.h"
 #include "qkv/serve/response_format.h"
+#include "qkv/serve/summing_up.h"
 #include "qkv/serve/text_job.h"
 #include "qkv/serve/tool_calls.h"
 
@@ -163,10 +164,17 @@ void chat(const Call& call, ModelStore& models) {
   fields.ignore({"parallel_tool_calls", "reasoning_effort", "verbosity"});
   fields.finish();
   auto form = std::make_unique<ChatForm>(model.name(), ToolCalls(options.tools), writing.log_probabilities);
-  std::vector<TextJob::Prompt> prompts;
-  prompts.push_back({.ids = chat_prompt(model, messages, options)});
-  if (prompts[0].ids.empty()) fields.fail("messages", "give an empty prompt");
-  std::make_shared<TextJob>(call, std::move(lease), std::move(writing), std::move(form))->start(std::move(prompts));
+  const bool sums_up = writing.when_full == FullContext::summarise;
+  const GenerationOptions how = writing.options;
+  const auto job = std::make_shared<TextJob>(call, lease, std::move(writing), std::move(form));
+  const auto answer = [job](std::vector<int32_t> prompt) {
+    if (prompt.empty()) throw ApiError(400, "'messages' give an empty prompt.", "messages");
+    std::vector<TextJob::Prompt> prompts;
+    prompts.push_back({.ids = std::move(prompt)});
+    job->start(std::move(prompts));
+  };
+  if (!sums_up) return answer(chat_prompt(model, messages, options));
+  std::make_shared<SummingUp>(call, lease, messages, std::move(options), how, answer)->start();
 }
 
 }  // namespace

@@ -164,6 +164,8 @@ void complete(const Call& call, ModelStore& models) {
   std::shared_ptr<Lease> lease = models.lease(fields.text("model").value_or(""));
   ServedModel& model = lease->model();
   Writing writing = read_writing(fields, model);
+  if (writing.when_full == FullContext::summarise)
+    fields.fail("overflow", "can be 'summarise' in conversations alone: a text has no messages to sum up");
   writing.options.max_new_tokens = fields.integer("max_tokens", 0, INT32_MAX).value_or(16);
   if (const auto alternatives = fields.integer("logprobs", 0, most_alternatives)) {
     writing.log_probabilities = true;

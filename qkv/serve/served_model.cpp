@@ -7,6 +7,8 @@
 #include "qkv/io/tokenizer_fits.h"
 #include "qkv/serve/api_error.h"
 
+#include <future>
+
 namespace qkv {
 namespace {
 
@@ -102,54 +104,56 @@ void ServedModel::with_engine(std::function<void(Engine&)> work, std::function<v
   if (!queued) throw ApiError(429, "Too many requests wait already; try again later.");
 }
 
-TaskOptions ServedModel::task_options() const { return {.dtype = options_.engine.compute}; }
-
-template <typename Task, typename Make>
-const Task& ServedModel::task(std::unique_ptr<Task>& place, Make&& make) {
-  if (place) return *place;
+const TextModel& ServedModel::text_model() {
+  if (text_model_) return *text_model_;
   const uint64_t bytes = weight_bytes(path_, options_.engine.compute == DType::bf16);
   take(bytes);
   try {
-    place = std::make_unique<Task>(make());
+    return text_model_.emplace(path_, TaskOptions{.dtype = options_.engine.compute});
   } catch (...) {
     bytes_ -= bytes;
     throw;
   }
-  return *place;
 }
 
-const Embedder& ServedModel::embedder() {
-  return task(embedder_, [&] { return Embedder(path_, task_options()); });
+template <typename Task, typename... Options>
+const Task& ServedModel::task(std::optional<Task>& place, Options&&... options) {
+  return place ? *place : place.emplace(text_model(), std::forward<Options>(options)...);
 }
 
-const Classifier& ServedModel::classifier() {
-  return task(classifier_, [&] { return Classifier(path_, task_options()); });
-}
-
-const Tagger& ServedModel::tagger() {
-  return task(tagger_, [&] { return Tagger(path_, task_options()); });
-}
-
-const MaskFiller& ServedModel::filler() {
-  return task(filler_, [&] { return MaskFiller(path_, task_options()); });
-}
-
-const Answerer& ServedModel::answerer() {
-  return task(answerer_, [&] { return Answerer(path_, task_options(), {.top_k = most_answers}); });
-}
-
-const AttentionReader& ServedModel::attention_reader() {
-  return task(attention_reader_, [&] { return AttentionReader(path_, task_options()); });
-}
+const Embedder& ServedModel::embedder() { return task(embedder_); }
+const Classifier& ServedModel::classifier() { return task(classifier_); }
+const Tagger& ServedModel::tagger() { return task(tagger_); }
+const MaskFiller& ServedModel::filler() { return task(filler_); }
+const Answerer& ServedModel::answerer() { return task(answerer_, AnswerOptions{.top_k = most_answers}); }
 
 const TextToText& ServedModel::rewriter(const std::string& from, const std::string& to) {
-  if (rewriter_ && (from != from_ || to != to_)) {
-    rewriter_.reset();
-    bytes_ -= weight_bytes(path_, options_.engine.compute == DType::bf16);
-  }
+  if (from != from_ || to != to_) rewriter_.reset();
   from_ = from;
   to_ = to;
-  return task(rewriter_, [&] { return TextToText(path_, task_options(), {.from = from, .to = to}); });
+  return task(rewriter_, TextToTextOptions{.from = from, .to = to});
+}
+
+std::vector<LayerAttention> ServedModel::attention(const std::vector<int32_t>& ids, int64_t position,
+                                                   std::optional<int64_t> layer) {
+  if (!writes() || !batches_continuously(spec_)) return task(attention_reader_).read(ids, position, layer);
+  if (!engine_) load_engine();
+  AttentionReading reading(spec_, options_.engine.compute, ids, position, layer);
+  auto promise = std::make_shared<std::promise<void>>();
+  std::future<void> done = promise->get_future();
+  // The engine alone holds the promise, so that it is broken should the engine end first.
+  const bool taken = engine_->between_steps([&reading, promise = std::move(promise)](Model& model, int64_t positions) {
+    try {
+      if (reading.read(model, positions)) return true;
+      promise->set_value();
+    } catch (...) {
+      promise->set_exception(std::current_exception());
+    }
+    return false;
+  });
+  if (!taken) throw ApiError(503, "The model is being unloaded; try again later.");
+  done.get();
+  return reading.take();
 }
 
 void ServedModel::unload() {
@@ -159,6 +163,7 @@ void ServedModel::unload() {
   }
   loaded_.reset();
   draft_.reset();
+  text_model_.reset();
   embedder_.reset();
   classifier_.reset();
   tagger_.reset();
@@ -166,6 +171,7 @@ void ServedModel::unload() {
   answerer_.reset();
   attention_reader_.reset();
   rewriter_.reset();
+  summaries_.clear();
   bytes_ = 0;
 }
 

@@ -4,6 +4,7 @@
 #include "qkv/generate/engine.h"
 #include "qkv/generate/grammar/token_mask.h"
 #include "qkv/io/hugging_face.h"
+#include "qkv/serve/kept_summaries.h"
 #include "qkv/serve/worker.h"
 #include "qkv/tasks/answer.h"
 #include "qkv/tasks/attend.h"
@@ -48,6 +49,8 @@ class ServedModel {
   bool chats() const { return writes() && chat_template_; }
   // For grammars; made by the first use.
   std::shared_ptr<const TokenTexts> token_texts();
+  // Of its conversations.
+  KeptSummaries& summaries() { return summaries_; }
   // Positions of a text, prompt and answer together.
   int64_t context() const { return context_; }
 
@@ -65,7 +68,9 @@ class ServedModel {
   const Tagger& tagger();
   const MaskFiller& filler();
   const Answerer& answerer();
-  const AttentionReader& attention_reader();
+  // What AttentionReader::read() gives, of the model that writes, between its engine's steps, where there is one.
+  std::vector<LayerAttention> attention(const std::vector<int32_t>& ids, int64_t position,
+                                        std::optional<int64_t> layer);
   const TextToText& rewriter(const std::string& from, const std::string& to);
 
   // Gives all memory back. Nobody may be using the model.
@@ -80,9 +85,9 @@ class ServedModel {
  private:
   void load_engine();
   void take(uint64_t bytes);
-  TaskOptions task_options() const;
-  template <typename Task, typename Make>
-  const Task& task(std::unique_ptr<Task>& place, Make&& make);
+  const TextModel& text_model();
+  template <typename Task, typename... Options>
+  const Task& task(std::optional<Task>& place, Options&&... options);
 
   std::string name_;
   fs::path path_;
@@ -96,19 +101,21 @@ class ServedModel {
   std::string no_chat_;  // why there is none
   std::once_flag texts_made_;
   std::shared_ptr<const TokenTexts> texts_;
+  KeptSummaries summaries_;
   int64_t context_ = 0;
   std::atomic<uint64_t> bytes_{0};
 
   std::optional<LoadedModel> loaded_, draft_;
   mutable std::mutex mutex_;  // of the engine's place
   std::unique_ptr<Engine> engine_;
-  std::unique_ptr<Embedder> embedder_;
-  std::unique_ptr<Classifier> classifier_;
-  std::unique_ptr<Tagger> tagger_;
-  std::unique_ptr<MaskFiller> filler_;
-  std::unique_ptr<Answerer> answerer_;
-  std::unique_ptr<AttentionReader> attention_reader_;
-  std::unique_ptr<TextToText> rewriter_;
+  std::optional<TextModel> text_model_;  // that all tasks stand on
+  std::optional<Embedder> embedder_;
+  std::optional<Classifier> classifier_;
+  std::optional<Tagger> tagger_;
+  std::optional<MaskFiller> filler_;
+  std::optional<Answerer> answerer_;
+  std::optional<AttentionReader> attention_reader_;
+  std::optional<TextToText> rewriter_;
   std::string from_, to_;  // the rewriter's languages
   Worker worker_;
 };

@@ -26,7 +26,7 @@ void TextJob::start(std::vector<Prompt> prompts, bool score_prompts) {
   for (const Prompt& prompt : prompts) {
     const int64_t given = std::ssize(prompt.ids);
     usage_.prompt_tokens += given;
-    if (writing_.overflow == Overflow::refuse && given + (writing_.options.max_new_tokens > 0 ? 1 : 0) > context)
+    if (writing_.overflow() == Overflow::refuse && given + (writing_.options.max_new_tokens > 0 ? 1 : 0) > context)
       throw ApiError(
           400, fmt::format("This model's context has {} tokens, and your prompt has {}; shorten it.", context, given),
           "prompt", "context_length_exceeded");
@@ -60,7 +60,7 @@ void TextJob::submit(Engine& engine, const std::vector<Prompt>& prompts, bool sc
       request.prompt = prompts[p].ids;
       request.options = writing_.options;
       request.likeliest = writing_.likeliest;
-      request.overflow = writing_.overflow;
+      request.overflow = writing_.overflow();
       request.score_prompt = score_prompts && prompts[p].ids.size() > 1;
       request.client = call_.client;
       request.cancelled = cancelled_;

@@ -65,8 +65,9 @@ Writing read_writing(Fields& fields, const ServedModel& model) {
   read_biases(fields, model, o);
   if (fields.flag("ignore_eos").value_or(false)) o.end_ids.clear();
   if (const auto overflow = fields.text("overflow")) {
-    if (*overflow != "refuse" && *overflow != "slide") fields.fail("overflow", "must be 'refuse' or 'slide'");
-    if (*overflow == "slide") writing.overflow = Overflow::slide;
+    const std::optional<FullContext> named = full_context_named(*overflow);
+    if (!named) fields.fail("overflow", "must be 'refuse', 'slide' or, in conversations, 'summarise'");
+    writing.when_full = *named;
   }
   if (auto stops = fields.texts("stop", most_stops)) {
     for (const std::string& stop : *stops)

@@ -3,6 +3,7 @@
 
 #include "qkv/serve/fields.h"
 #include "qkv/serve/served_model.h"
+#include "qkv/tasks/full_context.h"
 
 namespace qkv {
 
@@ -13,7 +14,9 @@ struct Writing {
   bool log_probabilities = false;
   bool stream = false;
   bool tell_usage = false;  // at the end of a stream
-  Overflow overflow = Overflow::refuse;
+  FullContext when_full = FullContext::refuse;
+  // Of the text that is written, once its prompt fits.
+  Overflow overflow() const { return when_full == FullContext::slide ? Overflow::slide : Overflow::refuse; }
 };
 
 // OpenAI's temperature, top_p, n, stop, seed, presence_penalty, frequency_penalty, logit_bias, stream, stream_options;

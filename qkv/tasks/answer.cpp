@@ -13,7 +13,9 @@
 namespace qkv {
 
 Answerer::Answerer(const fs::path& directory, TaskOptions options, AnswerOptions answer_options)
-    : base_(directory, std::move(options)), options_(answer_options) {
+    : Answerer(TextModel(directory, std::move(options)), answer_options) {}
+
+Answerer::Answerer(TextModel base, AnswerOptions answer_options) : base_(std::move(base)), options_(answer_options) {
   base_.require("answering", {Task::question_answering}, "a question-answering head");
   base_.limit_to(options_.window, "a window has {}");
 }

@@ -34,6 +34,7 @@ class Answerer {
  public:
   // Throws Error for a checkpoint without a question-answering head.
   explicit Answerer(const fs::path& directory, TaskOptions options = {}, AnswerOptions answer_options = {});
+  explicit Answerer(TextModel base, AnswerOptions answer_options = {});
 
   const TextModel& base() const { return base_; }
 

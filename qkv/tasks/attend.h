@@ -16,9 +16,32 @@ struct LayerAttention {
   std::vector<std::vector<float>> heads;
 };
 
+// One reading, a piece at a time: whoever runs the model may run other things between them.
+class AttentionReading {
+ public:
+  // As AttentionReader::read() has it. Throws Error likewise, but for a text that is too long for the model.
+  AttentionReading(const Spec& spec, DType compute, std::vector<int32_t> ids, int64_t position,
+                   std::optional<int64_t> layer);
+
+  // Reads at most so many tokens more; what sees both ways is read at once. false: all is read.
+  bool read(Model& model, int64_t tokens);
+  std::vector<LayerAttention> take() { return std::move(layers_); }
+
+ private:
+  std::vector<int32_t> ids_;
+  int64_t position_;
+  std::optional<int64_t> layer_;
+  bool causal_;
+  DType compute_;
+  std::optional<KeyValueCache> cache_;  // what stands before, so that the one row is all that is made
+  int64_t read_ = 0;
+  std::vector<LayerAttention> layers_;
+};
+
 class AttentionReader {
  public:
   explicit AttentionReader(const fs::path& directory, TaskOptions options = {});
+  explicit AttentionReader(TextModel base);
 
   // Whether a model's layers have such weights: those of one stack that attends, without memory of earlier segments,
   // global tokens, or mixers in attention's place.

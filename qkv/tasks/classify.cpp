@@ -1,7 +1,7 @@
 #include "qkv/tasks/classify.h"
 
 #include "qkv/core/error.h"
-#include "qkv/tasks/labels.h"
+#include "qkv/models/labels_config.h"
 #include "qkv/tasks/softmax.h"
 
 #include <algorithm>
@@ -10,7 +10,9 @@
 namespace qkv {
 
 Classifier::Classifier(const fs::path& directory, TaskOptions options, ScoreFunction function)
-    : base_(directory, std::move(options)), function_(function) {
+    : Classifier(TextModel(directory, std::move(options)), function) {}
+
+Classifier::Classifier(TextModel base, ScoreFunction function) : base_(std::move(base)), function_(function) {
   base_.require("classification", {Task::sequence_classification}, "a sequence-classification head");
   const int64_t labels = base_.model().spec().heads.labels;
   names_ = label_names(base_.config(), labels);

@@ -23,6 +23,7 @@ class Classifier {
   // Throws Error for a checkpoint without a sequence-classification head and for classes without names.
   explicit Classifier(const fs::path& directory, TaskOptions options = {},
                       ScoreFunction function = ScoreFunction::automatic);
+  explicit Classifier(TextModel base, ScoreFunction function = ScoreFunction::automatic);
 
   const TextModel& base() const { return base_; }
 

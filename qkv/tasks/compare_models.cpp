@@ -40,18 +40,27 @@ Place compared(std::span<const float> before, std::span<const float> after, int3
   return place;
 }
 
+void require_comparable(const TextModel& model) {
+  model.require("comparing (--text)", {Task::causal_lm}, "a causal language model");
+}
+
 }  // namespace
 
-ModelDifference compare_models(const TextModel& before, const TextModel& after, std::string_view text, int64_t tokens) {
-  const NoGrad no_grad;
-  for (const TextModel* model : {&before, &after})
-    model->require("comparing", {Task::causal_lm}, "a causal language model");
-  const int64_t vocab = before.model().spec().vocab;
-  if (after.model().spec().vocab != vocab)
-    throw Error(after.directory().string(), "has another vocabulary than the model it is compared with");
+std::vector<int32_t> ids_to_compare_on(const TextModel& before, std::string_view text, int64_t tokens) {
+  require_comparable(before);
   std::vector<int32_t> ids = before.ids_of(text, "--text");
   ids.resize(static_cast<size_t>(std::min<int64_t>(std::ssize(ids), tokens)));
   if (ids.size() < 2) throw Error("--text", "is one token, and there is none before it to be predicted from");
+  return ids;
+}
+
+ModelDifference compare_models(const TextModel& before, const TextModel& after, std::span<const int32_t> ids) {
+  const NoGrad no_grad;
+  require_comparable(before);
+  require_comparable(after);
+  const int64_t vocab = before.model().spec().vocab;
+  if (after.model().spec().vocab != vocab)
+    throw Error(after.directory().string(), "has another vocabulary than the model it is compared with");
   const int64_t length = std::min({measured_window, before.limit(), after.limit()});
   std::vector<Place> places;
   for (const auto& [begin, end] : windows_over(std::ssize(ids), length, 0)) {

@@ -13,8 +13,12 @@ struct ModelDifference {
   double agreement = 0;   // share of places where both think the same token the likeliest
 };
 
-// Over at most `tokens` tokens of a text, in windows of at most 512. Throws Error unless both are causal language
-// models of one vocabulary, and for a text of less than two tokens.
-ModelDifference compare_models(const TextModel& before, const TextModel& after, std::string_view text, int64_t tokens);
+// The first `tokens` tokens of a text, to compare a model on that is yet to be made from this one. Throws Error unless
+// it is a causal language model, and for a text of less than two tokens.
+std::vector<int32_t> ids_to_compare_on(const TextModel& before, std::string_view text, int64_t tokens);
+
+// Over ids_to_compare_on(), in windows of at most 512. Throws Error unless both are causal language models of one
+// vocabulary.
+ModelDifference compare_models(const TextModel& before, const TextModel& after, std::span<const int32_t> ids);
 
 }  // namespace qkv

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "qkv/generate/engine.h"
+#include "qkv/tasks/full_context.h"
+#include "qkv/tasks/running_summary.h"
 #include "qkv/text/chat_template.h"
 
 #include <functional>
@@ -14,13 +16,6 @@ struct ChatAnswer {
   Finish finish = Finish::end;
   int64_t prompt_tokens = 0;  // of the whole conversation; those that the engine still holds were not read again
   int64_t new_tokens = 0;
-};
-
-// What happens when a conversation has filled the context.
-enum class FullContext : uint8_t {
-  refuse,     // it ends there
-  slide,      // the oldest half of its tokens is forgotten
-  summarise,  // the model itself sums up the oldest messages, and reads the summary in their place from then on
 };
 
 class Conversation {
@@ -45,7 +40,7 @@ class Conversation {
   bool undo_question();
 
   // What the model reads in the place of the first messages behind the system's; "" while it reads them all.
-  const std::string& summary() const { return summary_; }
+  const std::string& summary() const { return summary_.text(); }
 
   // All that was said, summed up or not: an array of {"role", "content"}. set_messages() throws Error for anything
   // else.
@@ -62,11 +57,8 @@ class Conversation {
   };
   Said write(std::vector<int32_t> prompt, const GenerationOptions& options,
              const std::function<void(const std::string& piece)>& on_piece, const std::function<bool()>& goes_on);
-  OrderedJson read_messages() const;
   std::vector<int32_t> ids_of(const OrderedJson& messages) const;
   bool sum_up(const std::function<bool()>& goes_on);
-  size_t first_said() const;
-  void remember_all();
 
   Engine& engine_;
   const Tokenizer& tokenizer_;
@@ -74,8 +66,7 @@ class Conversation {
   GenerationOptions options_;
   FullContext when_full_;
   OrderedJson messages_ = OrderedJson::array();
-  std::string summary_;
-  size_t summed_up_ = 0;  // messages behind the system's that the summary stands for
+  RunningSummary summary_;
 };
 
 }  // namespace qkv

@@ -7,13 +7,24 @@
 #include <limits>
 
 namespace qkv {
+namespace {
+
+constexpr std::string_view sentence_limit = "sentence_bert_config.json's max_seq_length is {}";
+
+}  // namespace
 
 Embedder::Embedder(const fs::path& directory, TaskOptions options, std::optional<Pooling> pooling,
                    std::optional<bool> normalise)
     : modules_(SentenceModules::read(directory)), base_(modules_.model, std::move(options)) {
   if (pooling) modules_.pooling = *pooling;
   if (normalise) modules_.normalise = *normalise;
-  base_.limit_to(modules_.max_length, "sentence_bert_config.json's max_seq_length is {}");
+  base_.limit_to(modules_.max_length, sentence_limit);
+}
+
+Embedder::Embedder(const TextModel& base)
+    : modules_(SentenceModules::read(base.directory())),
+      base_(modules_.model == base.directory() ? base : TextModel(modules_.model, base.options())) {
+  base_.limit_to(modules_.max_length, sentence_limit);
 }
 
 namespace {

@@ -16,6 +16,9 @@ class Embedder {
   // the directory say, or the mean, not normalised, without them. What `pooling` and `normalise` say wins.
   explicit Embedder(const fs::path& directory, TaskOptions options = {}, std::optional<Pooling> pooling = {},
                     std::optional<bool> normalise = {});
+  // The same of a directory's model that is loaded already. Where sentence-transformers' files name another one below
+  // it, that one is loaded.
+  explicit Embedder(const TextModel& base);
 
   const TextModel& base() const { return base_; }
   int64_t width() const { return base_.model().spec().width(); }

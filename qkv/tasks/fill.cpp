@@ -9,9 +9,12 @@
 
 namespace qkv {
 
-MaskFiller::MaskFiller(const fs::path& directory, TaskOptions options) : base_(directory, std::move(options)) {
+MaskFiller::MaskFiller(const fs::path& directory, TaskOptions options)
+    : MaskFiller(TextModel(directory, std::move(options))) {}
+
+MaskFiller::MaskFiller(TextModel base) : base_(std::move(base)) {
   base_.require("filling masks", {Task::masked_lm, Task::pretraining}, "a masked-language-model head");
-  if (!base_.tokenizer().special().mask) throw Error(directory.string(), "the tokenizer has no mask token");
+  if (!base_.tokenizer().special().mask) throw Error(base_.directory().string(), "the tokenizer has no mask token");
 }
 
 Row MaskFiller::row(std::string_view text) const {

@@ -24,6 +24,7 @@ class MaskFiller {
  public:
   // Throws Error for a checkpoint without a masked-language-model head and for a tokenizer without a mask token.
   explicit MaskFiller(const fs::path& directory, TaskOptions options = {});
+  explicit MaskFiller(TextModel base);
 
   const TextModel& base() const { return base_; }
   // A text as fill() takes it. Throws Error when it has no mask, or loses all when it is cut.

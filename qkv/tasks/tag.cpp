@@ -1,8 +1,8 @@
 #include "qkv/tasks/tag.h"
 
 #include "qkv/core/error.h"
+#include "qkv/models/labels_config.h"
 #include "qkv/tasks/entities.h"
-#include "qkv/tasks/labels.h"
 #include "qkv/tasks/softmax.h"
 #include "qkv/tasks/windows.h"
 
@@ -18,7 +18,9 @@ Aggregation aggregation_named(std::string_view name) {
 }
 
 Tagger::Tagger(const fs::path& directory, TaskOptions options, TagOptions tag_options)
-    : base_(directory, std::move(options)), options_(std::move(tag_options)) {
+    : Tagger(TextModel(directory, std::move(options)), std::move(tag_options)) {}
+
+Tagger::Tagger(TextModel base, TagOptions tag_options) : base_(std::move(base)), options_(std::move(tag_options)) {
   base_.require("tagging", {Task::token_classification}, "a token-classification head");
   names_ = label_names(base_.config(), base_.model().spec().heads.labels);
 }

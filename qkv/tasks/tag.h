@@ -39,6 +39,7 @@ class Tagger {
  public:
   // Throws Error for a checkpoint without a token-classification head, and for a class without a name.
   explicit Tagger(const fs::path& directory, TaskOptions options = {}, TagOptions tag_options = {});
+  explicit Tagger(TextModel base, TagOptions tag_options = {});
 
   const TextModel& base() const { return base_; }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,14 +39,15 @@ struct RowBatch {
   Inputs inputs;
 };
 
+// Copies share the model, so several tasks may stand on one; one thread at a time runs it.
 class TextModel {
  public:
   // Loads model and tokenizer of a Hugging Face directory. Throws Error when they do not belong together: a tokenizer
   // of more tokens than the model has.
   explicit TextModel(const fs::path& directory, TaskOptions options = {});
 
-  Model& model() const { return *loaded_.model; }
-  const Config& config() const { return loaded_.config; }
+  Model& model() const { return *loaded_->model; }
+  const Config& config() const { return loaded_->config; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const TaskOptions& options() const { return options_; }
   const fs::path& directory() const { return directory_; }
@@ -80,7 +82,7 @@ class TextModel {
  private:
   fs::path directory_;
   TaskOptions options_;
-  LoadedModel loaded_;
+  std::shared_ptr<const LoadedModel> loaded_;
   Tokenizer tokenizer_;
   int64_t limit_ = 0;
   std::string limited_by_;

@@ -48,12 +48,15 @@ bool names_language(std::string_view token) {
 }  // namespace
 
 TextToText::TextToText(const fs::path& directory, TaskOptions options, TextToTextOptions rewriting)
-    : base_(directory, std::move(options)), target_(target_tokenizer(directory)) {
+    : TextToText(TextModel(directory, std::move(options)), std::move(rewriting)) {}
+
+TextToText::TextToText(TextModel base, TextToTextOptions rewriting)
+    : base_(std::move(base)), target_(target_tokenizer(base_.directory())) {
   base_.require("rewriting a text", {Task::sequence_to_sequence}, "an encoder-decoder, such as T5 or Marian");
   generation_.max_new_tokens = usual_length;
   apply(base_.config(), generation_);
-  if (fs::exists(directory / "generation_config.json")) {
-    const std::string where = (directory / "generation_config.json").string();
+  if (const fs::path file = base_.directory() / "generation_config.json"; fs::exists(file)) {
+    const std::string where = file.string();
     apply(Config(read_json(where), where), generation_);
   }
   generation_.sample = false;

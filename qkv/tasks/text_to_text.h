@@ -32,6 +32,7 @@ class TextToText {
  public:
   // Throws Error for a checkpoint that is no encoder-decoder, and for languages that it does not name.
   explicit TextToText(const fs::path& directory, TaskOptions options = {}, TextToTextOptions rewriting = {});
+  explicit TextToText(TextModel base, TextToTextOptions rewriting = {});
 
   const TextModel& base() const { return base_; }
   const GenerationOptions& generation() const { return generation_; }

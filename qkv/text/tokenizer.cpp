@@ -76,9 +76,7 @@ void Tokenizer::Pipeline::read_special_tokens(const Json& named, const std::stri
 }
 
 Tokenizer Tokenizer::from_json(const Json& tokenizer, const Json& config, const std::string& where) {
-  const JsonCursor root(tokenizer, where);
-  const JsonCursor model = root["model"];
-  TokenModel::kind(model);  // throws when there is no model
+  const JsonCursor model = JsonCursor(tokenizer, where)["model"];
   return with_model(
       tokenizer, [&](bool bytes) { return TokenModel::parse(model, bytes); }, config, where);
 }

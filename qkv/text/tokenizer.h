@@ -9,6 +9,7 @@
 // to an immutable pipeline: copy it freely, use it from many threads.
 #pragma once
 
+#include "qkv/core/error.h"
 #include "qkv/core/files.h"
 #include "qkv/core/json.h"
 #include "qkv/text/truncation.h"
@@ -58,14 +59,20 @@ struct SpecialTokens {
   std::optional<int32_t> bos, eos, unk, sep, pad, cls, mask;
 };
 
+// Where a model stands alone.
+class NoTokenizer : public Error {
+ public:
+  using Error::Error;
+};
+
 class Tokenizer {
  public:
   // A directory, or a file in one: tokenizer.json; or vocab.json (or encoder.json) with merges.txt (or vocab.bpe);
   // or vocab.txt (Transformer-XL also: vocab.pkl or vocab.bin, read as data); or a SentencePiece model (spiece.model,
   // tokenizer.model, ...; of Marian source.spm, and target.spm by name, with vocab.json); with tokenizer_config.json
   // and special_tokens_map.json where they are. A SentencePiece model of a class that has a Hugging Face form (T5,
-  // ALBERT, XLNet, XLM-RoBERTa, Llama) behaves as that; else as SentencePiece itself. Throws Error when there is none,
-  // when a kind is not supported, or when the content is inconsistent.
+  // ALBERT, XLNet, XLM-RoBERTa, Llama) behaves as that; else as SentencePiece itself. Throws NoTokenizer when there is
+  // none, Error when a kind is not supported, or when the content is inconsistent.
   static Tokenizer load(const fs::path& path);
 
   // From the content of tokenizer.json and of tokenizer_config.json (null: none). `where` is for error messages.

@@ -82,8 +82,9 @@ Tokenizer Tokenizer::load(const fs::path& path) {
     Json tokenizer = completed(read_word_files(directory / "vocab.txt", config));
     return from_json(tokenizer, config, (directory / "vocab.txt").string());
   }
-  throw Error(path.string(), "has no tokenizer",
-              "expected tokenizer.json, vocab.json + merges.txt, vocab.txt, vocab.pkl, or a SentencePiece .model");
+  throw NoTokenizer(
+      path.string(), "has no tokenizer",
+      "expected tokenizer.json, vocab.json + merges.txt, vocab.txt, vocab.pkl, or a SentencePiece .model");
 }
 
 }  // namespace qkv

@@ -6,6 +6,7 @@
 #include "tests/generate/writers.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <thread>
 
@@ -395,6 +396,33 @@ TEST_F(OneEngine, ThreadsSubmitCancelAndLeave) {
   Request late;
   late.prompt = {1};
   EXPECT_FALSE(engine.submit(std::move(late)));
+}
+
+TEST_F(OneEngine, OtherWorkRunsBetweenSteps) {
+  Engine engine(*model_, {.max_batch = 2, .prompt_chunk = 7, .busy_chunk = 3});
+  std::vector<int64_t> alone, beside;
+  std::atomic<bool> read = false, finished = false;
+  EXPECT_TRUE(engine.between_steps([&](Model& model, int64_t positions) {
+    EXPECT_EQ(&model, model_.get());
+    alone.push_back(positions);
+    read = alone.size() == 4;
+    return !read;
+  }));
+  while (!read) std::this_thread::yield();
+  // Until the request has ended, which this does not keep from ending.
+  EXPECT_TRUE(engine.between_steps([&](Model&, int64_t positions) {
+    beside.push_back(positions);
+    return !finished;
+  }));
+  Request request;
+  request.prompt = {1, 2, 3};
+  request.options.max_new_tokens = 20;
+  request.on_finish = [&](size_t, Finish, const std::string&) { finished = true; };
+  EXPECT_TRUE(engine.submit(std::move(request)));
+  engine.drain();
+  EXPECT_EQ(alone, (std::vector<int64_t>{7, 7, 7, 7}));
+  EXPECT_GT(std::count(beside.begin(), beside.end(), 3), 0);
+  EXPECT_FALSE(engine.between_steps([](Model&, int64_t) { return false; }));
 }
 
 TEST_F(OneEngine, AnEngineThatEndsTellsThoseWhoWait) {

@@ -36,6 +36,15 @@ inline std::vector<float> outputs_of(Model& model) {
   return model.hidden(inputs_for(model, ids), {}).to_vector<float>();
 }
 
+// Of a model with a head.
+inline std::vector<float> logits_of(Model& model) {
+  const NoGrad no_grad;
+  const Tensor ids = Tensor::from<int32_t>({2, 4}, {5, 1, 17, 30, 0, 2, 3, 9});
+  const auto outputs = model.outputs({.input_ids = ids}, {});
+  EXPECT_EQ(outputs.front().first, "logits");
+  return outputs.front().second.to_vector<float>();
+}
+
 inline void expect_near(const std::vector<float>& got, const std::vector<float>& want, double tolerance) {
   ASSERT_EQ(got.size(), want.size());
   double largest = 0, difference = 0;

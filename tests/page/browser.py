@@ -16,7 +16,7 @@ import urllib.request
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from playwright.sync_api import Error, expect, sync_playwright  # noqa: E402
-from scripted_model import encoder, scripted_model  # noqa: E402
+from scripted_model import encoder, scripted_model, translator  # noqa: E402
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 expect.set_options(timeout=15000)
@@ -31,7 +31,7 @@ def folder():
 @functools.cache
 def models():
     root = folder()
-    made = {"script": scripted_model, "base": lambda path: scripted_model(path, chat=False)}
+    made = {"script": scripted_model, "base": lambda path: scripted_model(path, chat=False), "translate": translator}
     for kind in ("fill", "tag", "answer", "classify"):
         made[kind] = functools.partial(encoder, kind=kind)
     for name, make in made.items():

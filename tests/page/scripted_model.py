@@ -1,4 +1,4 @@
-"""Tiny models for the page's tests: one that says texts written here, token by token, and encoders for the tasks."""
+"""Tiny models for the page's tests: one that says texts written here, token by token, and others for the tasks."""
 
 import json
 
@@ -182,5 +182,42 @@ def encoder(folder, kind):
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
     (folder / "tokenizer_config.json").write_text(
         json.dumps({"tokenizer_class": "BertTokenizer", "do_lower_case": True})
+    )
+    return folder
+
+
+def translator(folder):
+    """A random T5 over the same words, which always writes some."""
+    vocabulary = {word: i for i, word in enumerate(["<pad>", "</s>", "<unk>", *WORDS])}
+    torch.manual_seed(5)
+    model = transformers.T5ForConditionalGeneration(
+        transformers.T5Config(
+            vocab_size=len(vocabulary),
+            d_model=32,
+            d_kv=16,
+            d_ff=64,
+            num_layers=2,
+            num_heads=2,
+            decoder_start_token_id=0,
+            initializer_factor=4.0,
+        )
+    )
+    model.generation_config.update(min_new_tokens=4, max_new_tokens=8, decoder_start_token_id=0, eos_token_id=1)
+    model.save_pretrained(folder)
+    (folder / "tokenizer.json").write_text(
+        json.dumps(
+            {
+                "version": "1.0",
+                "added_tokens": [],
+                "normalizer": {"type": "Lowercase"},
+                "pre_tokenizer": {"type": "WhitespaceSplit"},
+                "post_processor": None,
+                "decoder": None,
+                "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"},
+            }
+        )
+    )
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>", "pad_token": "<pad>"})
     )
     return folder

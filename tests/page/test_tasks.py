@@ -1,10 +1,10 @@
-"""The tab of encoders: each task gives what its API gives, and only what is served is offered."""
+"""The tab of tasks: each task gives what its API gives, and only what is served is offered."""
 
 from browser import *
 
 
 class Tasks(PageTest):
-    served = ["script", "fill", "tag", "answer", "classify"]
+    served = ["script", "fill", "tag", "answer", "classify", "translate"]
 
     def setUp(self):
         super().setUp()
@@ -73,6 +73,29 @@ class Tasks(PageTest):
         self.task("Fill a mask")
         self.task("Classify")
         expect(self.form.get_by_label("Text")).to_have_value("I liked it")
+
+
+    def test_translate(self):
+        self.task("Rewrite or translate")
+        text = "Paris is the capital of France"
+        self.form.get_by_label("Text").fill(text)
+        self.form.get_by_role("button", name="Go").click()
+        written = self.form.locator(".marked-text")
+        expect(written).to_be_visible()
+        expected = self.server.ask("v1/translate", {"model": "translate", "input": text})["data"][0]["text"]
+        self.assertGreater(len(expected.split()), 2)
+        expect(written).to_have_text(expected)
+        # Another text takes its place, Ctrl+Enter will do, and what is no text is refused.
+        other = "Ada was born in London"
+        self.form.get_by_label("Text").fill(other)
+        self.form.get_by_label("Text").press("Control+Enter")
+        expected = self.server.ask("v1/translate", {"model": "translate", "input": other})["data"][0]["text"]
+        expect(written).to_have_text(expected)
+        self.form.get_by_label("Text").fill("   ")
+        self.form.get_by_role("button", name="Go").click()
+        expect(self.form.get_by_role("alert")).to_contain_text("nothing that the tokenizer makes tokens of")
+        expect(written).to_have_count(0)
+        self.problems.clear()  # the browser notes the refusal
 
 
 class OnlyTasks(PageTest):

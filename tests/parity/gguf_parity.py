@@ -313,6 +313,73 @@ def encoder_decoders(comparison, folder):
                 comparison.check(f"{path.name}: transformers' tokens of {text!r}", words(text)["input_ids"] == row)
 
 
+def bert_names(config):
+    """The package's names of BERT's tensors; the pooler and the head are the two layers of llama.cpp's ranking."""
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.BERT, config.num_hidden_layers)
+    heads = {"pooler.dense": gguf.MODEL_TENSOR.CLS, "classifier": gguf.MODEL_TENSOR.CLS_OUT}
+
+    def name_of(theirs):
+        stem, end = theirs.removeprefix("bert.").rsplit(".", 1)
+        if stem in heads:
+            return f"{gguf.TENSOR_NAMES[heads[stem]]}.{end}"
+        return names.get_name(f"{stem}.{end}", try_suffixes=(".weight", ".bias"))
+
+    return name_of
+
+
+def classifiers(comparison, folder):
+    """BERT with a classifier both ways, against the package's names and transformers' logits."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(GOLDEN / "tokenizers" / "bert_uncased")
+    ids = torch.tensor([tokenizer("Hello, world! It is 12345 o'clock.")["input_ids"]])
+    for labels in [["no", "perhaps", "yes"], ["good"]]:
+        torch.manual_seed(1)
+        model = transformers.BertForSequenceClassification(transformers.BertConfig(
+            vocab_size=len(tokenizer), hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128,
+            initializer_range=0.2, id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)}))
+        name = f"{len(labels)} classes"
+        source, ours, theirs = folder / name, folder / f"{name}.gguf", folder / f"{name} theirs.gguf"
+        model.eval().save_pretrained(source)
+        tokenizer.save_pretrained(source)
+        with torch.no_grad():
+            want = model(ids).logits
+        name_of = bert_names(model.config)
+        named = {name_of(key): value for key, value in model.state_dict().items() if not key.endswith("position_ids")}
+        writer = gguf.GGUFWriter(theirs, "bert")
+        for add, value in [
+                (writer.add_context_length, 512), (writer.add_embedding_length, 64), (writer.add_block_count, 2),
+                (writer.add_feed_forward_length, 128), (writer.add_head_count, 4), (writer.add_layer_norm_eps, 1e-12),
+                (writer.add_causal_attention, False), (writer.add_pooling_type, gguf.PoolingType.RANK),
+                (writer.add_classifier_output_labels, labels)]:
+            add(value)
+        for key, value in named.items():
+            writer.add_tensor(key, value.numpy())
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        comparison.run("convert", source, ours, "--quiet")
+        if ours.exists():
+            read = gguf.GGUFReader(ours)
+            tensors = {t.name: t.data for t in read.tensors}
+            comparison.check(f"{name}: names", set(tensors) == set(named), set(tensors) ^ set(named))
+            for key, value in named.items():
+                comparison.check(f"{name}: {key}", key in tensors and np.array_equal(tensors[key], value.numpy()))
+            for key, value in [("classifier.output_labels", labels), ("pooling_type", int(gguf.PoolingType.RANK))]:
+                said = read.fields[f"bert.{key}"].contents()
+                comparison.check(f"{name}: {key}", said == value, f"{said} {value}")
+        for path in [ours, theirs]:
+            back = folder / (path.stem + " back")
+            if comparison.run("convert", path, back, "--quiet") is None:
+                comparison.check(path.name, False)
+                continue
+            again = transformers.AutoModelForSequenceClassification.from_pretrained(back).eval()
+            with torch.no_grad():
+                error = ((again(ids).logits - want).abs().max() / want.abs().max()).item()
+            comparison.check(f"{path.name}: logits", error < 1e-5, f"{error:.1e}")
+            said = [again.config.id2label[i] for i in range(len(labels))]
+            comparison.check(f"{path.name}: labels", said == labels, f"{said} {labels}")
+
+
 def directories(comparison, folder):
     """What `qkv quantize --out DIRECTORY` writes, as transformers loads it: the numbers that qkv takes out of the blocks."""
     for kind in ["gpt2", "llama", "qwen2", "qwen3", "t5 1.0", "t5 1.1"]:
@@ -385,6 +452,7 @@ def main():
         blocks(comparison, Path(folder), np.random.default_rng(options.seed))
         models(comparison, Path(folder), llama_cpp)
         encoder_decoders(comparison, Path(folder))
+        classifiers(comparison, Path(folder))
         directories(comparison, Path(folder))
         if llama_cpp is not None:
             mixes(comparison, Path(folder), llama_cpp)

@@ -1,42 +1,13 @@
 // Conversations: the template's prompt goes in, a message comes out.
 #include "qkv/serve/tool_calls.h"
-#include "tests/serve/asked.h"
+#include "tests/serve/chat_model.h"
 
 namespace qkv {
 namespace {
 
-// A golden model whose tokens are the printable characters, with a template; token 0 ends a text.
 class Chat : public testing::Test {
  protected:
-  static constexpr int space = 1;
-  static fs::path with_template(const fs::path& path) {
-    Json vocabulary = {{"<end>", 0}, {"\u0120", space}};
-    for (int c = 33; c < 127; ++c) vocabulary[std::string(1, static_cast<char>(c))] = c - 31;
-    const Json byte_level = {
-        {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
-    const Json tokenizer = {{"version", "1.0"},
-                            {"added_tokens",
-                             {{{"id", 0},
-                               {"content", "<end>"},
-                               {"special", true},
-                               {"single_word", false},
-                               {"lstrip", false},
-                               {"rstrip", false},
-                               {"normalized", false}}}},
-                            {"normalizer", nullptr},
-                            {"pre_tokenizer", byte_level},
-                            {"post_processor", nullptr},
-                            {"decoder", byte_level},
-                            {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", Json::array()}}}};
-    write_file(path / "tokenizer.json", tokenizer.dump());
-    const Json config = {
-        {"eos_token", "<end>"},
-        {"chat_template",
-         "{% for m in messages %}{% if m.role == 'bad' %}{{ raise_exception('no such role') }}{% endif %}"
-         "{{ m.role[0] }}{{ m.content }}{% endfor %}{% if tools %}{{ tools[0].function.name }}{% endif %}>"}};
-    write_file(path / "tokenizer_config.json", config.dump());
-    return path;
-  }
+  static constexpr int space = chat_space;
   OrderedJson answer(const OrderedJson& body) {
     const Got got = ask(service_, "/v1/chat/completions", body);
     EXPECT_EQ(got.status, 200) << got.body;
@@ -54,7 +25,7 @@ class Chat : public testing::Test {
   }
 
   TinyModel model_{"llama"};
-  ModelStore models_{{"tiny=" + with_template(model_.path).string()}, {.engine = {.max_batch = 4}}};
+  ModelStore models_{{"tiny=" + with_chat_template(model_.path).string()}, {.engine = {.max_batch = 4}}};
   Service service_{{}, models_};
 };
 

@@ -169,6 +169,35 @@ TEST(Service, AttentionIsTheReaders) {
   EXPECT_EQ(ask(without.service, "/attention", {{"tokens", {5}}}).status, 400);
 }
 
+TEST(Service, AttentionReadsTheModelThatWrites) {
+  Offered offered("gpt2");
+  const ServedModel& served = *offered.models.all()[0];
+  const OrderedJson writing = {{"prompt", "w5 w6"}, {"temperature", 0}, {"max_tokens", 20}, {"ignore_eos", true}};
+  const OrderedJson alone = ask(offered.service, "/v1/completions", writing).json();
+  const OrderedJson looking = {{"tokens", {5, 6, 7, 8}}};
+  const uint64_t bytes = served.bytes();
+  const OrderedJson expected = ask(offered.service, "/attention", looking).json();
+  EXPECT_EQ(served.bytes(), bytes) << "no second copy";
+  // Both at once say what each says alone.
+  for (int round = 0; round < 5; ++round) {
+    HttpRequest request{.method = "POST", .path = "/v1/completions", .body = writing.dump()};
+    std::future<Got> written = ask_later(offered.service, std::move(request));
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(ask(offered.service, "/attention", looking).json(), expected);
+    EXPECT_EQ(written.get().json()["choices"], alone["choices"]);
+  }
+}
+
+TEST(Service, TasksOfAModelShareItsWeights) {
+  Offered offered("bert_masked_lm_untied");
+  const ServedModel& served = *offered.models.all()[0];
+  EXPECT_EQ(ask(offered.service, "/v1/fill", {{"input", "w5 [MASK]"}}).status, 200);
+  const uint64_t bytes = served.bytes();
+  EXPECT_GT(bytes, 0U);
+  EXPECT_EQ(ask(offered.service, "/v1/embeddings", {{"input", "w5"}}).status, 200);
+  EXPECT_EQ(ask(offered.service, "/attention", {{"prompt", "w5 w6"}}).status, 200);
+  EXPECT_EQ(served.bytes(), bytes);
+}
+
 TEST(Service, ThePageIsThereWithoutAKey) {
   TinyModel model("gpt2");
   ModelStore models({"tiny=" + model.path.string()}, {});

@@ -32,6 +32,10 @@ class Gguf(CommandTest):
         self.assertLess(report["kl_divergence"], 1e-3)
         self.assertGreater(report["top_1_agreement"], 0.9)
         self.assertEqual(len(self.ids(self.file)), 8)
+        # What cannot be measured is said before anything is written.
+        for text, says in [(self.folder / "nothing.txt", "nothing.txt"), (self.write("one.txt", "a"), "--text")]:
+            self.refuse("quantize", self.model, "--out", self.folder / "x.gguf", "--text", text, says=says)
+            self.assertFalse((self.folder / "x.gguf").exists())
         # Over a file that is there: only when asked to.
         self.refuse("quantize", self.model, "--out", self.file, says="already")
         self.succeed("quantize", self.model, "--type", "q4_0", "--out", self.file, "--force", "--quiet")
@@ -126,8 +130,10 @@ class T5(CommandTest):
         report = json.loads(self.succeed("quantize", self.model, "--type", "q8_0", "--out", self.file, "--json", "--quiet"))
         self.assertLess(report["bytes_after"], report["bytes_before"])
         self.assertTrue(self.written("translate", self.file).strip())
-        self.refuse("quantize", self.model, "--out", self.folder / "x.gguf", "--text", self.text, says="causal")
-        self.refuse("quantize", self.model, "--out", self.folder / "y.gguf", "--calibrate", self.text, says="encoder-decoder")
+        for out in [self.folder / "x.gguf", self.folder / "x"]:
+            self.refuse("quantize", self.model, "--out", out, "--text", self.text, says=["causal", "--text"])
+            self.refuse("quantize", self.model, "--out", out, "--calibrate", self.text, says="encoder-decoder")
+            self.assertFalse(out.exists())
 
     def test_refusals(self):
         self.config(relative_attention_max_distance=64)

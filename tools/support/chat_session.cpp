@@ -7,9 +7,7 @@
 #include <unistd.h>
 
 #include <charconv>
-#include <csignal>
 #include <cstdio>
-#include <iostream>
 
 namespace qkv {
 namespace {
@@ -24,10 +22,6 @@ constexpr const char* commands =
     "/quit             or Ctrl-D\n"
     "A line that ends with \\ goes on; a text between lines of \"\"\" may have many. Ctrl-C stops an answer.\n";
 
-std::atomic<bool> interrupted{false};
-
-void interrupt(int) { interrupted = true; }
-
 }  // namespace
 
 OrderedJson read_messages(const std::string& path) {
@@ -40,9 +34,6 @@ ChatSession::ChatSession(Conversation& conversation, bool quiet)
     : conversation_(conversation), quiet_(quiet), terminal_(isatty(STDIN_FILENO) != 0) {}
 
 void ChatSession::run() {
-  struct sigaction action {};
-  action.sa_handler = interrupt;  // without SA_RESTART: a line being read ends, too
-  sigaction(SIGINT, &action, nullptr);
   if (terminal_ && !quiet_) fmt::print(stderr, "/help lists the commands, Ctrl-D ends\n");
   for (std::string text; read_message(text);) {
     try {
@@ -60,14 +51,13 @@ void ChatSession::run() {
 }
 
 bool ChatSession::read_line(const char* prompt, std::string& line) {
-  if (terminal_ && !quiet_) fmt::print(stderr, "{}", prompt);
-  while (!std::getline(std::cin, line)) {
-    if (!interrupted.exchange(false)) return false;
-    std::cin.clear();
-    std::clearerr(stdin);
-    if (terminal_) fmt::print(stderr, "\n{}", prompt);
+  const bool shown = terminal_ && !quiet_;
+  if (shown) fmt::print(stderr, "{}", prompt);
+  while (true) {
+    const LineReader::Got got = lines_.next(line);
+    if (got != LineReader::Got::interrupt) return got == LineReader::Got::line;
+    if (shown) fmt::print(stderr, "\n{}", prompt);
   }
-  return true;
 }
 
 bool ChatSession::read_message(std::string& text) {
@@ -156,7 +146,8 @@ void ChatSession::set(const std::string& rest) {
 }
 
 void ChatSession::answer() {
-  interrupted = false;
+  lines_.interrupted();  // one before the question is none now
+  bool stopped = false;
   ChatAnswer answer;
   try {
     answer = conversation_.answer(
@@ -164,12 +155,14 @@ void ChatSession::answer() {
           std::fwrite(piece.data(), 1, piece.size(), stdout);
           std::fflush(stdout);
         },
-        [] { return !interrupted; });
+        [&] {
+          stopped = stopped || lines_.interrupted();
+          return !stopped;
+        });
   } catch (const Error&) {
     conversation_.undo_question();
     throw;
   }
-  interrupted = false;
   std::fputs("\n", stdout);
   std::fflush(stdout);
   if (terminal_ && !quiet_)

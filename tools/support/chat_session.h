@@ -2,6 +2,7 @@
 #pragma once
 
 #include "qkv/tasks/conversation.h"
+#include "tools/support/line_reader.h"
 
 #include <string>
 
@@ -27,6 +28,7 @@ class ChatSession {
   void answer();
 
   Conversation& conversation_;
+  LineReader lines_;
   bool quiet_;
   bool terminal_;
 };
