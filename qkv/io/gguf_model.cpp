@@ -133,7 +133,7 @@ class Loader {
   Tensor piece(const std::string& theirs, Role role) const {
     const Tensor stored = file_.get(theirs);
     if (options_.in_place && is_block(stored.dtype()) && is_matrix(role) && !stays_plain(theirs)) return stored;
-    const DType type = options_.half && is_matrix(role) ? DType::bf16 : DType::f32;
+    const DType type = is_matrix(role) ? options_.matrices : DType::f32;
     Tensor value = cast(is_block(stored.dtype()) ? cast(stored, DType::f32) : stored, type);
     const int64_t heads = architecture_.rotary_pairs && !options_.in_place ? turning_heads(theirs, attention_) : 0;
     if (heads > 0 && value.size(0) % (2 * heads) == 0) value = rotary_rows(value, heads, false);

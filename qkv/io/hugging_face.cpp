@@ -9,6 +9,7 @@
 #include "qkv/models/initialise.h"
 #include "qkv/ops/arithmetic.h"
 #include "qkv/ops/autograd.h"
+#include "qkv/ops/check.h"
 #include "qkv/ops/shape.h"
 
 #include <cstring>
@@ -214,7 +215,7 @@ LoadedModel load_directory(const fs::path& directory, const LoadOptions& options
       return;
     }
     value = read_parameter(checkpoint, pieces, rule.layout, spec.stack.block.attention,
-                           options.half && is_matrix(role) ? DType::bf16 : DType::f32, options.in_place);
+                           is_matrix(role) ? options.matrices : DType::f32, options.in_place);
   });
   for (const auto& [canonical, name] : stored) {
     const bool known = used.count(canonical) > 0 || std::any_of(family.unused.begin(), family.unused.end(),
@@ -231,6 +232,7 @@ LoadedModel load_directory(const fs::path& directory, const LoadOptions& options
 }  // namespace
 
 LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
+  check_dtype_option(options.matrices, options.device);
   LoadedModel loaded = is_gguf(directory) ? load_gguf_model(directory, options) : load_directory(directory, options);
   loaded.model->to(options.device);
   if (options.pack && options.device == Device()) loaded.model->pack(*options.pack);

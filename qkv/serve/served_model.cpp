@@ -63,15 +63,16 @@ std::optional<EngineStats> ServedModel::engine_stats() const {
 }
 
 void ServedModel::load_engine() {
-  const bool half = options_.engine.compute == DType::bf16;
+  const DType matrices = options_.engine.compute;
   const Use use = use_of(spec_, options_.engine);
   uint64_t bytes = weight_bytes(planned_weights(path_, spec_, use)) + cache_bytes(spec_, use);
-  if (!options_.draft.empty()) bytes += weight_bytes(options_.draft, half);
+  if (!options_.draft.empty()) bytes += weight_bytes(options_.draft, matrices);
   take(bytes);
   try {
-    loaded_ = load_model(path_, {.in_place = true, .half = half, .pack = PackOptions{.floats = true}});
+    loaded_ = load_model(path_, {.in_place = true, .matrices = matrices, .pack = PackOptions{.floats = true}});
     if (!options_.draft.empty())
-      draft_ = load_model(options_.draft, {.in_place = true, .half = half, .pack = PackOptions{.floats = true}});
+      draft_ =
+          load_model(options_.draft, {.in_place = true, .matrices = matrices, .pack = PackOptions{.floats = true}});
     auto engine = std::make_unique<Engine>(*loaded_->model, options_.engine, draft_ ? draft_->model.get() : nullptr);
     const std::lock_guard lock(mutex_);
     engine_ = std::move(engine);
@@ -107,7 +108,7 @@ TaskOptions ServedModel::task_options() const { return {.dtype = options_.engine
 template <typename Task, typename Make>
 const Task& ServedModel::task(std::unique_ptr<Task>& place, Make&& make) {
   if (place) return *place;
-  const uint64_t bytes = weight_bytes(path_, options_.engine.compute == DType::bf16);
+  const uint64_t bytes = weight_bytes(path_, options_.engine.compute);
   take(bytes);
   try {
     place = std::make_unique<Task>(make());
@@ -145,7 +146,7 @@ const AttentionReader& ServedModel::attention_reader() {
 const TextToText& ServedModel::rewriter(const std::string& from, const std::string& to) {
   if (rewriter_ && (from != from_ || to != to_)) {
     rewriter_.reset();
-    bytes_ -= weight_bytes(path_, options_.engine.compute == DType::bf16);
+    bytes_ -= weight_bytes(path_, options_.engine.compute);
   }
   from_ = from;
   to_ = to;

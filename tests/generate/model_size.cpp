@@ -61,7 +61,7 @@ TEST_F(ModelSize, OfWeightsInMemory) {
     const auto taken = static_cast<double>(memory_use().now - before);
     // Blocks of memory are rounded up to an eighth, and what a model allocates before it is loaded is small.
     EXPECT_NEAR(taken, static_cast<double>(expected), 0.15 * static_cast<double>(expected) + 0.1 * 4 * 96 * 256) << mix;
-    EXPECT_LE(mapped + expected, weight_bytes(path, false) * 3) << mix;
+    EXPECT_LE(mapped + expected, weight_bytes(path, DType::f32) * 3) << mix;
   }
 }
 

@@ -17,12 +17,12 @@ namespace {
 
 // What is used of the library's interface (docs.nvidia.com/cuda/cublas, "Using the cuBLASLt API"), which is the same in
 // its versions 12 and 13.
-enum : int { type_f32 = 0, type_bf16 = 14 };
+enum : int { type_f32 = 0, type_f16 = 2, type_bf16 = 14 };
 enum : int { compute_f32 = 68, compute_tf32 = 77 };
 enum : int { desc_transpose_a = 3, desc_transpose_b = 4, desc_epilogue = 7, desc_bias_pointer = 8 };
 enum : int { preference_workspace = 1, preference_reduction = 3, preference_alignment_a = 5 };  // of B, C, D: 6, 7, 8
 enum : uint32_t { epilogue_none = 1, epilogue_relu = 2, epilogue_bias = 4, epilogue_gelu = 32 };
-constexpr uint32_t reduce_in_compute_type = 2;  // parts of a sum do not meet in bf16
+constexpr uint32_t reduce_in_compute_type = 2;  // parts of a sum do not meet in 16 bits
 
 struct Algorithm {
   uint64_t data[8];
@@ -105,7 +105,7 @@ uint32_t alignment_of(const void* pointer) {
   return bytes;
 }
 
-int code_of(DType type) { return type == DType::bf16 ? type_bf16 : type_f32; }
+int code_of(DType type) { return type == DType::bf16 ? type_bf16 : type == DType::f16 ? type_f16 : type_f32; }
 
 uint32_t epilogue_of(const Gemm& a, const void* bias) {
   const uint32_t activation = a.activation == Activation::relu        ? epilogue_relu
@@ -159,7 +159,7 @@ bool cublaslt_has(Activation activation) {
 }
 
 bool multiply_by_cublaslt(const Gemm& a, const void* bias) {
-  if (a.a_type != a.b_type || (a.a_type == DType::f32 && a.c_type != DType::f32) || a.k == 0) return false;
+  if (a.a_type != a.b_type || (a.c_type != a.a_type && a.c_type != DType::f32) || a.k == 0) return false;
   const Library* lt = library();
   if (lt == nullptr) return false;
   // One call at a time: the bias is written into the plan.

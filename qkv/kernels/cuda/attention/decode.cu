@@ -38,12 +38,7 @@ struct Row {
 };
 
 __device__ void store_result(const Attention& a, int b, Row row, int d, float value) {
-  const int64_t i = head_begin(a.out, b, row.h) + row.t * a.out.time_stride + d;
-  if (a.type == DType::bf16) {
-    static_cast<bf16*>(a.out.data)[i] = from_float<bf16>(value);
-  } else {
-    static_cast<float*>(a.out.data)[i] = value;
-  }
+  store_number(a.out.data, a.type, head_begin(a.out, b, row.h) + row.t * a.out.time_stride + d, value);
 }
 __device__ void store_logsumexp(const Attention& a, int b, Row row, float most, float total) {
   if (a.logsumexp != nullptr)
@@ -264,11 +259,9 @@ void attention_decode(const Calls& calls) {
   bool alone = true;
   for (int i = 0; i < calls.count; ++i)
     alone = alone && calls.at[i].queries * calls.at[i].heads == calls.at[i].kv_heads;
-  const bool halves = calls.at[0].kv_type == DType::bf16;
-  if (alone && halves) return start<bf16, 1>(calls);
-  if (alone) return start<float, 1>(calls);
-  if (halves) return start<bf16, 8>(calls);
-  start<float, 8>(calls);
+  const DType kept = calls.at[0].kv_type;
+  with_type(is_float(kept) ? kept : DType::f32,
+            [&]<typename T>(T) { alone ? start<T, 1>(calls) : start<T, 8>(calls); });
 }
 
 }  // namespace qkv::kernels::cuda_set

@@ -39,9 +39,7 @@ struct HeadRows {
     } else {
 #pragma unroll
       for (int j = 0; j < count; ++j)
-        if (j < there)
-          result.at[j] = type == DType::f32 ? static_cast<const float*>(data)[i + j]
-                                            : to_float(static_cast<const bf16*>(data)[i + j]);
+        if (j < there) result.at[j] = load_number(data, type, i + j);
     }
     return result;
   }
