@@ -2,14 +2,13 @@
 
 #include "qkv/core/notice.h"
 #include "qkv/cuda/runtime.h"
+#include "qkv/tensor/device.h"
 
 #include <dlfcn.h>
 
 #include <array>
-#include <cstdlib>
 #include <map>
 #include <mutex>
-#include <string>
 #include <tuple>
 
 namespace qkv::kernels {
@@ -84,14 +83,6 @@ const Library* library() {
   return instance;
 }
 
-bool wants_tf32() {
-  static const bool wish = [] {
-    const char* value = std::getenv("QKV_TF32");
-    return value != nullptr && std::string(value) == "1";
-  }();
-  return wish;
-}
-
 // The library has columns where we have rows, so that it multiplies op(B)^T op(A)^T: its A is our B.
 struct Plan {
   bool possible = false;
@@ -117,7 +108,7 @@ uint32_t epilogue_of(const Gemm& a, const void* bias) {
 
 Plan plan_for(const Library& lt, const Gemm& a, const void* bias) {
   Plan plan;
-  const int compute = a.a_type == DType::f32 && wants_tf32() ? compute_tf32 : compute_f32;
+  const int compute = a.a_type == DType::f32 && tf32() ? compute_tf32 : compute_f32;
   const int transpose_a = a.b_transposed ? 1 : 0, transpose_b = a.a_transposed ? 1 : 0;
   const uint32_t epilogue = epilogue_of(a, bias);
   const auto m = static_cast<uint64_t>(a.m), n = static_cast<uint64_t>(a.n), k = static_cast<uint64_t>(a.k);
@@ -166,11 +157,11 @@ bool multiply_by_cublaslt(const Gemm& a, const void* bias) {
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
   using Key =
-      std::tuple<std::array<int64_t, 6>, std::array<DType, 2>, std::array<bool, 2>, uint32_t, std::array<uint32_t, 3>>;
+      std::tuple<std::array<int64_t, 6>, std::array<DType, 2>, std::array<bool, 3>, uint32_t, std::array<uint32_t, 3>>;
   static std::map<Key, Plan> plans;
   const Key key{{a.m, a.n, a.k, a.lda, a.ldb, a.ldc},
                 {a.a_type, a.c_type},
-                {a.a_transposed, a.b_transposed},
+                {a.a_transposed, a.b_transposed, tf32()},
                 epilogue_of(a, bias),
                 {alignment_of(a.a), alignment_of(a.b), alignment_of(a.c)}};
   auto found = plans.find(key);
