@@ -431,6 +431,33 @@ void add_quantizing(std::vector<KernelCase>& cases, const ComputeTypes& both) {
   }
 }
 
+// A row of each sequence behind those that a cache holds already.
+void appending_case(std::vector<KernelCase>& cases, DType from, DType to) {
+  const int64_t batch = 3, capacity = 7, width = 64;
+  const Tensor x = random({batch, width}, from, 1), place = Tensor::from<int32_t>({1}, {4});
+  const Tensor cache = Tensor::zeros({bytes_of(to, batch * capacity * width)}, DType::u8);
+  cases.push_back(
+      {fmt::format("copy to a place {}->{}", name_of(from), name_of(to)), 0, 0, 0, false, [=](const KernelSet& set) {
+         const Tensor y = copy_of(cache);
+         set.copy({.rank = 2,
+                   .size = {batch, width},
+                   .x = x.raw(),
+                   .x_type = from,
+                   .x_stride = {width, 1},
+                   .y = y.raw(),
+                   .y_type = to,
+                   .y_stride = {capacity * width, 1},
+                   .place = place.data<int32_t>(),
+                   .place_stride = width});
+         return std::vector<Tensor>{y};
+       }});
+}
+
+void add_appending(std::vector<KernelCase>& cases, const ComputeTypes& both) {
+  for (const DType from : both)
+    for (const DType to : {DType::f32, both[1], DType::q8_0}) appending_case(cases, from, to);
+}
+
 void add_optimizers(std::vector<KernelCase>& cases) {
   for (const std::string which : {"adamw", "lion", "sgd", "sgd momentum"})
     for (const bool large : {false, true}) {
@@ -474,13 +501,14 @@ void add_optimizers(std::vector<KernelCase>& cases) {
 std::vector<KernelCase> kernel_cases(DType half) {
   const ComputeTypes both{DType::f32, half};
   std::vector<KernelCase> cases;
-  add_gemm(cases);
-  add_rows(cases);
-  add_elementwise(cases);
-  add_tables(cases);
-  add_quantizing(cases);
-  add_positions(cases);
-  add_attention(cases);
+  add_gemm(cases, both);
+  add_rows(cases, both);
+  add_elementwise(cases, both);
+  add_tables(cases, both);
+  add_quantizing(cases, both);
+  add_appending(cases, both);
+  add_positions(cases, both);
+  add_attention(cases, both);
   add_optimizers(cases);
   add_packed(cases, both);
   add_recurrences(cases, both);

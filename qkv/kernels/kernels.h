@@ -231,7 +231,15 @@ struct Attention {
   // of k and v leads from page to page; batch is 1. null: positions stand in order. Not for backward passes.
   const int32_t* pages = nullptr;
   int64_t page_size = 0;
+  // How many of the keys there are, read when the kernel runs; null: all. They are the first, and `keys` is a bound, so
+  // that the call can be recorded and replayed while a text grows. Of attention() with at most 4 queries, and without
+  // pages, mask, bias, dropout or backward pass. Where the bound is key_bound() of their number, the result is that of
+  // the call without.
+  const int32_t* key_count = nullptr;
 };
+
+// Sums over keys are divided alike for all numbers of keys with the same bound.
+inline int64_t key_bound(int64_t keys) { return keys <= 128 ? 128 : (keys + 255) / 256 * 256; }
 
 // The gradients of Attention, all of whose arrays have the compute type. `forward` holds its arguments, `out` and
 // `logsumexp` included. dq, dk, dv are
@@ -452,6 +460,9 @@ struct Copy {
   void* y = nullptr;
   DType y_type = DType::f32;
   int64_t y_stride[6] = {};
+  // y begins *place times place_stride elements further on, read when the kernel runs; null: nowhere else.
+  const int32_t* place = nullptr;
+  int64_t place_stride = 0;
 };
 
 // Optimizers take all tensors of a parameter group in one call. `gradient` is multiplied by `gradient_scale` (clipping,

@@ -28,9 +28,7 @@ struct Division {
   __device__ float* place(int64_t row, int64_t h, int64_t t, int64_t p) const {
     return found + (((row * heads + h) * queries + t) * parts + p) * (2 + head_dim);
   }
-  __device__ int parts_of_call(const Attention& a) const {
-    return max(1, (static_cast<int>(a.keys) + part - 1) / part);
-  }
+  __device__ int parts_of_call(const Attention& a) const { return max(1, (key_count_of(a) + part - 1) / part); }
 };
 
 struct Row {
@@ -72,7 +70,7 @@ __global__ void __launch_bounds__(threads) decode_part(const __grid_constant__ C
   if (row_count <= 0 || part >= parts) return;
   const auto row_at = [&](int r) { return Row{work.h * group + (first_row + r) % group, (first_row + r) / group}; };
   const int tid = static_cast<int>(threadIdx.x), warp = tid / warp_threads, lane = tid % warp_threads;
-  const int end = min(static_cast<int>(a.keys), (part + 1) * division.part);
+  const int end = min(key_count_of(a), (part + 1) * division.part);
   const HeadRows k = key_rows(a, a.k, b, work.h), v = key_rows(a, a.v, b, work.h);
   const Scores any_head(a, b, 0);
   const auto next_seen = [&](int s0) {
@@ -221,7 +219,7 @@ void start(const Calls& calls) {
   int64_t queries = 0, keys = 0;
   for (int i = 0; i < calls.count; ++i) {
     queries = std::max(queries, calls.at[i].queries);
-    keys = std::max(keys, calls.at[i].keys);
+    keys = std::max(keys, key_bound(calls.at[i].keys));
   }
   const int64_t chunks = parts_of(queries * (first.heads / first.kv_heads), rows);
   const int64_t whole = chunks * first.kv_heads * calls.rows();
