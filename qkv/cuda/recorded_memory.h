@@ -1,5 +1,5 @@
-// The device's memory that recorded work (Graph, runtime.h) takes. Kernels of a recording know its addresses, so it goes
-// to nobody else as long as the recording, or whoever holds a piece of it, lives.
+// The device's memory that recorded work (Graph, runtime.h) takes. Kernels of a recording know its addresses, so it
+// goes to nobody else as long as the recording, or whoever holds a piece of it, lives.
 #pragma once
 
 #include <cstddef>

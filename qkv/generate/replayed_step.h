@@ -15,9 +15,9 @@ class ReplayedStep {
   // `context` and its cache, which is of the model's device and keeps its rows, outlive this.
   ReplayedStep(Model& model, const Context& context);
 
-  // The next logits [rows, V] behind a token of each row, as Model::next_logits gives them, good until the next step; the
-  // cache has the position then. Undefined, and nothing has happened, where the step is to be done without a replay: the
-  // first, which makes what is made once, and all that cannot be recorded.
+  // The next logits [rows, V] behind a token of each row, as Model::next_logits gives them, good until the next step;
+  // the cache has the position then. Undefined, and nothing has happened, where the step is to be done without a
+  // replay: the first, which makes what is made once, and all that cannot be recorded.
   Tensor run(std::span<const int32_t> ids, std::span<const int32_t> positions);
 
   // Whether nothing in such a step depends on the length but positions and keys.

@@ -1,4 +1,5 @@
-// Calls whose numbers lie in memory, for sets whose memory the host reads: the same with the numbers in their arguments.
+// Calls whose numbers lie in memory, for sets whose memory the host reads: the same with the numbers in their
+// arguments.
 #pragma once
 
 #include "qkv/kernels/kernels.h"

@@ -25,9 +25,10 @@ inline void check_compute_type(const Tensor& tensor, std::string_view op) {
 
 // Throws Error, a user's, where models on the device do not run in `type`.
 inline void check_dtype_option(DType type, Device device) {
-  if (!computes_in(type, device))
-    throw Error("--dtype", fmt::format("{} is not a type that models run in here", name_of(type)),
-                type == DType::f16 ? "the CPU takes f32 and bf16; f16 is for --device cuda" : "f32 or bf16");
+  if (computes_in(type, device)) return;
+  const bool cpu = device.type == Device::Type::cpu;
+  throw Error("--dtype", fmt::format("models do not run in {} on {}", name_of(type), cpu ? "the CPU" : "a GPU"),
+              "f32 or bf16; f16 is for --device cuda");
 }
 
 // What linear maps and tables may hold: the compute types, or blocks.

@@ -20,9 +20,9 @@ class Replay {
   Replay();
   ~Replay();
 
-  // Whether `work` on the device has been recorded; none of it is done yet. Not on the CPU, with QKV_CUDA_GRAPHS=0 in the
-  // environment, nor where the work copies between host and device. It has run once before, so that all is there that is
-  // made at the first use.
+  // Whether `work` on the device has been recorded; none of it is done yet. Not on the CPU, with QKV_CUDA_GRAPHS=0 in
+  // the environment, nor where the work copies between host and device. It has run once before, so that all is there
+  // that is made at the first use.
   bool record(Device device, const std::function<void()>& work);
 
   void play();  // what was recorded last
