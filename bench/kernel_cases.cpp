@@ -20,15 +20,14 @@ void gemm_case(std::vector<KernelCase>& cases, int64_t m, int64_t n, int64_t k, 
   const Tensor b = random({tb ? n : k, ldb}, type, 2);
   const Tensor c = random({m, ldc}, out, 3);
   const Tensor bias_values = random({n}, DType::f32, 4);
-  KernelCase one{
-      fmt::format("gemm {}x{}x{} {}->{} {}{}{}{}{}", m, n, k, name_of(type), name_of(out), ta ? 't' : 'n',
-                  tb ? 't' : 'n', bias ? " bias" : "", accumulate ? " add" : "",
-                  activation == Activation::none ? "" : " act"),
-      std::max(tolerance_of(type) * (type == DType::bf16 && out == DType::f32 ? 0.01 : 1), tolerance_of(out)),
-      2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k),
-      bytes_of({a, b, c}),
-      large,
-      {}};
+  KernelCase one{fmt::format("gemm {}x{}x{} {}->{} {}{}{}{}{}", m, n, k, name_of(type), name_of(out), ta ? 't' : 'n',
+                             tb ? 't' : 'n', bias ? " bias" : "", accumulate ? " add" : "",
+                             activation == Activation::none ? "" : " act"),
+                 std::max(tolerance_of(type) * (type != DType::f32 && out == DType::f32 ? 0.01 : 1), tolerance_of(out)),
+                 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k),
+                 bytes_of({a, b, c}),
+                 large,
+                 {}};
   one.run = [=](const KernelSet& set) {
     const Tensor y = copy_of(c);
     set.gemm({.m = m,
@@ -53,7 +52,7 @@ void gemm_case(std::vector<KernelCase>& cases, int64_t m, int64_t n, int64_t k, 
   cases.push_back(std::move(one));
 }
 
-void add_gemm(std::vector<KernelCase>& cases) {
+void add_gemm(std::vector<KernelCase>& cases, const ComputeTypes& both) {
   const int64_t sizes[][3] = {{1, 1, 1},  {1, 65, 33}, {3, 130, 17}, {5, 64, 128},  {8, 200, 40},  {33, 17, 5},
                               {64, 1, 7}, {0, 4, 4},   {4, 4, 0},    {70, 90, 110}, {136, 144, 72}};
   for (const auto& s : sizes)
@@ -78,27 +77,29 @@ void add_gemm(std::vector<KernelCase>& cases) {
     gemm_case(cases, 3072, 768, 1024, type, DType::f32, true, false, false, false, Activation::none, 0, true);
     gemm_case(cases, 768, 128, 128, type, type, false, true, true, false, Activation::none, 0, true);
   }
-  // Mixed operands: bf16 rows by an f32 matrix.
-  const Tensor a = random({9, 40}, DType::bf16, 1), b = random({70, 40}, DType::f32, 2);
+  // Mixed operands: 16-bit rows by an f32 matrix.
+  const DType half = both[1];
+  const Tensor a = random({9, 40}, half, 1), b = random({70, 40}, DType::f32, 2);
   for (const int64_t m : {2, 9})
-    cases.push_back({fmt::format("gemm mixed {}", m), f32_tolerance, 0, 0, false, [=](const KernelSet& set) {
-                       const Tensor y = Tensor::empty({m, 70});
-                       set.gemm({.m = m,
-                                 .n = 70,
-                                 .k = 40,
-                                 .a = a.raw(),
-                                 .a_type = DType::bf16,
-                                 .lda = 40,
-                                 .b = b.raw(),
-                                 .ldb = 40,
-                                 .b_transposed = true,
-                                 .c = y.raw(),
-                                 .ldc = 70});
-                       return std::vector<Tensor>{y};
-                     }});
+    cases.push_back(
+        {fmt::format("gemm mixed {} {}", m, name_of(half)), f32_tolerance, 0, 0, false, [=](const KernelSet& set) {
+           const Tensor y = Tensor::empty({m, 70});
+           set.gemm({.m = m,
+                     .n = 70,
+                     .k = 40,
+                     .a = a.raw(),
+                     .a_type = half,
+                     .lda = 40,
+                     .b = b.raw(),
+                     .ldb = 40,
+                     .b_transposed = true,
+                     .c = y.raw(),
+                     .ldc = 70});
+           return std::vector<Tensor>{y};
+         }});
 }
 
-void add_rows(std::vector<KernelCase>& cases) {
+void add_rows(std::vector<KernelCase>& cases, const ComputeTypes& both) {
   const int64_t sizes[][2] = {{1, 1}, {3, 7}, {65, 33}, {0, 8}, {1024, 768}};
   for (const auto& s : sizes)
     for (const DType type : both) {
@@ -211,7 +212,7 @@ void add_rows(std::vector<KernelCase>& cases) {
     }
 }
 
-void add_elementwise(std::vector<KernelCase>& cases) {
+void add_elementwise(std::vector<KernelCase>& cases, const ComputeTypes& both) {
   for (const int64_t count : {int64_t{0}, int64_t{1}, int64_t{37}, int64_t{1 << 20}})
     for (const DType type : both) {
       const bool large = count > 100000;
@@ -299,7 +300,7 @@ void add_elementwise(std::vector<KernelCase>& cases) {
       }
 }
 
-void add_tables(std::vector<KernelCase>& cases) {
+void add_tables(std::vector<KernelCase>& cases, const ComputeTypes& both) {
   for (const DType table_type : both)
     for (const DType type : both)
       for (const int64_t width : {int64_t{1}, int64_t{50}, int64_t{768}}) {
@@ -423,11 +424,38 @@ void quantizing_case(std::vector<KernelCase>& cases, int64_t rows, int64_t width
                    }});
 }
 
-void add_quantizing(std::vector<KernelCase>& cases) {
+void add_quantizing(std::vector<KernelCase>& cases, const ComputeTypes& both) {
   for (const DType type : both) {
     quantizing_case(cases, 5, 64, type, false);
     quantizing_case(cases, 512, 2048, type, true);
   }
+}
+
+// A row of each sequence behind those that a cache holds already.
+void appending_case(std::vector<KernelCase>& cases, DType from, DType to) {
+  const int64_t batch = 3, capacity = 7, width = 64;
+  const Tensor x = random({batch, width}, from, 1), place = Tensor::from<int32_t>({1}, {4});
+  const Tensor cache = Tensor::zeros({bytes_of(to, batch * capacity * width)}, DType::u8);
+  cases.push_back(
+      {fmt::format("copy to a place {}->{}", name_of(from), name_of(to)), 0, 0, 0, false, [=](const KernelSet& set) {
+         const Tensor y = copy_of(cache);
+         set.copy({.rank = 2,
+                   .size = {batch, width},
+                   .x = x.raw(),
+                   .x_type = from,
+                   .x_stride = {width, 1},
+                   .y = y.raw(),
+                   .y_type = to,
+                   .y_stride = {capacity * width, 1},
+                   .place = place.data<int32_t>(),
+                   .place_stride = width});
+         return std::vector<Tensor>{y};
+       }});
+}
+
+void add_appending(std::vector<KernelCase>& cases, const ComputeTypes& both) {
+  for (const DType from : both)
+    for (const DType to : {DType::f32, both[1], DType::q8_0}) appending_case(cases, from, to);
 }
 
 void add_optimizers(std::vector<KernelCase>& cases) {
@@ -470,18 +498,20 @@ void add_optimizers(std::vector<KernelCase>& cases) {
 
 }  // namespace
 
-std::vector<KernelCase> kernel_cases() {
+std::vector<KernelCase> kernel_cases(DType half) {
+  const ComputeTypes both{DType::f32, half};
   std::vector<KernelCase> cases;
-  add_gemm(cases);
-  add_rows(cases);
-  add_elementwise(cases);
-  add_tables(cases);
-  add_quantizing(cases);
-  add_positions(cases);
-  add_attention(cases);
+  add_gemm(cases, both);
+  add_rows(cases, both);
+  add_elementwise(cases, both);
+  add_tables(cases, both);
+  add_quantizing(cases, both);
+  add_appending(cases, both);
+  add_positions(cases, both);
+  add_attention(cases, both);
   add_optimizers(cases);
-  add_packed(cases);
-  add_recurrences(cases);
+  add_packed(cases, both);
+  add_recurrences(cases, both);
   return cases;
 }
 

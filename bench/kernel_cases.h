@@ -28,6 +28,7 @@ struct KernelCase {
   }
 };
 
-std::vector<KernelCase> kernel_cases();
+// `half`: the 16-bit type that stands beside f32; f16 is for sets that take it (kernels.h).
+std::vector<KernelCase> kernel_cases(DType half = DType::bf16);
 
 }  // namespace qkv

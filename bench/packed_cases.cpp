@@ -92,7 +92,7 @@ void add(std::vector<KernelCase>& cases, DType type, const PackedCase& c) {
   cases.push_back({fmt::format("packed_gemm {} {}x{}x{} {}{}{}{}", name_of(type), c.m, c.n, c.k, name_of(c.x_type),
                                c.bias ? " bias" : "", c.activation == Activation::none ? "" : " act",
                                c.outlier > 0 ? " outliers" : ""),
-                   tolerance_of(type == DType::bf16 ? type : c.x_type),
+                   tolerance_of(type == DType::bf16 || type == DType::f16 ? type : c.x_type),
                    2.0 * static_cast<double>(c.m * c.n) * static_cast<double>(c.k),
                    static_cast<double>(cpu().packed_bytes(type, c.n, c.k)), c.large, [=](const KernelSet& set) {
                      const Tensor packed = *ready && set.name == "cpu" ? *ready : pack_for(set);
@@ -120,7 +120,7 @@ void add(std::vector<KernelCase>& cases, DType type, const PackedCase& c) {
 
 }  // namespace
 
-void add_packed(std::vector<KernelCase>& cases) {
+void add_packed(std::vector<KernelCase>& cases, const ComputeTypes& both) {
   for (const DType type : block_types)
     for (const DType out_type : both) add_gather(cases, type, 37, 2 * block_length(type), out_type);
   for (const DType type : both)
@@ -129,7 +129,7 @@ void add_packed(std::vector<KernelCase>& cases) {
     const int64_t k = block_length(type);
     for (const PackedCase& c : {PackedCase{1, 1, k},
                                 {2, 16, 2 * k},
-                                {3, 33, k, DType::bf16, true},
+                                {3, 33, k, both[1], true},
                                 {30, 50, 2 * k, DType::f32, true},
                                 {5, 17, k, DType::f32, true, Activation::gelu},
                                 {0, 4, k}})
@@ -142,7 +142,7 @@ void add_packed(std::vector<KernelCase>& cases) {
   }
   for (const PackedCase& c : {PackedCase{1, 1, 1},
                               {2, 16, 65},
-                              {3, 33, 40, DType::bf16, true},
+                              {3, 33, 40, both[1], true},
                               {30, 50, 96, DType::f32, true},
                               {5, 17, 64, DType::f32, true, Activation::gelu},
                               {7, 20, 70, DType::f32, true, Activation::none, 0.9F}})
@@ -155,7 +155,7 @@ void add_packed(std::vector<KernelCase>& cases) {
       for (const PackedCase& c : {PackedCase{1, 1, 1, x_type},
                                   {2, 16, 65, x_type},
                                   {3, 33, 40, x_type, true},
-                                  {9, 70, 601, x_type, true, Activation::silu, 0, DType::bf16},
+                                  {9, 70, 601, x_type, true, Activation::silu, 0, both[1]},
                                   {30, 50, 1100, x_type, true},
                                   {5, 17, 64, x_type, true, Activation::gelu, 0, x_type},
                                   {0, 4, 8, x_type},

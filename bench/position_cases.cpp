@@ -53,7 +53,7 @@ void add_relative_bias(std::vector<KernelCase>& cases) {
     }
 }
 
-void add_rotary(std::vector<KernelCase>& cases) {
+void add_rotary(std::vector<KernelCase>& cases, const ComputeTypes& both) {
   for (const DType type : both)
     for (const bool interleaved : {false, true})
       for (const int64_t rotary_dim : {4, 10, 64}) {
@@ -86,9 +86,9 @@ void add_rotary(std::vector<KernelCase>& cases) {
 
 }  // namespace
 
-void add_positions(std::vector<KernelCase>& cases) {
+void add_positions(std::vector<KernelCase>& cases, const ComputeTypes& both) {
   add_relative_bias(cases);
-  add_rotary(cases);
+  add_rotary(cases, both);
 }
 
 }  // namespace qkv

@@ -12,7 +12,7 @@ struct ConvShape {
   int64_t batch, time, width, taps;
 };
 
-void add_causal_conv(std::vector<KernelCase>& cases) {
+void add_causal_conv(std::vector<KernelCase>& cases, const ComputeTypes& both) {
   for (const ConvShape s : {ConvShape{1, 1, 1, 1}, {2, 5, 19, 4}, {3, 2, 40, 3}, {1, 0, 8, 4}, {2, 1024, 1536, 4}})
     for (const DType type : both) {
       const bool large = s.time > 100;
@@ -64,7 +64,7 @@ struct ScanShape {
   int64_t batch, time, width, states;
 };
 
-void add_selective_scan(std::vector<KernelCase>& cases) {
+void add_selective_scan(std::vector<KernelCase>& cases, const ComputeTypes& both) {
   for (const ScanShape s : {ScanShape{1, 1, 1, 1}, {2, 7, 19, 3}, {3, 4, 40, 16}, {2, 0, 8, 4}, {2, 512, 1536, 16}})
     for (const DType type : both) {
       const bool large = s.time > 100;
@@ -72,11 +72,8 @@ void add_selective_scan(std::vector<KernelCase>& cases) {
       const int64_t ld = 2 * s.states + 1;
       const Tensor x = random(shape, type, 1), dy = random(shape, type, 2), delta = random(shape, type, 3);
       // Steps are positive: softplus made them.
-      const float half = 0.5F;
-      for (int64_t i = 0; i < delta.numel(); ++i) {
-        if (type == DType::f32) delta.data<float>()[i] = half + half * delta.data<float>()[i];
-        if (type == DType::bf16) delta.data<bf16>()[i] = bf16(half + half * static_cast<float>(delta.data<bf16>()[i]));
-      }
+      const std::vector<float> drawn = delta.to_vector<float>();
+      for (int64_t i = 0; i < delta.numel(); ++i) set_number(delta, i, 0.5F + 0.5F * drawn[static_cast<size_t>(i)]);
       const Tensor chosen = random({s.batch, s.time, ld}, type, 4);
       const Tensor log_a = random({s.width, s.states}, DType::f32, 5), skip = random({s.width}, DType::f32, 6);
       const Tensor state = random({s.batch, s.states, s.width}, DType::f32, 7);
@@ -128,7 +125,7 @@ void add_selective_scan(std::vector<KernelCase>& cases) {
     }
 }
 
-void add_moving_average(std::vector<KernelCase>& cases) {
+void add_moving_average(std::vector<KernelCase>& cases, const ComputeTypes& both) {
   for (const ScanShape s : {ScanShape{1, 1, 1, 1}, {2, 7, 19, 3}, {3, 4, 40, 16}, {2, 0, 8, 4}, {2, 512, 1024, 16}})
     for (const DType type : both)
       for (const bool reversed : {false, true}) {
@@ -181,10 +178,10 @@ void add_moving_average(std::vector<KernelCase>& cases) {
 
 }  // namespace
 
-void add_recurrences(std::vector<KernelCase>& cases) {
-  add_causal_conv(cases);
-  add_selective_scan(cases);
-  add_moving_average(cases);
+void add_recurrences(std::vector<KernelCase>& cases, const ComputeTypes& both) {
+  add_causal_conv(cases, both);
+  add_selective_scan(cases, both);
+  add_moving_average(cases, both);
 }
 
 }  // namespace qkv

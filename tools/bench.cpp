@@ -86,13 +86,13 @@ std::unique_ptr<Model> make_model(const BenchCommand& options, const LoadOptions
       std::make_unique<Model>(spec_of(Config(family_named(options.family, "--family").config(options.sizes), "bench")));
   model->initialise(RandomKey{1});
   model->to(how.device);
-  if (how.half) model->to_half();
+  if (how.matrices != DType::f32) model->to_half(how.matrices);
   if (how.pack && how.device == Device()) model->pack(*how.pack);
   return model;
 }
 
 std::unique_ptr<Model> model_for_inference(const BenchCommand& options) {
-  return make_model(options, {.in_place = true, .half = options.dtype == "bf16", .pack = options.pack});
+  return make_model(options, {.in_place = true, .matrices = dtype_named(options.dtype), .pack = options.pack});
 }
 
 void bench_train(const BenchCommand& options) {

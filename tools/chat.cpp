@@ -45,7 +45,7 @@ void chat(const ChatCommand& options) {
   const Spec spec = spec_of(read_config(options.model));
   if (spec.generates()) check_memory(options.model, spec, use_of(spec, how));
   LoadedModel loaded = load_model(
-      options.model, {.in_place = true, .half = options.dtype == "bf16", .pack = PackOptions{.floats = true}});
+      options.model, {.in_place = true, .matrices = dtype_named(options.dtype), .pack = PackOptions{.floats = true}});
   if (!loaded.model->spec().generates() || loaded.model->spec().encoder)
     throw Error(options.model,
                 fmt::format("is a {}, which holds no conversations", name_of(loaded.model->spec().task)));
@@ -88,7 +88,7 @@ void add_chat(CLI::App& app) {
       "model writes")
       ->check(CLI::IsMember({"refuse", "slide", "summarise"}));
   add("--dtype", o->dtype, "type of weights (where they are not quantised), activations and cache")
-      ->check(CLI::IsMember({"f32", "bf16"}));
+      ->check(CLI::IsMember({"f32", "bf16", "f16"}));
   add_cache_option(*command, o->cache);
   add_grammar_option(*command, o->constraints);
   add_threads_option(*command);

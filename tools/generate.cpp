@@ -132,7 +132,7 @@ void generate(GenerateCommand options) {
   options.pack.floats = packs_floats(options, ids);
   check_room(options, spec, ids);
   LoadedModel loaded =
-      load_model(options.directory, {.in_place = true, .half = options.dtype == "bf16", .pack = options.pack});
+      load_model(options.directory, {.in_place = true, .matrices = dtype_named(options.dtype), .pack = options.pack});
   GenerationOptions settings = options.generation;
   check_tokenizer_fits(tokenizer, loaded.model->spec().vocab, options.directory);
   const GenerationOptions from_files = checkpoint_options(loaded.config, options.directory, tokenizer);
@@ -222,7 +222,7 @@ void add_generate(CLI::App& app) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_flag("--ignore-end", o->ignore_end, "go on after end-of-text tokens");
   number("--return-sequences", g.num_return_sequences, "so many continuations of each prompt");
-  number("--dtype", o->dtype, "type of weights and activations")->check(CLI::IsMember({"f32", "bf16"}));
+  number("--dtype", o->dtype, "type of weights and activations")->check(CLI::IsMember({"f32", "bf16", "f16"}));
   add_cache_option(*command, o->cache);
   add_int8_options(*command, o->pack);
   add_threads_option(*command);

@@ -139,7 +139,7 @@ void add_serve(CLI::App& app) {
       ->check(at_least(0));
   add("--max-batch", e.max_batch, "so many texts are written together")->check(at_least(1));
   add("--dtype", o->dtype, "type of weights (where they are not quantised), activations and cache")
-      ->check(CLI::IsMember({"f32", "bf16"}));
+      ->check(CLI::IsMember({"f32", "bf16", "f16"}));
   add_cache_option(*command, o->cache)->group(group);
   add("--memory", o->memory,
       "GB that all models together may take: the longest unused are unloaded (0: four fifths of the machine's)")

@@ -50,7 +50,7 @@ void add_verify(CLI::App& app) {
       ->type_name("DIR");
   command->add_option("--dtype", options->dtype, "type of weights and activations")
       ->capture_default_str()
-      ->check(CLI::IsMember({"f32", "bf16"}));
+      ->check(CLI::IsMember({"f32", "bf16", "f16"}));
   command->add_flag("--json", options->json, "print the errors of all tensors as JSON");
   command->add_flag("--all", options->all, "print every tensor, not only those that differ");
   add_threads_option(*command);

@@ -1,6 +1,7 @@
 // The device through NVIDIA's runtime, which is linked statically: the program starts where there is no driver.
 #include "qkv/core/error.h"
 #include "qkv/core/notice.h"
+#include "qkv/cuda/recorded_memory.h"
 #include "qkv/cuda/runtime.h"
 
 #include <cuda_runtime.h>
@@ -98,7 +99,18 @@ const Work& work() {
   return instance;
 }
 
-cudaStream_t the_stream() { return work().stream; }
+// Of the work that this thread records; null while it does not.
+struct Capture {
+  cudaStream_t stream;
+  RecordedMemory& memory;
+};
+thread_local const Capture* capture = nullptr;
+
+cudaStream_t the_stream() { return capture != nullptr ? capture->stream : work().stream; }
+
+void refuse_to_record() {
+  if (capture != nullptr) throw NotRecordable();
+}
 
 uint64_t of_pool(cudaMemPoolAttr attribute) {
   uint64_t value = 0;
@@ -121,26 +133,16 @@ uint64_t of_pool(cudaMemPoolAttr attribute) {
       "a smaller --batch or --context, --dtype bf16, or --checkpoint-activations when training");
 }
 
-}  // namespace
-
-const std::vector<DeviceInfo>& devices() { return found().devices; }
-std::string why_none() { return found().why_none; }
-
-void use(int device) {
-  wanted = device;
-  if (work().place != device)
-    throw Error("device", fmt::format("this process works on card {} already", work().place), "one card a process");
-}
-
-void* allocate(size_t bytes) {
+void* allocate_now(size_t bytes) {
   if (bytes == 0) bytes = 1;
   void* memory = nullptr;
-  cudaError_t status = cudaMallocAsync(&memory, bytes, the_stream());
+  cudaError_t status = cudaMallocAsync(&memory, bytes, work().stream);
   if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    synchronize();  // then all that is released can be given back, and be put together anew
+    // Once all work is done, all that is released can be given back, and be put together anew.
+    check(cudaStreamSynchronize(work().stream), "waiting for the device");
     check(cudaMemPoolTrimTo(work().pool, 0), "giving memory back");
-    status = cudaMallocAsync(&memory, bytes, the_stream());
+    status = cudaMallocAsync(&memory, bytes, work().stream);
     if (status == cudaErrorMemoryAllocation) {
       cudaGetLastError();
       refuse(bytes);
@@ -152,7 +154,23 @@ void* allocate(size_t bytes) {
 
 // Nothing is said of a failure: at the end of the program the runtime may be gone before the last tensor, and a card
 // that has failed says so at the next call.
-void release(void* memory, size_t) noexcept { cudaFreeAsync(memory, work().stream); }
+void release_now(void* memory, size_t) noexcept { cudaFreeAsync(memory, work().stream); }
+
+}  // namespace
+
+const std::vector<DeviceInfo>& devices() { return found().devices; }
+std::string why_none() { return found().why_none; }
+
+void use(int device) {
+  wanted = device;
+  if (work().place != device)
+    throw Error("device", fmt::format("this process works on card {} already", work().place), "one card a process");
+}
+
+void* allocate(size_t bytes) { return capture != nullptr ? capture->memory.take(bytes) : allocate_now(bytes); }
+void release(void* memory, size_t bytes) noexcept {
+  if (!RecordedMemory::give_back(memory, bytes)) release_now(memory, bytes);
+}
 
 MemoryUse memory_use() {
   const uint64_t now = of_pool(cudaMemPoolAttrUsedMemCurrent);
@@ -162,10 +180,12 @@ MemoryUse memory_use() {
 }
 
 void copy_to_device(void* to, const void* from, size_t bytes) {
+  refuse_to_record();
   // From ordinary memory the runtime has taken the bytes when it returns; nobody here pins any.
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, the_stream()), "copying to the device");
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {
+  refuse_to_record();
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, the_stream()), "copying from the device");
   synchronize();
 }
@@ -175,7 +195,10 @@ void copy_on_device(void* to, const void* from, size_t bytes) {
 void fill_bytes(void* to, unsigned char value, size_t bytes) {
   check(cudaMemsetAsync(to, value, bytes, the_stream()), "filling memory");
 }
-void synchronize() { check(cudaStreamSynchronize(the_stream()), "waiting for the device"); }
+void synchronize() {
+  refuse_to_record();
+  check(cudaStreamSynchronize(the_stream()), "waiting for the device");
+}
 
 void* stream() { return the_stream(); }
 void* open_library(const char* name) {
@@ -193,5 +216,59 @@ void* open_library(const char* name) {
 }
 
 void check_launch(const char* op) { check(cudaGetLastError(), op); }
+
+struct Graph::Recording {
+  std::shared_ptr<RecordedMemory> memory = std::make_shared<RecordedMemory>(allocate_now, release_now);
+  cudaGraphExec_t whole = nullptr;
+
+  // Its memory may go to others at once: they come later in the stream than its last replay.
+  ~Recording() {
+    if (whole != nullptr) cudaGraphExecDestroy(whole);
+  }
+};
+
+Graph::Graph() = default;
+Graph::~Graph() = default;
+
+// Into a stream of its own, so that what other threads do meanwhile is not recorded.
+bool Graph::record(const std::function<void()>& body) {
+  recording_.reset();
+  auto recording = std::make_unique<Recording>();
+  work();  // else made while recording
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
+  const std::unique_ptr<CUstream_st, cudaError_t (*)(cudaStream_t)> kept(stream, cudaStreamDestroy);
+  // Relaxed: taking memory from the other stream is allowed.
+  if (cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed) != cudaSuccess) {
+    cudaGetLastError();
+    return false;
+  }
+  cudaGraph_t graph = nullptr;
+  const Capture own{stream, *recording->memory};
+  const auto end = [&] {
+    capture = nullptr;
+    return cudaStreamEndCapture(stream, &graph) == cudaSuccess;
+  };
+  capture = &own;
+  bool whole = true;
+  try {
+    body();
+  } catch (const NotRecordable&) {
+    whole = false;
+  } catch (...) {
+    end();
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    cudaGetLastError();
+    throw;
+  }
+  whole = end() && whole;
+  whole = whole && cudaGraphInstantiate(&recording->whole, graph, 0) == cudaSuccess;
+  if (graph != nullptr) cudaGraphDestroy(graph);
+  cudaGetLastError();
+  if (whole) recording_ = std::move(recording);
+  return whole;
+}
+
+void Graph::replay() { check(cudaGraphLaunch(recording_->whole, work().stream), "starting recorded work"); }
 
 }  // namespace qkv::cuda

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -42,6 +44,27 @@ void fill_bytes(void* to, unsigned char value, size_t bytes);
 void synchronize();
 
 void* stream();  // a cudaStream_t
+
+// Work recorded once and given to the stream again as a whole: the host asks once, not once a kernel.
+class Graph {
+ public:
+  Graph();
+  ~Graph();
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  // Records what `work` gives to the stream on this thread: kernels, fills, and copies on the device. None of it is
+  // done yet. False where it cannot be recorded, because it needs the host's memory or the driver refuses; then there
+  // is no recording. What `work` allocates keeps its place for all replays, and its values until the next. The same
+  // work has been done once before, so that all is there that is made at the first use.
+  bool record(const std::function<void()>& work);
+
+  void replay();  // what was recorded last
+
+ private:
+  struct Recording;
+  std::unique_ptr<Recording> recording_;
+};
 
 // NVIDIA's library of that name ("libcublasLt"), for dlsym(): where the system looks, in $CUDA_PATH/lib64 or in
 // /usr/local/cuda/lib64. Null, after a notice, where there is none; and on the emulated device.

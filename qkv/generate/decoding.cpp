@@ -106,6 +106,10 @@ Tensor Decoding::hidden(size_t row) const {
   return select(hidden_.narrow(0, static_cast<int64_t>(row), 1), 0, 0).narrow(0, hidden_.size(1) - length, length);
 }
 
+bool Decoding::replays() const {
+  return model_.device().type == Device::Type::cuda && !padded_ && !keeps_hidden_ && ReplayedStep::suits(model_.spec());
+}
+
 void Decoding::advance(const std::vector<int32_t>& tokens) {
   std::vector<int32_t> ids;
   std::vector<int32_t> positions;
@@ -120,6 +124,14 @@ void Decoding::advance(const std::vector<int32_t>& tokens) {
     masks_[i].push_back(1);
     ++lengths_[i];
   }
+  if (replays()) {
+    if (!replayed_) replayed_ = std::make_unique<ReplayedStep>(model_, context_);
+    const NoGrad no_grad;
+    if (const Tensor logits = replayed_->run(ids, positions)) {
+      logits_ = logits.to({});
+      return;
+    }
+  }
   const Shape shape{std::ssize(tokens), context_.rereads ? 2 : 1};
   run(Tensor::from(shape, ids), Tensor::from(shape, positions));
 }
@@ -128,6 +140,7 @@ void Decoding::select_rows(const std::vector<int32_t>& sources, bool scored) {
   bool same = sources.size() == rows();
   for (size_t i = 0; same && i < sources.size(); ++i) same = sources[i] == static_cast<int32_t>(i);
   if (same) return;
+  replayed_.reset();
   cache_.select_rows(sources);
   std::vector<std::vector<uint8_t>> masks;
   std::vector<int32_t> lengths;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "qkv/generate/generator.h"
+#include "qkv/generate/replayed_step.h"
 
 #include <span>
 
@@ -27,6 +28,7 @@ class Decoding {
  private:
   void encode(const std::vector<std::vector<int32_t>>& sources);
   void run(const Tensor& ids, const Tensor& positions);
+  bool replays() const;
   Model& model_;
   Context context_;
   KeyValueCache cache_;
@@ -35,6 +37,7 @@ class Decoding {
   std::vector<int32_t> last_;     // of each row; kept where the model reads it again
   std::vector<int32_t> lengths_;  // real positions of each row
   Tensor logits_;
+  std::unique_ptr<ReplayedStep> replayed_;  // where the device can, made when rows are advanced
   bool keeps_hidden_;
   Tensor hidden_;  // of the last step, [rows, T, D]
 };

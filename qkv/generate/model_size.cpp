@@ -133,7 +133,7 @@ std::vector<PlannedWeight> planned_weights(const fs::path& model, const Spec& sp
   return is_gguf(model) ? weights_of_gguf(model, use) : weights_of_directory(model, spec, use);
 }
 
-uint64_t weight_bytes(const fs::path& model, bool half) {
+uint64_t weight_bytes(const fs::path& model, DType matrices) {
   if (const std::optional<fs::path> file = gguf_file(model)) return fs::file_size(*file);
   uint64_t bytes = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(model)) {
@@ -145,7 +145,7 @@ uint64_t weight_bytes(const fs::path& model, bool half) {
   const Config config = read_config(model);
   const std::string dtype = config.text("dtype", config.text("torch_dtype", "float32"));
   const uint64_t on_disk = dtype == "bfloat16" || dtype == "float16" ? 2 : 4;
-  return bytes / on_disk * (half ? 2 : 4);
+  return bytes / on_disk * static_cast<uint64_t>(size_of(matrices));
 }
 
 uint64_t weight_bytes(const std::vector<PlannedWeight>& weights) {

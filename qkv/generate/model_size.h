@@ -33,8 +33,8 @@ struct PlannedWeight {
 };
 std::vector<PlannedWeight> planned_weights(const fs::path& model, const Spec& spec, const Use& use);
 
-// Of the weights, whether they lie in memory or on the file's pages, without packing. `half`: as bf16.
-uint64_t weight_bytes(const fs::path& model, bool half);
+// Of the weights, whether they lie in memory or on the file's pages, without packing. Matrices are kept as `matrices`.
+uint64_t weight_bytes(const fs::path& model, DType matrices);
 uint64_t weight_bytes(const std::vector<PlannedWeight>& weights);
 
 // Of keys and values when all sequences are full.

@@ -43,11 +43,12 @@ int64_t turning_heads(const std::string& theirs, const AttentionSpec& attention)
 // Queries, keys and values, or gates and their kin, that lie in blocks, are used as they lie, or will be packed, stay
 // the matrices that they are: joining them would be a copy, and they may differ in type.
 void keep_apart(StackSpec& stack, const Gguf& file, const char* begin, const LoadOptions& options) {
-  const DType plain = options.half ? DType::bf16 : DType::f32;
-  const bool packs = options.pack && options.pack->floats;
+  const bool packs = packing_of(options) != nullptr && options.pack->floats;
+  const bool on_file = options.device == Device();
   const auto apart = [&](int64_t layer, const char* name) {
     const std::string full = fmt::format("{}blk.{}.{}.weight", begin, layer, name);
-    return file.contains(full) && (packs || is_block(file.dtype(full)) || file.dtype(full) == plain);
+    return file.contains(full) &&
+           (packs || is_block(file.dtype(full)) || (on_file && file.dtype(full) == options.matrices));
   };
   const std::vector<BlockSpec> before = stack.varied;
   stack.vary([&](int64_t i, BlockSpec& block) {
@@ -153,7 +154,7 @@ class Loader {
   DType dtype_of(const std::string& theirs, Role role) const {
     const DType stored = file_.dtype(theirs);
     if (options_.in_place && is_block(stored) && is_matrix(role) && !stays_plain(theirs)) return stored;
-    return options_.half && is_matrix(role) ? DType::bf16 : DType::f32;
+    return is_matrix(role) ? options_.matrices : DType::f32;
   }
 
   Tensor piece(const std::string& theirs, Role role) const {

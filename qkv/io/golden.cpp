@@ -2,14 +2,18 @@
 
 #include "qkv/core/error.h"
 #include "qkv/io/golden_run.h"
+#include "qkv/ops/check.h"
+
+#include <algorithm>
 
 namespace qkv {
 namespace {
 
 constexpr double output_tolerance = 1e-4;
 constexpr double gradient_tolerance = 1e-3;
-// bf16 keeps 8 bits of each value; a few layers of it lose about this much.
-constexpr double half_tolerance = 0.15;
+// bf16 keeps 8 bits of each value, f16 11; a few layers of it lose about this much.
+constexpr double bf16_tolerance = 0.15;
+constexpr double f16_tolerance = bf16_tolerance / 8;
 
 }  // namespace
 
@@ -28,15 +32,18 @@ Json read_golden_description(const fs::path& directory) {
 }
 
 std::vector<GoldenResult> compare_with_golden(const fs::path& directory, DType compute) {
+  check_dtype_option(compute, default_device());
   LoadedModel loaded = load_model(directory, {.eager = true});
   const Safetensors golden(directory / "golden.safetensors");
   const Json description = read_golden_description(directory);
   loaded.model->require_grad();
-  const bool full = compute == DType::f32;
-  GoldenComparison comparison(golden, full ? output_tolerance : half_tolerance);
+  const double tolerance = compute == DType::f32    ? output_tolerance
+                           : compute == DType::bf16 ? bf16_tolerance
+                                                    : f16_tolerance;
+  GoldenComparison comparison(golden, tolerance);
   for (const Json& run : description["runs"]) {
     const std::string prefix = run.value("prefix", "");
-    compare_run(*loaded.model, golden, prefix, compute, full ? gradient_tolerance : half_tolerance, comparison);
+    compare_run(*loaded.model, golden, prefix, compute, std::max(tolerance, gradient_tolerance), comparison);
     for (const Json& output : run.value("outputs", Json::array()))
       if (output.is_string()) comparison.require(prefix + output.get<std::string>());
   }

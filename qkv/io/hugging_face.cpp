@@ -9,6 +9,7 @@
 #include "qkv/models/initialise.h"
 #include "qkv/ops/arithmetic.h"
 #include "qkv/ops/autograd.h"
+#include "qkv/ops/check.h"
 #include "qkv/ops/shape.h"
 
 #include <cstring>
@@ -215,7 +216,7 @@ LoadedModel load_directory(const fs::path& directory, const LoadOptions& options
             pieces.size() > 1 ? "together they" : "config.json", to_string(stored_shape(value, rule.layout))));
       return;
     }
-    const DType dtype = options.half && is_matrix(role) ? DType::bf16 : DType::f32;
+    const DType dtype = is_matrix(role) ? options.matrices : DType::f32;
     const bool in_place = stays_on_file(options, bytes_of(dtype, value.numel()));
     const auto read = [&checkpoint, &spec, &rule, pieces, dtype, in_place] {
       return read_parameter(checkpoint, pieces, rule.layout, spec.stack.block.attention, dtype, in_place);
@@ -246,6 +247,7 @@ LoadedModel load_directory(const fs::path& directory, const LoadOptions& options
 }  // namespace
 
 LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
+  check_dtype_option(options.matrices, options.device);
   LoadedModel loaded = is_gguf(directory) ? load_gguf_model(directory, options) : load_directory(directory, options);
   loaded.model->to(options.device);
   return loaded;

@@ -22,7 +22,7 @@ struct LoadedModel {
 
 struct LoadOptions {
   bool in_place = false;             // parameters may stay on the file's pages: for inference, they must not be written
-  bool half = false;                 // matrices and embeddings to bf16
+  DType matrices = DType::f32;       // and embeddings: bf16 and f16 are half the size; f16 is for GPUs
   std::optional<PackOptions> pack;   // for inference: Model::pack(); on the CPU alone
   Device device = default_device();  // where the parameters go
   bool new_head = false;             // a missing head is initialised, tensors left over are ignored: for fine-tuning
@@ -44,7 +44,7 @@ inline bool stays_on_file(const LoadOptions& options, int64_t bytes) {
 }
 
 // Reads config.json and the weights. Every tensor missing, left over or mis-shaped is listed in one Error, with both
-// shapes. Weights are f32 in memory, whatever the file holds, or bf16 when asked.
+// shapes. Weights are f32 in memory, whatever the file holds, or `matrices`.
 // A GGUF file in the place of a directory is read as io/gguf_model.h says.
 LoadedModel load_model(const fs::path& directory, const LoadOptions& options = {});
 

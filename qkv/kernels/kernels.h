@@ -2,11 +2,12 @@
 // `reference` (plain loops, the specification), `cpu` (fast), and a place for `cuda`. Kernels trust their input:
 // ops/ checks shapes and dtypes before it calls one.
 //
-// Conventions. Sizes and strides are in elements. "compute type" is f32 or bf16: all pointers so described in one
-// call have the same dtype, named by the field `type`; arithmetic inside is f32, results round once on the way
-// out. Norm weights, biases, statistics and every parameter gradient are f32 always. Token ids are i32.
-// A null pointer means "not wanted" or "not given" where the comment says so. Buffers do not overlap unless the
-// comment allows it. Results do not depend on timing: the same thread count gives the same bits.
+// Conventions. Sizes and strides are in elements. "compute type" is f32 or bf16, or, for the sets `reference` and
+// `cuda`, f16: all pointers so described in one call have the same dtype, named by the field `type`; arithmetic inside
+// is f32, results round once on the way out. bf16 and f16 do not meet in a call, but to be copied. Norm weights,
+// biases, statistics and every parameter gradient are f32 always. Token ids are i32. A null pointer means "not wanted"
+// or "not given" where the comment says so. Buffers do not overlap unless the comment allows it. Results do not depend
+// on timing: the same thread count gives the same bits.
 #pragma once
 
 #include "qkv/kernels/activation.h"
@@ -22,9 +23,9 @@ namespace qkv::kernels {
 
 // C[m,n] = activation(op(A)[m,k] op(B)[k,n] + bias[n]) (+ C before, when accumulate; then no activation).
 // op(A) is A[m,k] with leading dimension lda, or, transposed, A stored as [k,m]. Likewise B: [k,n], or, transposed,
-// [n,k], which is how a linear layer keeps its weight. A and B: f32 or bf16, independently; C: f32 or bf16.
+// [n,k], which is how a linear layer keeps its weight. A, B and C: of any compute type, independently.
 // B transposed may also lie in blocks (blocks.h), its rows dense: ldb = k.
-// Where both inputs are bf16 the products are exact and sums are f32. Sizes may be 0 (k = 0 gives bias or zeros).
+// Where both inputs have 16 bits the products are exact and sums are f32. Sizes may be 0 (k = 0 gives bias or zeros).
 struct Gemm {
   int64_t m = 0, n = 0, k = 0;
   const void* a = nullptr;
@@ -45,8 +46,8 @@ struct Gemm {
 
 // A weight W[n,k] rearranged once for products in inference, in a layout that is the kernel set's own. `type` says what
 // is kept: a block type (W comes in its blocks, and its values stay as they are), or i8: integers in [-127,127] with a
-// scale a row, q = round(W / scale), scale = max |W| / 127, from rows of f32 or bf16; or f32 or bf16, from rows of
-// either. k is a multiple of the type's block.
+// scale a row, q = round(W / scale), scale = max |W| / 127, from rows of a compute type; or a compute type, from rows
+// of one. k is a multiple of the type's block.
 struct Pack {
   DType type = DType::i8;
   int64_t n = 0, k = 0;
@@ -57,8 +58,8 @@ struct Pack {
 };
 
 // C[m,n] = activation(Q(A)[m,k] W^T + bias[n]), W packed. Q rounds A to integers times a scale, max |A| / 127 of a row
-// for i8, of 32 columns of a row for a block type; half-way cases go to the even integer. For f32 and bf16, Q turns A
-// into W's type, and sums are f32. A, C: f32 or bf16.
+// for i8, of 32 columns of a row for a block type; half-way cases go to the even integer. For a compute type, Q turns A
+// into W's type, and sums are f32. A, C: of a compute type.
 // Where W was packed with outlier > 0 (i8 only), columns of A that hold a value beyond it are multiplied as they are,
 // beside the integers of the others (LLM.int8(), Dettmers et al. 2022).
 struct PackedGemm {
@@ -85,7 +86,7 @@ struct SumRows {
   bool accumulate = false;
 };
 
-// out[i,:] = table[ids[i],:]; table and out may differ in type (f32, bf16); the table may lie in blocks (blocks.h).
+// out[i,:] = table[ids[i],:]; table and out may differ in compute type; the table may lie in blocks (blocks.h).
 // When accumulate, adds to out.
 struct Gather {
   int64_t rows = 0, width = 0;
@@ -206,7 +207,7 @@ struct ConstHeads {
 // 32 bits, dropped when dropout_hash(dropout_key, index) < dropout * 2^32, others divided by 1 - dropout.
 // logsumexp f32 [batch, heads, queries] (of the scaled, biased scores; 0 where nothing is seen): may be null when no
 // backward pass follows.
-// q and out have the compute type; k and v are f32, bf16 or, in a cache, q8_0, whose blocks lie along head_dim, a
+// q and out have the compute type; k and v have a compute type or, in a cache, q8_0, whose blocks lie along head_dim, a
 // multiple of 32, and whose strides count elements as all do.
 struct Attention {
   int64_t batch = 0, queries = 0, keys = 0, heads = 0, kv_heads = 0, head_dim = 0;
@@ -230,7 +231,15 @@ struct Attention {
   // of k and v leads from page to page; batch is 1. null: positions stand in order. Not for backward passes.
   const int32_t* pages = nullptr;
   int64_t page_size = 0;
+  // How many of the keys there are, read when the kernel runs; null: all. They are the first, and `keys` is a bound, so
+  // that the call can be recorded and replayed while a text grows. Of attention() with at most 4 queries, and without
+  // pages, mask, bias, dropout or backward pass. Where the bound is key_bound() of their number, the result is that of
+  // the call without.
+  const int32_t* key_count = nullptr;
 };
+
+// Sums over keys are divided alike for all numbers of keys with the same bound.
+inline int64_t key_bound(int64_t keys) { return keys <= 128 ? 128 : (keys + 255) / 256 * 256; }
 
 // The gradients of Attention, all of whose arrays have the compute type. `forward` holds its arguments, `out` and
 // `logsumexp` included. dq, dk, dv are
@@ -440,8 +449,8 @@ struct Dropout {
 
 // y = x for arrays of up to six dimensions with any strides, converting between any two dtypes (float to integer is not
 // asked for). Serves casts, transposes and concatenation. x may lie in blocks (blocks.h): then y is dense, and f32 or
-// of x's type, and x's last dimension is dense. y may lie in q8_0 blocks, as quantize_q8_0() fills them, where x is f32
-// or bf16: then the last dimension is dense on both sides.
+// of x's type, and x's last dimension is dense. y may lie in q8_0 blocks, as quantize_q8_0() fills them, where x has a
+// compute type: then the last dimension is dense on both sides.
 struct Copy {
   int rank = 0;
   int64_t size[6] = {};
@@ -451,6 +460,9 @@ struct Copy {
   void* y = nullptr;
   DType y_type = DType::f32;
   int64_t y_stride[6] = {};
+  // y begins *place times place_stride elements further on, read when the kernel runs; null: nowhere else.
+  const int32_t* place = nullptr;
+  int64_t place_stride = 0;
 };
 
 // Optimizers take all tensors of a parameter group in one call. `gradient` is multiplied by `gradient_scale` (clipping,

@@ -122,9 +122,9 @@ void Model::to(Device device) {
   if (documents_) documents_->device_ = device;
 }
 
-void Model::to_half() {
-  visit([](const std::string&, Tensor& value, Role role) {
-    if (is_matrix(role)) value = cast(value.detach(), DType::bf16);
+void Model::to_half(DType type) {
+  visit([type](const std::string&, Tensor& value, Role role) {
+    if (is_matrix(role)) value = cast(value.detach(), type);
   });
 }
 

@@ -81,8 +81,8 @@ class Model {
   // Moves the parameters to a device; what runs on them runs there. Before require_grad().
   void to(Device device);
   Device device() const { return device_; }
-  // Turns matrices and embeddings to bf16 for inference: half the memory and bandwidth.
-  void to_half();
+  // Turns matrices and embeddings to a 16-bit type for inference: half the memory and bandwidth.
+  void to_half(DType type);
   // Arranges matrices for the fastest inference (ops/packed.h). The model can then be neither trained nor saved. What
   // routes, and what makes the steps of a state space, stays as it is.
   void pack(const PackOptions& options = {}, const LateParameters& late = {});

@@ -82,6 +82,7 @@ Tensor SelfAttention::operator()(const Tensor& x, int64_t layer, const Context& 
   if (context.cache != nullptr) {
     const KeyValueCache::View all = context.cache->append(layer, k, v);
     const int64_t hidden = shared.keys > 0 ? all.keys.size(1) - shared.keys : 0;
+    options.key_count = context.cache->key_count();
     k = all.keys.narrow(1, hidden, all.keys.size(1) - hidden);
     v = all.values.narrow(1, hidden, k.size(1));
   }

@@ -39,9 +39,20 @@ KeyValueCache::View KeyValueCache::append(int64_t layer, const Tensor& k, const 
     place.keys = room_for(k, capacity_, type_.value_or(k.dtype()));
     place.values = room_for(v, capacity_, type_.value_or(v.dtype()));
   }
+  if (counts_) {
+    const Tensor before = counts_.narrow(0, 0, 1);
+    copy_elements(k, place.keys.narrow(1, 0, count), before, place.keys.stride(1));
+    copy_elements(v, place.values.narrow(1, 0, count), before, place.values.stride(1));
+    return {place.keys.narrow(1, 0, bound_), place.values.narrow(1, 0, bound_)};
+  }
   copy_elements(k, place.keys.narrow(1, length_, count));
   copy_elements(v, place.values.narrow(1, length_, count));
   return {place.keys.narrow(1, 0, length_ + count), place.values.narrow(1, 0, length_ + count)};
+}
+
+void KeyValueCache::lay_out(Tensor counts, int64_t bound) {
+  counts_ = std::move(counts);
+  bound_ = bound;
 }
 
 Tensor KeyValueCache::state(int64_t layer, size_t slot) const {

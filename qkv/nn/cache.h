@@ -24,6 +24,13 @@ class KeyValueCache {
   // Writes k [rows, T, heads, K] and v [rows, T, heads, V] behind the `length()` positions that are there, and returns
   // all. Throws Error when the capacity is exceeded. Every layer appends, then advance(T) makes it so.
   View append(int64_t layer, const Tensor& k, const Tensor& v);
+
+  // For passes of one position that are recorded and replayed (tensor/replay.h) while `counts` is defined, i32 [2]:
+  // append() writes behind counts[0] positions, read when a replay runs, and returns the first `bound` positions, of
+  // which the first key_count(), counts[1], are there.
+  void lay_out(Tensor counts, int64_t bound);
+  Tensor key_count() const { return counts_ ? counts_.narrow(0, 1, 1) : Tensor(); }
+
   void advance(int64_t positions) { length_ += positions; }
 
   // A state of the layer, [rows, ...], of a size that does not grow: undefined until it is set. `slot` tells several
@@ -57,6 +64,8 @@ class KeyValueCache {
   int64_t capacity_;
   std::optional<DType> type_;
   int64_t length_ = 0;
+  Tensor counts_;
+  int64_t bound_ = 0;
 };
 
 }  // namespace qkv

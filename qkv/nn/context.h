@@ -17,7 +17,7 @@ namespace qkv {
 struct Routing;  // what a router of experts did (nn/experts.h)
 
 struct Context {
-  DType compute = DType::f32;  // f32 or bf16: the dtype of activations
+  DType compute = DType::f32;  // f32, bf16 or, on GPUs, f16: the dtype of activations
   bool training = false;       // dropout on
   bool checkpoint = false;     // recompute each block in the backward pass instead of keeping its intermediates
   float label_smoothing = 0;   // of language-model losses

@@ -63,6 +63,12 @@ kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
           "expected f32 slopes [{}], got {}", a.heads, to_string(options.slopes.shape()));
     a.slopes = options.slopes.on(q.device()).data<float>();
   }
+  if (options.key_count) {
+    const bool plain = !options.key_mask && !options.bias && !options.distances && options.dropout == 0;
+    check(options.key_count.dtype() == DType::i32 && options.key_count.numel() == 1 && a.queries <= 4 && plain, op,
+          "a count of keys is i32 [1], for at most 4 queries without mask, bias or dropout");
+    a.key_count = options.key_count.on(q.device()).data<int32_t>();
+  }
   if (options.bias) {
     const Tensor& bias = options.bias;
     const Shape full{a.batch, a.heads, a.queries, a.keys};

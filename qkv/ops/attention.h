@@ -18,6 +18,8 @@ struct AttentionOptions {
   Tensor distances;    // f32 [H, T + S - 1]: adds distances[h, s - t + T - 1], a bias by distance; may be undefined
   float dropout = 0;   // of the probabilities
   RandomKey key;
+  Tensor key_count;  // i32 [1]: so many keys, the first, are there, read when a replay runs (tensor/replay.h);
+                     // T <= 4, no mask, bias or dropout; may be undefined
 };
 
 // softmax(scale q k^T + bias) v (Vaswani et al. 2017; computed by blocks as in Dao et al. 2022, the scores never exist

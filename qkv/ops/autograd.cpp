@@ -56,14 +56,14 @@ Tensor gradient(const Tensor& parameter) { return parameter.grad_meta() ? parame
 void set_gradient(const Tensor& parameter, Tensor gradient) { parameter.grad_meta()->grad = std::move(gradient); }
 void clear_gradient(const Tensor& parameter) { parameter.grad_meta()->grad = Tensor(); }
 
-Tensor half_of(const Tensor& parameter) {
-  if (parameter.dtype() == DType::bf16 || is_block(parameter.dtype())) return parameter.detach();
-  if (!is_parameter(parameter)) return converted(parameter, DType::bf16);
+Tensor half_of(const Tensor& parameter, DType type) {
+  if (parameter.dtype() == type || is_block(parameter.dtype())) return parameter.detach();
+  if (!is_parameter(parameter)) return converted(parameter, type);
   GradMeta& meta = *parameter.grad_meta();
-  if (!meta.half) meta.half = converted(parameter, DType::bf16);
+  if (!meta.half || meta.half.dtype() != type) meta.half = converted(parameter, type);
   return meta.half;
 }
-bool has_half(const Tensor& parameter) { return is_parameter(parameter) && parameter.grad_meta()->half; }
+Tensor kept_half(const Tensor& parameter) { return is_parameter(parameter) ? parameter.grad_meta()->half : Tensor(); }
 void forget_half(const Tensor& parameter) {
   if (parameter.grad_meta()) parameter.grad_meta()->half = Tensor();
 }

@@ -28,7 +28,7 @@ struct Node {
 struct GradMeta {
   bool requires_grad = false;
   Tensor grad;                 // of a parameter; f32
-  Tensor half;                 // of a parameter: its bf16 copy, see half_of()
+  Tensor half;                 // of a parameter: its 16-bit copy, see half_of()
   std::shared_ptr<Node> node;  // of a result
   size_t index = 0;            // which of the node's outputs
 };
@@ -59,10 +59,11 @@ Tensor gradient(const Tensor& parameter);
 void set_gradient(const Tensor& parameter, Tensor gradient);
 void clear_gradient(const Tensor& parameter);
 
-// The bf16 copy of an f32 parameter, made once and kept until refreshed; a parameter of another type itself. Optimizers
-// write it as they step; whoever else changes a parameter's values calls forget_half().
-Tensor half_of(const Tensor& parameter);
-bool has_half(const Tensor& parameter);
+// The copy of an f32 parameter in `type`, bf16 or f16, made once and kept until refreshed; a parameter of that type, or
+// in blocks, itself. Optimizers write the copy, in bf16, as they step; whoever else changes a parameter's values calls
+// forget_half().
+Tensor half_of(const Tensor& parameter, DType type);
+Tensor kept_half(const Tensor& parameter);  // undefined where there is none
 void forget_half(const Tensor& parameter);
 
 // True when recording is on and the gradient of this tensor will be asked for. Undefined tensors: false.

@@ -13,11 +13,22 @@ void check(bool condition, std::string_view op, fmt::format_string<Args...> form
   if (!condition) throw Error(op, fmt::format(format, std::forward<Args>(args)...), "", Error::Kind::internal);
 }
 
-// The compute types are f32 and bf16.
+// The compute types are f32 and bf16, and f16 on GPUs.
+inline bool computes_in(DType type, Device device) {
+  return type == DType::f32 || type == DType::bf16 || (type == DType::f16 && device.type == Device::Type::cuda);
+}
 inline void check_compute_type(const Tensor& tensor, std::string_view op) {
   check(!tensor || !tensor.packed(), op, "a packed weight stands only in a linear layer");
-  check(tensor && (tensor.dtype() == DType::f32 || tensor.dtype() == DType::bf16), op, "expected f32 or bf16, got {}",
+  check(tensor && computes_in(tensor.dtype(), tensor.device()), op, "expected f32 or bf16, got {}",
         tensor ? name_of(tensor.dtype()) : "no tensor");
+}
+
+// Throws Error, a user's, where models on the device do not run in `type`.
+inline void check_dtype_option(DType type, Device device) {
+  if (computes_in(type, device)) return;
+  const bool cpu = device.type == Device::Type::cpu;
+  throw Error("--dtype", fmt::format("models do not run in {} on {}", name_of(type), cpu ? "the CPU" : "a GPU"),
+              "f32 or bf16; f16 is for --device cuda");
 }
 
 // What linear maps and tables may hold: the compute types, or blocks.

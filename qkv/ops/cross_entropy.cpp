@@ -111,7 +111,7 @@ Tensor linear_cross_entropy(const Tensor& x_in, const Tensor& weight, const Tens
   const int64_t width = x.size(1);
   const int64_t vocab = weight.size(0);
   check_targets(targets, rows, vocab, op);
-  const Tensor used = x.dtype() == DType::bf16 ? half_of(weight) : weight.detach();
+  const Tensor used = x.dtype() == DType::f32 ? weight.detach() : half_of(weight, x.dtype());
   const bool dx_wanted = wants_grad(x);
   const bool dw_wanted = wants_grad(weight);
   const bool db_wanted = wants_grad(bias);

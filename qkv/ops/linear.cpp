@@ -74,7 +74,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias, Act
   if (recorded && activation != Activation::none) return activate(linear(input, weight, bias), activation);
 
   const Tensor x = contiguous(input);
-  const Tensor used = x.dtype() == DType::bf16 ? half_of(weight) : weight.detach();
+  const Tensor used = x.dtype() == DType::f32 ? weight.detach() : half_of(weight, x.dtype());
   const Sizes size{x.numel() / std::max<int64_t>(1, weight.size(1)), weight.size(1), weight.size(0)};
   Shape shape = x.shape();
   shape.set(-1, size.out);

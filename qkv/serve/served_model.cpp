@@ -65,15 +65,16 @@ std::optional<EngineStats> ServedModel::engine_stats() const {
 }
 
 void ServedModel::load_engine() {
-  const bool half = options_.engine.compute == DType::bf16;
+  const DType matrices = options_.engine.compute;
   const Use use = use_of(spec_, options_.engine);
   uint64_t bytes = weight_bytes(planned_weights(path_, spec_, use)) + cache_bytes(spec_, use);
-  if (!options_.draft.empty()) bytes += weight_bytes(options_.draft, half);
+  if (!options_.draft.empty()) bytes += weight_bytes(options_.draft, matrices);
   take(bytes);
   try {
-    loaded_ = load_model(path_, {.in_place = true, .half = half, .pack = PackOptions{.floats = true}});
+    loaded_ = load_model(path_, {.in_place = true, .matrices = matrices, .pack = PackOptions{.floats = true}});
     if (!options_.draft.empty())
-      draft_ = load_model(options_.draft, {.in_place = true, .half = half, .pack = PackOptions{.floats = true}});
+      draft_ =
+          load_model(options_.draft, {.in_place = true, .matrices = matrices, .pack = PackOptions{.floats = true}});
     auto engine = std::make_unique<Engine>(*loaded_->model, options_.engine, draft_ ? draft_->model.get() : nullptr);
     const std::lock_guard lock(mutex_);
     engine_ = std::move(engine);
@@ -106,7 +107,7 @@ void ServedModel::with_engine(std::function<void(Engine&)> work, std::function<v
 
 const TextModel& ServedModel::text_model() {
   if (text_model_) return *text_model_;
-  const uint64_t bytes = weight_bytes(path_, options_.engine.compute == DType::bf16);
+  const uint64_t bytes = weight_bytes(path_, options_.engine.compute);
   take(bytes);
   try {
     return text_model_.emplace(path_, TaskOptions{.dtype = options_.engine.compute});

@@ -16,7 +16,7 @@ TextModel::TextModel(const fs::path& directory, TaskOptions options)
     : directory_(directory),
       options_(std::move(options)),
       loaded_(std::make_shared<const LoadedModel>(
-          load_model(directory, {.in_place = true, .half = options_.dtype == DType::bf16, .pack = options_.pack}))),
+          load_model(directory, {.in_place = true, .matrices = options_.dtype, .pack = options_.pack}))),
       tokenizer_(load_tokenizer(directory)) {
   const Spec& spec = model().spec();
   check_tokenizer_fits(tokenizer_, spec.vocab, directory.string());

@@ -3,6 +3,7 @@
 #include "qkv/core/error.h"
 #include "qkv/cuda/runtime.h"
 
+#include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <mutex>
@@ -13,6 +14,14 @@ namespace {
 
 std::mutex mutex;
 std::optional<Device> chosen;
+
+std::atomic<bool>& tf32_allowed() {
+  static std::atomic<bool> allowed = [] {
+    const char* wish = std::getenv("QKV_TF32");
+    return wish != nullptr && std::string_view(wish) == "1";
+  }();
+  return allowed;
+}
 
 // N of "cuda:N", 0 of "cuda"; none for other names.
 std::optional<int> card_of(std::string_view name) {
@@ -69,5 +78,8 @@ void set_default_device(Device device) {
   const std::lock_guard lock(mutex);
   make_default(device);
 }
+
+bool tf32() { return tf32_allowed(); }
+void set_tf32(bool allowed) { tf32_allowed() = allowed; }
 
 }  // namespace qkv

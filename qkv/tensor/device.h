@@ -22,4 +22,10 @@ void wait_for(Device device);
 Device default_device();
 void set_default_device(Device device);
 
+// Whether cuBLASLt may round the factors of f32 products to tf32, which keeps 11 bits of each: tensor cores then do
+// what else goes through slower units. What set_tf32() said last; before that, whether QKV_TF32=1 stands in the
+// environment.
+bool tf32();
+void set_tf32(bool allowed);
+
 }  // namespace qkv

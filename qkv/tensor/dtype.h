@@ -57,7 +57,7 @@ struct bf16 {
   explicit operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 };
 
-// IEEE half precision; a storage type only: kernels compute in f32.
+// IEEE half precision. Conversion rounds to nearest even; what is too large becomes infinite.
 struct f16 {
   uint16_t bits = 0;
   f16() = default;

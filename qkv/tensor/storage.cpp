@@ -141,10 +141,15 @@ std::shared_ptr<Storage> Storage::mirror(Device device) const {
   static std::mutex mutex;  // several threads may read one model's tables
   const std::lock_guard lock(mutex);
   if (!mirror_ || mirror_->device() != device) {
-    mirror_ = allocate(bytes_, device);
-    copy_bytes(*this, 0, *mirror_, 0, bytes_);
+    std::shared_ptr<Storage> copy = allocate(bytes_, device);
+    copy_bytes(*this, 0, *copy, 0, bytes_);
+    mirror_ = std::move(copy);
   }
   return mirror_;
+}
+
+void Storage::renew_mirror() const {
+  if (mirror_) copy_bytes(*this, 0, *mirror_, 0, bytes_);
 }
 
 void copy_bytes(const Storage& from, size_t from_offset, const Storage& to, size_t to_offset, size_t bytes) {

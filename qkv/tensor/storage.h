@@ -31,6 +31,8 @@ class Storage {
   // A copy of this memory, which must not change any more, on another device. It is made once and lives as long as
   // this.
   std::shared_ptr<Storage> mirror(Device device) const;
+  // Writes what this memory holds now into its copy, if there is one.
+  void renew_mirror() const;
 
   // Of a mapped file: these bytes are not needed for now, and cost no memory until somebody looks at them again, when
   // they come from the file. Memory of another kind stays as it is.

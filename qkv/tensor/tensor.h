@@ -53,6 +53,9 @@ class Tensor {
   // too, and never changes: ids, positions, masks, tables of constants. So a batch's positions go over once, not once a
   // layer.
   Tensor on(Device device) const;
+  // For what is changed none the less, where the same copy must be read again (Replay): writes the values that the
+  // whole memory holds now into the copy that on() made.
+  void renew() const { storage_->renew_mirror(); }
   // Overwrites the values with another's, of the same shape and dtype, wherever both lie; both are contiguous.
   void assign(const Tensor& from) const;
 

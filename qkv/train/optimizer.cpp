@@ -50,12 +50,17 @@ std::vector<kernels::OptimizerTensor> Optimizer::gather(bool decays) const {
     const Tensor g = gradient(slot.parameter);
     if (!g || slot.decays != decays || slot.muon) continue;
     check(g.device() == device_, "optimizer", "the gradient of {} lies on another device", slot.name);
+    Tensor half = kept_half(slot.parameter);
+    if (half && half.dtype() != DType::bf16) {  // is made anew from the parameter
+      forget_half(slot.parameter);
+      half = {};
+    }
     tensors.push_back({.count = slot.parameter.numel(),
                        .parameter = slot.parameter.data<float>(),
                        .gradient = g.data<float>(),
                        .first = slot.first ? slot.first.data<float>() : nullptr,
                        .second = slot.second ? slot.second.data<float>() : nullptr,
-                       .half = has_half(slot.parameter) ? half_of(slot.parameter).data<bf16>() : nullptr});
+                       .half = half ? half.data<bf16>() : nullptr});
   }
   return tensors;
 }

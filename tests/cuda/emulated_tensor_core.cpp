@@ -6,7 +6,12 @@
 namespace qkv::cuda::emulated {
 namespace {
 
-constexpr uint32_t one = 0x3f80;  // as bf16
+// As the device's types are turned into f32 by kernels.
+struct Upper {
+  uint16_t bits;
+  explicit operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+};
+constexpr uint32_t one = 0x3f80;  // the upper half of 1.0F
 
 void run_warp(const std::function<void(unsigned lane)>& body) {
   run("warp", {1, 1, 1}, 32, 0, [&] { body(thread_place.x); });
@@ -22,7 +27,7 @@ TEST(EmulatedTensorCore, ElementsStandInTheLanesOfTheManual) {
     if (lane == 2) a[0] = one;         // A(0, 4): a0 of group 0, thread 2
     if (lane == 30) b[0] = one;        // B(4, 7): b0 of group 7, thread 2
     sums[lane][0] = 10;
-    mma_m16n8k16(sums[lane], a, b[0], b[1]);
+    mma_m16n8k16<Upper>(sums[lane], a, b[0], b[1]);
   });
   for (unsigned lane = 0; lane < 32; ++lane)
     for (unsigned i = 0; i < 4; ++i) {

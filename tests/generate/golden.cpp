@@ -2,6 +2,9 @@
 // library's numbers.
 #include "qkv/generate/golden.h"
 
+#include "qkv/ops/check.h"
+#include "qkv/tensor/device.h"
+
 #include <gtest/gtest.h>
 
 namespace qkv {
@@ -36,10 +39,13 @@ TEST_P(Golden, HalfPrecisionStaysNear) {
   const StackSpec stack = load_model(golden / GetParam()).model->spec().stack;
   if (stack.experts() != nullptr || stack.block.chunked_attention)
     GTEST_SKIP() << "a router's or a hash's choice between near equals may turn";
-  for (const GoldenResult& result : compare_with_golden(golden / GetParam(), DType::bf16)) {
-    // A key projection's bias has no gradient but rounding.
-    if (result.name.find(".key.bias") != std::string::npos || result.name.starts_with("grad.")) continue;
-    EXPECT_TRUE(result.passed()) << result.name << " " << result.error;
+  for (const DType type : {DType::bf16, DType::f16}) {
+    if (!computes_in(type, default_device())) continue;
+    for (const GoldenResult& result : compare_with_golden(golden / GetParam(), type)) {
+      // A key projection's bias has no gradient but rounding.
+      if (result.name.find(".key.bias") != std::string::npos || result.name.starts_with("grad.")) continue;
+      EXPECT_TRUE(result.passed()) << name_of(type) << " " << result.name << " " << result.error;
+    }
   }
 }
 

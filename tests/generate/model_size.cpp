@@ -80,15 +80,16 @@ TEST_F(ModelSize, OfWeightsInMemory) {
     for (const PlannedWeight& w : planned_weights(path, model_->spec(), use))
       (w.place == PlannedWeight::Place::mapped ? mapped : expected) += w.bytes;
     const size_t before = memory_use().now;
-    const LoadedModel loaded = load_model(path, {.in_place = true, .half = half, .pack = packing, .device = {}});
+    const LoadedModel loaded =
+        load_model(path, {.in_place = true, .matrices = use.compute, .pack = packing, .device = {}});
     const auto taken = static_cast<double>(memory_use().now - before);
     // Blocks of memory are rounded up to an eighth, and what a model allocates before it is loaded is small.
     EXPECT_NEAR(taken, static_cast<double>(expected), 0.15 * static_cast<double>(expected) + 0.1 * 4 * 96 * 256)
         << name;
-    EXPECT_LE(mapped + expected, weight_bytes(path, false) * 3) << name;
+    EXPECT_LE(mapped + expected, weight_bytes(path, DType::f32) * 3) << name;
     // In one type all through, nothing is there twice.
     if ((mix == std::string_view("bf16") && half) || mix == std::string_view("q8_0"))
-      EXPECT_LE(mapped + expected, weight_bytes(path, false) * 21 / 20) << name;
+      EXPECT_LE(mapped + expected, weight_bytes(path, DType::f32) * 21 / 20) << name;
   }
 }
 

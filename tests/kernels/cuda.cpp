@@ -3,6 +3,7 @@
 // another order, which must not change a bit.
 #include "tests/kernels/compare.h"
 
+#include "qkv/core/error.h"
 #include "qkv/cuda/runtime.h"
 
 #if defined(QKV_CUDA_EMULATED)
@@ -34,15 +35,51 @@ std::vector<Tensor> on_device(const KernelCase& one, uint64_t seed) {
   return results;
 }
 
+void compare(const KernelCase& one) {
+  const std::vector<Tensor> got = on_device(one, 1);
+  expect_same(one, got, one.result(kernels::reference()));
+  expect_same_bits(one, on_device(one, 2), got);
+}
+
+bool in_f16(const KernelCase& one) {
+  return one.name.find(" f16") != std::string::npos || one.name.find("->f16") != std::string::npos;
+}
+
 TEST(CudaKernels, AgreeWithTheReference) {
   if (cuda::devices().empty()) GTEST_SKIP() << cuda::why_none();
   if (!reads_host_memory()) GTEST_SKIP() << "the driver does not let the card read the host's memory";
-  for (const KernelCase& one : kernel_cases()) {
-    if (!takes(one)) continue;
-    const std::vector<Tensor> got = on_device(one, 1);
-    expect_same(one, got, one.result(kernels::reference()));
-    expect_same_bits(one, on_device(one, 2), got);
+  for (const KernelCase& one : kernel_cases())
+    if (takes(one)) compare(one);
+}
+
+TEST(CudaKernels, AgreeInF16Too) {
+  if (cuda::devices().empty()) GTEST_SKIP() << cuda::why_none();
+  if (!reads_host_memory()) GTEST_SKIP() << "the driver does not let the card read the host's memory";
+  int compared = 0;
+  for (const KernelCase& one : kernel_cases(DType::f16)) {
+    if (!takes(one) || !in_f16(one)) continue;
+    compare(one);
+    ++compared;
   }
+  EXPECT_GT(compared, 300);
+}
+
+TEST(CudaKernels, RefuseBf16BesideF16) {
+  if (cuda::devices().empty()) GTEST_SKIP() << cuda::why_none();
+  const Tensor a = Tensor::empty({8, 8}, DType::bf16), b = Tensor::empty({8, 8}, DType::f16), c = Tensor::empty({8, 8});
+  EXPECT_THROW(kernels::cuda().gemm({.m = 8,
+                                     .n = 8,
+                                     .k = 8,
+                                     .a = a.raw(),
+                                     .a_type = DType::bf16,
+                                     .lda = 8,
+                                     .b = b.raw(),
+                                     .b_type = DType::f16,
+                                     .ldb = 8,
+                                     .b_transposed = true,
+                                     .c = c.raw(),
+                                     .ldc = 8}),
+               Error);
 }
 
 }  // namespace

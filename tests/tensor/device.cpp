@@ -53,6 +53,24 @@ TEST(Device, WhatIsReadThereOftenGoesOverOnce) {
   EXPECT_TRUE(ids.on({}).shares_memory(ids));
 }
 
+TEST(Device, Tf32IsAskedFor) {
+  EXPECT_FALSE(tf32());
+  set_tf32(true);
+  EXPECT_TRUE(tf32());
+  set_tf32(false);
+  EXPECT_FALSE(tf32());
+}
+
+TEST(Device, CopiesThatAreReadOftenAreRenewed) {
+  const Tensor ids = Tensor::from<int32_t>({4}, {4, 3, 2, 1});
+  ids.renew();  // nothing has been copied yet
+  const Tensor there = ids.on(default_device());
+  ids.data<int32_t>()[2] = 9;
+  ids.narrow(0, 0, 1).renew();
+  EXPECT_EQ(there.to_vector<int32_t>(), (std::vector<int32_t>{4, 3, 9, 1}));
+  EXPECT_TRUE(there.shares_memory(ids.on(default_device())));
+}
+
 TEST(Device, ValuesAreOverwrittenInPlace) {
   const Tensor there = Tensor::zeros({3, 4}, DType::f32, default_device());
   there.assign(table());

@@ -56,6 +56,8 @@ class Options(CommandTest):
         self.refuse("verify", model, "--device", "gpu", says=["gpu", "cpu, cuda, or cuda:N"])
         self.refuse("verify", model, env={**os.environ, "QKV_DEVICE": "tpu"}, says=["tpu", "cpu, cuda, or cuda:N"])
         self.assertIn("agree", self.succeed("verify", model, "--device", "cpu", env={**os.environ, "QKV_DEVICE": "cpu"}))
+        self.assertIn("agree", self.succeed("verify", model, "--device", "cpu", "--tf32"))
+        self.refuse("verify", model, "--device", "cpu", "--dtype", "f16", says=["f16", "--device cuda"])
         if why := re.search(r"(?m)^cuda +none: (.+)$", devices):
             for verb in [["verify", model], ["generate", model], ["train", self.text, "--out", self.folder / "run"]]:
                 self.refuse(*verb, "--device", "cuda", says=["cuda", why[1], "--device cpu"])

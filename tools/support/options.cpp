@@ -185,6 +185,9 @@ void add_device_option(CLI::App& command) {
   command.add_option("--device", "where the model runs: cpu, cuda or cuda:N (default: $QKV_DEVICE, else cpu)")
       ->type_name("DEVICE")
       ->each([](const std::string& name) { set_default_device(device_named(name)); });
+  command.add_flag_function(
+      "--tf32", [](int64_t count) { set_tf32(count > 0); },
+      "on a GPU, products of f32 round their factors to tf32: quicker, 11 bits of each (default: $QKV_TF32)");
 }
 
 }  // namespace qkv

@@ -44,7 +44,7 @@ CLI::App* add_task_command(CLI::App& app, const char* name, const char* about, T
   command->add_flag("--json", o.json, "print a JSON object");
   command->add_option("--dtype", o.dtype, "type of weights and activations")
       ->capture_default_str()
-      ->check(CLI::IsMember({"f32", "bf16"}));
+      ->check(CLI::IsMember({"f32", "bf16", "f16"}));
   add_int8_options(*command, o.options.pack);
   command->add_option("--batch-tokens", o.options.batch_tokens, "at most so many tokens go through the model at once")
       ->capture_default_str()

@@ -1,6 +1,8 @@
 #include "qkv/cuda/emulated/memory.h"
 
 #include "qkv/core/error.h"
+#include "qkv/cuda/emulated/recording.h"
+#include "qkv/cuda/recorded_memory.h"
 #include "qkv/cuda/runtime.h"
 
 #include <sys/mman.h>
@@ -88,6 +90,9 @@ Arena& arena() {
 
 }  // namespace
 
+void* allocate_now(size_t bytes) { return arena().take(bytes); }
+void release_now(void* memory, size_t bytes) noexcept { arena().put(memory, bytes); }
+
 namespace emulated {
 
 OnDevice::OnDevice() { arena().open(); }
@@ -104,27 +109,40 @@ std::string why_none() { return ""; }
 void use(int) {}
 MemoryUse memory_use() { return arena().use(); }
 
-// Filled with NaNs: who reads what nobody wrote shall not find zeros.
+// Filled with NaNs, in a replay too: who reads what nobody wrote shall not find zeros.
 void* allocate(size_t bytes) {
-  void* memory = arena().take(bytes);
+  RecordedMemory* const recorded = emulated::recorded_memory();
+  void* memory = recorded != nullptr ? recorded->take(bytes) : allocate_now(bytes);
   fill_bytes(memory, 0xff, bytes);
   return memory;
 }
-void release(void* memory, size_t bytes) noexcept { arena().put(memory, bytes); }
+void release(void* memory, size_t bytes) noexcept {
+  if (!RecordedMemory::give_back(memory, bytes)) release_now(memory, bytes);
+}
 
-void copy_to_device(void* to, const void* from, size_t bytes) { copy_on_device(to, from, bytes); }
-void copy_to_host(void* to, const void* from, size_t bytes) { copy_on_device(to, from, bytes); }
+void copy_to_device(void* to, const void* from, size_t bytes) {
+  emulated::refuse_to_record();
+  copy_on_device(to, from, bytes);
+}
+void copy_to_host(void* to, const void* from, size_t bytes) {
+  emulated::refuse_to_record();
+  copy_on_device(to, from, bytes);
+}
 void copy_on_device(void* to, const void* from, size_t bytes) {
   if (bytes == 0) return;
-  const emulated::OnDevice here;
-  std::memcpy(to, from, bytes);
+  emulated::do_or_record([=] {
+    const emulated::OnDevice here;
+    std::memcpy(to, from, bytes);
+  });
 }
 void fill_bytes(void* to, unsigned char value, size_t bytes) {
   if (bytes == 0) return;
-  const emulated::OnDevice here;
-  std::memset(to, value, bytes);
+  emulated::do_or_record([=] {
+    const emulated::OnDevice here;
+    std::memset(to, value, bytes);
+  });
 }
-void synchronize() {}
+void synchronize() { emulated::refuse_to_record(); }
 void* stream() { return nullptr; }
 void* open_library(const char*) { return nullptr; }
 void check_launch(const char*) {}

@@ -19,13 +19,21 @@ inline uint32_t word_of(const std::byte* slots, unsigned lane, unsigned which) {
   return word;
 }
 
-inline float lower_half(uint32_t pair) { return std::bit_cast<float>(pair << 16); }
-inline float upper_half(uint32_t pair) { return std::bit_cast<float>(pair & 0xffff0000U); }
+// The numbers of a pair of 16-bit ones.
+template <typename T>
+float lower_half(uint32_t pair) {
+  return static_cast<float>(std::bit_cast<T>(static_cast<uint16_t>(pair)));
+}
+template <typename T>
+float upper_half(uint32_t pair) {
+  return static_cast<float>(std::bit_cast<T>(static_cast<uint16_t>(pair >> 16)));
+}
 
-// mma.m16n8k16.row.col.f32.bf16: element (row, k) of A stands in lane (row % 8) * 4 + k % 8 / 2, register
+// mma.m16n8k16.row.col.f32 of bf16 or f16: element (row, k) of A stands in lane (row % 8) * 4 + k % 8 / 2, register
 // row / 8 + 2 (k / 8); element (k, column) of B in lane column * 4 + k % 8 / 2, register k / 8; the sums of rows
 // lane / 4 and lane / 4 + 8, columns 2 (lane % 4) and the next, in each lane.
-inline void mma_m16n8k16(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+template <typename T>
+void mma_m16n8k16(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
   const uint32_t own[6] = {a[0], a[1], a[2], a[3], b0, b1};
   const std::byte* slots = share_in_warp(0xffffffffU, own, sizeof own);
   const unsigned lane = threadIdx.x % 32;
@@ -34,7 +42,7 @@ inline void mma_m16n8k16(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, 
     for (unsigned k = 0; k < 16; k += 2) {
       const uint32_t left = word_of(slots, row % 8 * 4 + k % 8 / 2, row / 8 + 2 * (k / 8));
       const uint32_t right = word_of(slots, column * 4 + k % 8 / 2, 4 + k / 8);
-      sums[i] += lower_half(left) * lower_half(right) + upper_half(left) * upper_half(right);
+      sums[i] += lower_half<T>(left) * lower_half<T>(right) + upper_half<T>(left) * upper_half<T>(right);
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/cuda/emulated/memory.h"
+#include "qkv/cuda/emulated/recording.h"
 
 #include <setjmp.h>
 #include <sys/mman.h>
@@ -249,8 +250,10 @@ void Machine::live() { machine().live_on(); }
 }  // namespace
 
 void run(const char* op, Place grid, unsigned threads, size_t shared_bytes, const std::function<void()>& kernel) {
-  const OnDevice here;
-  machine().run(op, grid, threads, shared_bytes, kernel);
+  do_or_record([=] {
+    const OnDevice here;
+    machine().run(op, grid, threads, shared_bytes, kernel);
+  });
 }
 void set_seed(uint64_t seed) { machine().set_seed(seed); }
 void wait_for_block() { machine().wait_for_block(); }

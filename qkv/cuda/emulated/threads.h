@@ -17,7 +17,7 @@ struct Place {
 extern Place thread_place, block_place, block_size, grid_size;
 
 // Runs `kernel` for every thread of grid.x * grid.y * grid.z blocks. Throws Error where threads of a block, or lanes of
-// a warp, wait for others that never come.
+// a warp, wait for others that never come. While this thread records, what `kernel` holds is kept for replays.
 void run(const char* op, Place grid, unsigned threads, size_t shared_bytes, const std::function<void()>& kernel);
 
 // The orders of blocks and threads follow from it.

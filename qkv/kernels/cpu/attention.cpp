@@ -10,6 +10,7 @@
 #include "qkv/kernels/cpu/cpu.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/scratch.h"
+#include "qkv/kernels/on_host.h"
 
 #include <cmath>
 #include <vector>
@@ -378,7 +379,7 @@ namespace qkv::kernels::cpu_set {
 HWY_EXPORT(attention_on_target);
 HWY_EXPORT(attention_each_on_target);
 HWY_EXPORT(rotary_on_target);
-void attention(const Attention& a) { HWY_DYNAMIC_DISPATCH(attention_on_target)(a); }
+void attention(const Attention& a) { HWY_DYNAMIC_DISPATCH(attention_on_target)(with_key_count(a)); }
 void attention_each(std::span<const Attention> all) { HWY_DYNAMIC_DISPATCH(attention_each_on_target)(all); }
 void rotary(const Rotary& a) { HWY_DYNAMIC_DISPATCH(rotary_on_target)(a); }
 }  // namespace qkv::kernels::cpu_set

@@ -7,6 +7,7 @@
 #include "qkv/kernels/cpu/cpu.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/vector-inl.h"
+#include "qkv/kernels/on_host.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qkv::kernels::cpu_set {
@@ -159,7 +160,8 @@ bool dense(const Copy& a, const int64_t* strides) {
 
 }  // namespace
 
-void copy(const Copy& a) {
+void copy(const Copy& call) {
+  const Copy a = with_place(call);
   int64_t count = 1;
   for (int d = 0; d < a.rank; ++d) count *= a.size[d];
   if (count == 0) return;

@@ -7,12 +7,12 @@ namespace {
 
 constexpr int64_t widest_head = 256;
 
-enum class Way { decode, bf16, f32 };
+enum class Way { decode, bf16, f16, f32 };
 
 Way way_of(const Attention& a) {
   check_heads(a);
   if (suits_decoding(a)) return Way::decode;
-  return a.type == DType::bf16 ? Way::bf16 : Way::f32;
+  return a.type == DType::bf16 ? Way::bf16 : a.type == DType::f16 ? Way::f16 : Way::f32;
 }
 
 void start(Way way, Calls& calls) {
@@ -23,6 +23,9 @@ void start(Way way, Calls& calls) {
       break;
     case Way::bf16:
       attention_bf16(calls);
+      break;
+    case Way::f16:
+      attention_f16(calls);
       break;
     case Way::f32:
       attention_f32(calls);
@@ -46,7 +49,7 @@ void attention(const Attention& a) {
 }
 
 void attention_each(std::span<const Attention> all) {
-  for (const Way way : {Way::decode, Way::bf16, Way::f32}) {
+  for (const Way way : {Way::decode, Way::bf16, Way::f16, Way::f32}) {
     Calls calls;
     for (const Attention& a : all) {
       if (way_of(a) != way) continue;

@@ -83,8 +83,8 @@ void attention_backward(const AttentionBackward& call) {
   const Scratch<float> delta(count);
   launch("attention_backward", sum_products, {parts_of(count, warps)}, threads, 0, call, delta.data());
   Gradients g{.call = call, .first_row = 0, .rows = a.batch, .delta = delta.data(), .dscores = nullptr};
-  const auto dq = a.type == DType::bf16 ? dq_bf16 : dq_f32;
-  const auto dk_dv = a.type == DType::bf16 ? dk_dv_bf16 : dk_dv_f32;
+  const auto dq = a.type == DType::bf16 ? dq_bf16 : a.type == DType::f16 ? dq_f16 : dq_f32;
+  const auto dk_dv = a.type == DType::bf16 ? dk_dv_bf16 : a.type == DType::f16 ? dk_dv_f16 : dk_dv_f32;
   dk_dv(g);
   if (call.dbias == nullptr) return dq(g);
 

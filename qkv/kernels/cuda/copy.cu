@@ -47,6 +47,7 @@ struct Places {
 // Where element `i` of the first `rank` dimensions stands.
 __device__ inline Places places_of(const Copy& a, uint32_t i, int rank) {
   Places places;
+  if (a.place != nullptr) places.y = *a.place * a.place_stride;
   for (int d = rank - 1; d >= 0; --d) {
     const uint32_t size = static_cast<uint32_t>(a.size[d]), at = i % size;
     i /= size;
@@ -95,6 +96,7 @@ void copy_as(const Copy& a) {
   bool vectors = a.x_stride[last] == 1 && a.y_stride[last] == 1 && a.size[last] % n == 0 &&
                  reinterpret_cast<uintptr_t>(a.x) % (n * sizeof(From)) == 0 &&
                  reinterpret_cast<uintptr_t>(a.y) % (n * sizeof(To)) == 0;
+  if (a.place != nullptr) vectors = vectors && a.place_stride % n == 0;
   for (int d = 0; d < last; ++d) vectors = vectors && a.x_stride[d] % n == 0 && a.y_stride[d] % n == 0;
   const int64_t rows = count_of(a) / a.size[last], steps = a.size[last] / (vectors ? n : 1);
   launch("copy", vectors ? copy_elements<From, To, n> : copy_elements<From, To, 1>, grid_for(rows * steps),
@@ -150,7 +152,7 @@ bool turned(Copy a) {
 
 template <typename T>
 void copy_alike(const Copy& a) {
-  if (a.rank == 1 && a.x_stride[0] == 1 && a.y_stride[0] == 1) {
+  if (a.rank == 1 && a.x_stride[0] == 1 && a.y_stride[0] == 1 && a.place == nullptr) {
     cuda::copy_on_device(a.y, a.x, static_cast<size_t>(a.size[0]) * sizeof(T));
   } else if (!turned<T>(a)) {
     copy_as<T, T>(a);
@@ -234,6 +236,7 @@ Copy bytes_of_blocks(Copy a) {
     a.y_stride[d] = d == a.rank - 1 ? 1 : bytes_of(a.x_type, a.y_stride[d]);
   }
   a.size[a.rank - 1] = bytes_of(a.x_type, a.size[a.rank - 1]);
+  a.place_stride = bytes_of(a.x_type, a.place_stride);
   a.x_type = a.y_type = DType::u8;
   return a;
 }

@@ -2,14 +2,13 @@
 
 #include "qkv/core/notice.h"
 #include "qkv/cuda/runtime.h"
+#include "qkv/tensor/device.h"
 
 #include <dlfcn.h>
 
 #include <array>
-#include <cstdlib>
 #include <map>
 #include <mutex>
-#include <string>
 #include <tuple>
 
 namespace qkv::kernels {
@@ -17,12 +16,12 @@ namespace {
 
 // What is used of the library's interface (docs.nvidia.com/cuda/cublas, "Using the cuBLASLt API"), which is the same in
 // its versions 12 and 13.
-enum : int { type_f32 = 0, type_bf16 = 14 };
+enum : int { type_f32 = 0, type_f16 = 2, type_bf16 = 14 };
 enum : int { compute_f32 = 68, compute_tf32 = 77 };
 enum : int { desc_transpose_a = 3, desc_transpose_b = 4, desc_epilogue = 7, desc_bias_pointer = 8 };
 enum : int { preference_workspace = 1, preference_reduction = 3, preference_alignment_a = 5 };  // of B, C, D: 6, 7, 8
 enum : uint32_t { epilogue_none = 1, epilogue_relu = 2, epilogue_bias = 4, epilogue_gelu = 32 };
-constexpr uint32_t reduce_in_compute_type = 2;  // parts of a sum do not meet in bf16
+constexpr uint32_t reduce_in_compute_type = 2;  // parts of a sum do not meet in 16 bits
 
 struct Algorithm {
   uint64_t data[8];
@@ -84,14 +83,6 @@ const Library* library() {
   return instance;
 }
 
-bool wants_tf32() {
-  static const bool wish = [] {
-    const char* value = std::getenv("QKV_TF32");
-    return value != nullptr && std::string(value) == "1";
-  }();
-  return wish;
-}
-
 // The library has columns where we have rows, so that it multiplies op(B)^T op(A)^T: its A is our B.
 struct Plan {
   bool possible = false;
@@ -105,7 +96,7 @@ uint32_t alignment_of(const void* pointer) {
   return bytes;
 }
 
-int code_of(DType type) { return type == DType::bf16 ? type_bf16 : type_f32; }
+int code_of(DType type) { return type == DType::bf16 ? type_bf16 : type == DType::f16 ? type_f16 : type_f32; }
 
 uint32_t epilogue_of(const Gemm& a, const void* bias) {
   const uint32_t activation = a.activation == Activation::relu        ? epilogue_relu
@@ -117,7 +108,7 @@ uint32_t epilogue_of(const Gemm& a, const void* bias) {
 
 Plan plan_for(const Library& lt, const Gemm& a, const void* bias) {
   Plan plan;
-  const int compute = a.a_type == DType::f32 && wants_tf32() ? compute_tf32 : compute_f32;
+  const int compute = a.a_type == DType::f32 && tf32() ? compute_tf32 : compute_f32;
   const int transpose_a = a.b_transposed ? 1 : 0, transpose_b = a.a_transposed ? 1 : 0;
   const uint32_t epilogue = epilogue_of(a, bias);
   const auto m = static_cast<uint64_t>(a.m), n = static_cast<uint64_t>(a.n), k = static_cast<uint64_t>(a.k);
@@ -159,18 +150,18 @@ bool cublaslt_has(Activation activation) {
 }
 
 bool multiply_by_cublaslt(const Gemm& a, const void* bias) {
-  if (a.a_type != a.b_type || (a.a_type == DType::f32 && a.c_type != DType::f32) || a.k == 0) return false;
+  if (a.a_type != a.b_type || (a.c_type != a.a_type && a.c_type != DType::f32) || a.k == 0) return false;
   const Library* lt = library();
   if (lt == nullptr) return false;
   // One call at a time: the bias is written into the plan.
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
   using Key =
-      std::tuple<std::array<int64_t, 6>, std::array<DType, 2>, std::array<bool, 2>, uint32_t, std::array<uint32_t, 3>>;
+      std::tuple<std::array<int64_t, 6>, std::array<DType, 2>, std::array<bool, 3>, uint32_t, std::array<uint32_t, 3>>;
   static std::map<Key, Plan> plans;
   const Key key{{a.m, a.n, a.k, a.lda, a.ldb, a.ldc},
                 {a.a_type, a.c_type},
-                {a.a_transposed, a.b_transposed},
+                {a.a_transposed, a.b_transposed, tf32()},
                 epilogue_of(a, bias),
                 {alignment_of(a.a), alignment_of(a.b), alignment_of(a.c)}};
   auto found = plans.find(key);

@@ -86,11 +86,11 @@ void gather(const Gather& a) {
     });
     return;
   }
-  // bf16's vectors are the longer ones: where they stand, f32's do.
+  // The vectors of 16-bit types are the longer ones: where they stand, f32's do.
   const bool aligned = vectors_at(DType::bf16, a.width, {a.table, a.out});
-  with_type(a.table_type, [&]<typename From>(From) {
-    with_rows(a.out_type, a.rows, a.width, aligned, [&](auto type, auto team, auto vectors, Grid grid) {
-      launch("gather", gather_rows<From, decltype(type), team.value, vectors.value>, grid, row_block, 0, a);
+  with_types("gather", a.table_type, a.out_type, [&]<typename From, typename T>(From, T) {
+    with_teams(a.rows, a.width, aligned, [&](auto team, auto vectors, Grid grid) {
+      launch("gather", gather_rows<From, T, team.value, vectors.value>, grid, row_block, 0, a);
     });
   });
 }

@@ -2,7 +2,7 @@
 #include "qkv/kernels/cuda/cublaslt.h"
 #include "qkv/kernels/cuda/cuda.h"
 #include "qkv/kernels/cuda/elements.h"
-#include "qkv/kernels/cuda/gemm_bf16.h"
+#include "qkv/kernels/cuda/gemm_half.h"
 #include "qkv/kernels/cuda/gemv.h"
 #include "qkv/kernels/cuda/scratch.h"
 
@@ -60,9 +60,13 @@ __global__ void __launch_bounds__(threads) multiply_tile(Gemm g) {
 
 void multiply_by_tiles(const Gemm& g) {
   const Grid grid{((g.m + tile - 1) / tile) * ((g.n + tile - 1) / tile)};
-  with_type(g.a_type, [&]<typename A>(A) {
-    with_type(g.b_type, [&]<typename B>(B) {
-      with_type(g.c_type, [&]<typename C>(C) { launch("gemm", multiply_tile<A, B, C>, grid, threads, 0, g); });
+  with_types("gemm", g.a_type, g.b_type, [&]<typename A, typename B>(A, B) {
+    with_type(g.c_type, [&]<typename C>(C) {
+      if constexpr (go_together<A, C> && go_together<B, C>) {
+        launch("gemm", multiply_tile<A, B, C>, grid, threads, 0, g);
+      } else {
+        refuse_mixture("gemm");
+      }
     });
   });
 }
@@ -76,13 +80,13 @@ __global__ void __launch_bounds__(element_block) activate_result(Gemm g) {
   }
 }
 
-struct Same {
-  __device__ float operator()(int64_t, float x) const { return x; }
-};
+void round_bias(const Gemm& g, void* rounded) {
+  copy({.rank = 1, .size = {g.n}, .x = g.bias, .x_stride = {1}, .y = rounded, .y_type = g.c_type, .y_stride = {1}});
+}
 
 bool multiply_by_library(const Gemm& g);
 
-// From f32 to bf16, by way of an f32 result.
+// From f32 to a 16-bit type, by way of an f32 result.
 bool multiply_and_round(const Gemm& g) {
   if (g.accumulate) return false;
   const Scratch<float> result(g.m * g.n);
@@ -96,20 +100,20 @@ bool multiply_and_round(const Gemm& g) {
         .x = result.data(),
         .x_stride = {g.n, 1},
         .y = g.c,
-        .y_type = DType::bf16,
+        .y_type = g.c_type,
         .y_stride = {g.ldc, 1}});
   return true;
 }
 
 // Through the library where it can. It takes a bias of C's type, and few activations; the others follow in a kernel of
-// their own, where a bf16 result rounds twice.
+// their own, where a 16-bit result rounds twice.
 bool multiply_by_library(const Gemm& g) {
   if (!has_cublaslt()) return false;
-  if (g.a_type == DType::f32 && g.c_type == DType::bf16) return multiply_and_round(g);
+  if (g.a_type == DType::f32 && g.c_type != DType::f32) return multiply_and_round(g);
   Gemm call = g;
   if (g.accumulate || !cublaslt_has(g.activation)) call.activation = Activation::none;
-  const Scratch<bf16> rounded(g.bias != nullptr && g.c_type == DType::bf16 ? g.n : 0);
-  if (rounded.data() != nullptr) map("gemm", rounded.data(), g.n, Same(), g.bias);
+  const Scratch<char> rounded(g.bias != nullptr && g.c_type != DType::f32 ? g.n * size_of(g.c_type) : 0);
+  if (rounded.data() != nullptr) round_bias(g, rounded.data());
   const void* bias = rounded.data() != nullptr ? static_cast<const void*>(rounded.data()) : g.bias;
   if (!multiply_by_cublaslt(call, bias)) return false;
   if (call.activation == g.activation || g.accumulate) return true;
@@ -121,10 +125,10 @@ bool multiply_by_library(const Gemm& g) {
   return true;
 }
 
-// Of two types, the bf16 matrix becomes f32 first.
+// Of two types, the matrix that is not f32 becomes so first.
 bool multiply_mixed(const Gemm& g) {
   if (!has_cublaslt()) return false;
-  const bool left = g.a_type == DType::bf16;
+  const bool left = g.a_type != DType::f32;
   const bool transposed = left ? g.a_transposed : g.b_transposed;
   const int64_t outer = left ? g.m : g.k, inner = left ? g.k : g.n;
   const int64_t rows = transposed ? inner : outer, columns = transposed ? outer : inner;
@@ -132,7 +136,7 @@ bool multiply_mixed(const Gemm& g) {
   copy({.rank = 2,
         .size = {rows, columns},
         .x = left ? g.a : g.b,
-        .x_type = DType::bf16,
+        .x_type = left ? g.a_type : g.b_type,
         .x_stride = {left ? g.lda : g.ldb, 1},
         .y = wide.data(),
         .y_stride = {columns, 1}});
@@ -146,7 +150,7 @@ bool multiply_mixed(const Gemm& g) {
 void multiply(const Gemm& g) {
   if (multiply_few_rows(g)) return;
   if (g.a_type == g.b_type ? multiply_by_library(g) : multiply_mixed(g)) return;
-  if (!multiply_bf16(g)) multiply_by_tiles(g);
+  if (!multiply_half(g)) multiply_by_tiles(g);
 }
 
 // B's rows are taken out of their blocks some at a time, so that they need little memory.

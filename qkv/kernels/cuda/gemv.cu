@@ -43,13 +43,8 @@ __global__ void __launch_bounds__(threads) multiply_rows(Gemm g) {
     if (lane != 0) continue;
     if (g.bias != nullptr) sum += g.bias[j];
     const int64_t at = i * g.ldc + j;
-    if (g.c_type == DType::bf16) {
-      bf16* c = static_cast<bf16*>(g.c);
-      c[at] = from_float<bf16>(g.accumulate ? sum + to_float(c[at]) : activation_value(g.activation, sum));
-    } else {
-      float* c = static_cast<float*>(g.c);
-      c[at] = g.accumulate ? sum + c[at] : activation_value(g.activation, sum);
-    }
+    store_number(g.c, g.c_type, at,
+                 g.accumulate ? sum + load_number(g.c, g.c_type, at) : activation_value(g.activation, sum));
   }
 }
 
@@ -57,19 +52,17 @@ __global__ void __launch_bounds__(threads) multiply_rows(Gemm g) {
 
 bool multiply_few_rows(const Gemm& g) {
   if (g.m > most_rows || g.a_transposed || !g.b_transposed) return false;
-  // bf16's vectors are the longer ones: where they stand, f32's do.
+  // The vectors of 16-bit types are the longer ones: where they stand, f32's do.
   if (!vectors_at(DType::bf16, g.lda, {g.a, g.b}) || !vectors_at(DType::bf16, g.ldb, {}) ||
       !vectors_at(DType::bf16, g.k, {}))
     return false;
   constexpr int warps = threads / warp_threads;
-  with_type(g.a_type, [&]<typename A>(A) {
-    with_type(g.b_type, [&]<typename B>(B) {
-      launch("gemm",
-             g.m == 1   ? multiply_rows<A, B, 1>
-             : g.m == 2 ? multiply_rows<A, B, 2>
-                        : multiply_rows<A, B, most_rows>,
-             Grid{(g.n + warps - 1) / warps}, threads, 0, g);
-    });
+  with_types("gemm", g.a_type, g.b_type, [&]<typename A, typename B>(A, B) {
+    launch("gemm",
+           g.m == 1   ? multiply_rows<A, B, 1>
+           : g.m == 2 ? multiply_rows<A, B, 2>
+                      : multiply_rows<A, B, most_rows>,
+           Grid{(g.n + warps - 1) / warps}, threads, 0, g);
   });
   return true;
 }

@@ -40,7 +40,7 @@ void launch(const char* op, void (*kernel)(Parameters...), Grid grid, int thread
 #else
   cuda::emulated::run(op, {static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z)},
                       static_cast<unsigned>(threads), shared_bytes,
-                      [&] { kernel(static_cast<Parameters>(arguments)...); });
+                      [=] { kernel(static_cast<Parameters>(arguments)...); });
 #endif
 }
 

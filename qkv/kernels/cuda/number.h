@@ -1,6 +1,7 @@
 // Numbers of every type inside kernels: arithmetic is f32, what memory holds may be bf16 or f16.
 #pragma once
 
+#include "qkv/kernels/cuda/cuda.h"
 #include "qkv/kernels/cuda/launch.h"
 #include "qkv/tensor/dtype.h"
 
@@ -89,14 +90,54 @@ inline bool vectors_at(DType type, int64_t step, std::initializer_list<const voi
   return step % (type == DType::f32 ? vector_count<float> : vector_count<bf16>) == 0;
 }
 
+// Number i of an array of a compute type that is known when the kernel runs: for what is read or written once.
+__device__ inline float load_number(const void* from, DType type, int64_t i) {
+  if (type == DType::bf16) return to_float(static_cast<const bf16*>(from)[i]);
+  if (type == DType::f16) return to_float(static_cast<const f16*>(from)[i]);
+  return static_cast<const float*>(from)[i];
+}
+__device__ inline void store_number(void* to, DType type, int64_t i, float value) {
+  if (type == DType::bf16) {
+    static_cast<bf16*>(to)[i] = from_float<bf16>(value);
+  } else if (type == DType::f16) {
+    static_cast<f16*>(to)[i] = from_float<f16>(value);
+  } else {
+    static_cast<float*>(to)[i] = value;
+  }
+}
+
 // Calls body(T()) with the type of the compute type.
 template <typename Body>
 void with_type(DType type, Body&& body) {
   if (type == DType::bf16) {
     body(bf16());
+  } else if (type == DType::f16) {
+    body(f16());
   } else {
     body(float());
   }
+}
+
+// Whether arrays of both types may stand in one call: bf16 and f16 do not meet.
+template <typename A, typename B>
+inline constexpr bool go_together = std::is_same_v<A, B> || std::is_same_v<A, float> || std::is_same_v<B, float>;
+
+[[noreturn]] inline void refuse_mixture(const char* op) {
+  cuda_set::refuse(op, "there is no kernel for bf16 beside f16");
+}
+
+// Calls body(A(), B()) with the types of two compute types. Throws Error, naming `op`, where they do not go together.
+template <typename Body>
+void with_types(const char* op, DType a, DType b, Body&& body) {
+  with_type(a, [&]<typename A>(A) {
+    with_type(b, [&]<typename B>(B) {
+      if constexpr (go_together<A, B>) {
+        body(A(), B());
+      } else {
+        refuse_mixture(op);
+      }
+    });
+  });
 }
 
 }  // namespace qkv::kernels

@@ -1,5 +1,5 @@
-// Products with packed weights. Blocks and integers are multiplied with A's rows rounded to integers; f32 and bf16 are
-// rows for the library.
+// Products with packed weights. Blocks and integers are multiplied with A's rows rounded to integers; f32, bf16 and f16
+// are rows for the library.
 #include "qkv/kernels/cuda/cuda.h"
 #include "qkv/kernels/cuda/packed/product.h"
 #include "qkv/kernels/cuda/rows.h"
@@ -80,7 +80,7 @@ void pack(const Pack& a) {
 
 void packed_gemm(const PackedGemm& g) {
   if (g.m == 0 || g.n == 0) return;
-  if (g.type == DType::f32 || g.type == DType::bf16) return multiply_plain(g);
+  if (is_float(g.type)) return multiply_plain(g);
   const RoundedRows rounded(g);
   if (g.type == DType::i8) {
     multiply_integers(g, rounded.view());

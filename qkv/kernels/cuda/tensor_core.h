@@ -1,6 +1,5 @@
 // Tensor cores, and copies into shared memory that run beside the kernel: instructions of PTX that CUDA C++ has no
-// words for, of compute capability 8.0. All lanes of a warp call those together that
-// spread matrices over them.
+// words for, of compute capability 8.0. All lanes of a warp call those together that spread matrices over them.
 #pragma once
 
 #include "qkv/kernels/cuda/number.h"
@@ -11,18 +10,27 @@
 
 namespace qkv::kernels {
 
-// sums[16, 8] += A[16, 16] B[16, 8] of bf16, sums in f32. The lane's part of each, g = lane / 4, i = 2 (lane % 4):
-// sums: rows g (the first two) and g + 8, columns i and i + 1; a: columns i, i + 1 of rows g and g + 8, then the same
-// of columns i + 8, i + 9; b0, b1: of column g, rows i, i + 1, and i + 8, i + 9.
+// sums[16, 8] += A[16, 16] B[16, 8] of T, bf16 or f16; sums in f32. The lane's part of each, g = lane / 4, i = 2 (lane
+// % 4): sums: rows g (the first two) and g + 8, columns i and i + 1; a: columns i, i + 1 of rows g and g + 8, then the
+// same of columns i + 8, i + 9; b0, b1: of column g, rows i, i + 1, and i + 8, i + 9.
+template <typename T>
 __device__ inline void mma_m16n8k16(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
 #if defined(__CUDACC__)
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-      "{%0, %1, %2, %3};"
-      : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  if constexpr (std::is_same_v<T, bf16>) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  } else {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  }
 #else
-  cuda::emulated::mma_m16n8k16(sums, a, b0, b1);
+  cuda::emulated::mma_m16n8k16<T>(sums, a, b0, b1);
 #endif
 }
 
@@ -44,9 +52,9 @@ __device__ inline uint32_t shared_address(const void* pointer) {
 }
 #endif
 
-// Four 8 x 8 matrices of bf16 out of shared memory: lane 8 m + r gives the address of row r of matrix m, aligned to 16
-// bytes; matrices[m] receives elements i and i + 1 of row g.
-__device__ inline void ldmatrix_x4(uint32_t (&matrices)[4], const bf16* row) {
+// Four 8 x 8 matrices of 16-bit numbers out of shared memory: lane 8 m + r gives the address of row r of matrix m,
+// aligned to 16 bytes; matrices[m] receives elements i and i + 1 of row g.
+__device__ inline void ldmatrix_x4(uint32_t (&matrices)[4], const void* row) {
 #if defined(__CUDACC__)
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(matrices[0]), "=r"(matrices[1]), "=r"(matrices[2]), "=r"(matrices[3])
@@ -57,7 +65,7 @@ __device__ inline void ldmatrix_x4(uint32_t (&matrices)[4], const bf16* row) {
 }
 
 // The same of the transposed matrices.
-__device__ inline void ldmatrix_x4_transposed(uint32_t (&matrices)[4], const bf16* row) {
+__device__ inline void ldmatrix_x4_transposed(uint32_t (&matrices)[4], const void* row) {
 #if defined(__CUDACC__)
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(matrices[0]), "=r"(matrices[1]), "=r"(matrices[2]), "=r"(matrices[3])
@@ -67,9 +75,10 @@ __device__ inline void ldmatrix_x4_transposed(uint32_t (&matrices)[4], const bf1
 #endif
 }
 
-// Two numbers as the pair of bf16 that fragments hold, the first in the lower half.
+// Two numbers as the pair of T that fragments hold, the first in the lower half.
+template <typename T>
 __device__ inline uint32_t pair_of(float first, float second) {
-  return from_float<bf16>(first).bits | static_cast<uint32_t>(from_float<bf16>(second).bits) << 16;
+  return from_float<T>(first).bits | static_cast<uint32_t>(from_float<T>(second).bits) << 16;
 }
 
 // Begins to copy 16 bytes to shared memory, zeros where they are not there; both addresses are aligned to 16 bytes.

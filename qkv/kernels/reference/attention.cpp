@@ -1,5 +1,6 @@
 #include "qkv/core/random.h"
 #include "qkv/kernels/blocks.h"
+#include "qkv/kernels/on_host.h"
 #include "qkv/kernels/reference/element.h"
 #include "qkv/kernels/reference/reference.h"
 
@@ -101,7 +102,8 @@ void for_each_query(const Attention& a, Body&& body) {
 
 }  // namespace
 
-void attention(const Attention& a) {
+void attention(const Attention& call) {
+  const Attention a = with_key_count(call);
   for_each_query(a, [&](const Place& p) {
     std::vector<double> weights = scores_of(a, p);
     const double logsumexp = normalise(weights);

@@ -1,5 +1,6 @@
 #include "qkv/core/random.h"
 #include "qkv/kernels/blocks.h"
+#include "qkv/kernels/on_host.h"
 #include "qkv/kernels/reference/element.h"
 #include "qkv/kernels/reference/reference.h"
 
@@ -47,7 +48,8 @@ void copy_blocks(const Copy& a, const char* x, char* y, int d) {
 
 }  // namespace
 
-void copy(const Copy& a) {
+void copy(const Copy& call) {
+  const Copy a = with_place(call);
   if (is_block(a.x_type) || is_block(a.y_type))
     return copy_blocks(a, static_cast<const char*>(a.x), static_cast<char*>(a.y), 0);
   int64_t count = 1;

@@ -92,6 +92,8 @@ void packed_gemm(const PackedGemm& g) {
       for (int64_t p = 0; p < g.k; p += block) round_to_integers(row + p, block);
     if (g.type == DType::bf16)
       for (int64_t p = 0; p < g.k; ++p) row[p] = static_cast<float>(bf16(row[p]));
+    if (g.type == DType::f16)
+      for (int64_t p = 0; p < g.k; ++p) row[p] = static_cast<float>(f16(row[p]));
     for (int64_t p = 0; p < g.k; ++p)
       if (apart[static_cast<size_t>(p)]) row[p] = x[static_cast<size_t>(i * g.k + p)];
   }

@@ -183,4 +183,25 @@ void start_gradient(const Gradients& g) {
          static_cast<int>(parts));
 }
 
+// On tensor cores, T being bf16 or f16.
+template <typename T>
+void start_dq(const Gradients& g) {
+  const int64_t head_dim = g.call.forward.head_dim;
+  if (head_dim <= 64) return start_gradient<TensorCoreTiles<T, 64, 1, 64>, Collects::dq>(g);
+  if (head_dim <= 96) return start_gradient<TensorCoreTiles<T, 96, 1, 32>, Collects::dq>(g);
+  if (head_dim <= 128) return start_gradient<TensorCoreTiles<T, 128, 1, 32>, Collects::dq>(g);
+  start_gradient<TensorCoreTiles<T, 256, 1, 16>, Collects::dq>(g);
+}
+
+template <typename T>
+void start_dk_dv(const Gradients& g) {
+  const int64_t head_dim = g.call.forward.head_dim;
+  if (head_dim <= 64) return start_gradient<TensorCoreTiles<T, 64, 1, 64>, Collects::dk_dv>(g);
+  if (head_dim <= 96) return start_gradient<TensorCoreTiles<T, 96, 1, 32>, Collects::dk_dv>(g);
+  if (head_dim <= 128) return start_gradient<TensorCoreTiles<T, 128, 1, 32>, Collects::dk_dv>(g);
+  // The sums of both are more than a thread has registers for.
+  start_gradient<TensorCoreTiles<T, 256, 1, 16>, Collects::dk>(g);
+  start_gradient<TensorCoreTiles<T, 256, 1, 16>, Collects::dv>(g);
+}
+
 }  // namespace qkv::kernels

@@ -30,8 +30,9 @@ namespace qkv::kernels::cuda_set {
 // Throws Error where head_dim is beyond what the kernels take.
 void check_heads(const Attention& a);
 
-// By tiles of queries and keys: bf16 on tensor cores, f32.
+// By tiles of queries and keys: bf16 and f16 on tensor cores, f32.
 void attention_bf16(const Calls& calls);
+void attention_f16(const Calls& calls);
 void attention_f32(const Calls& calls);
 // For few queries, whose keys are split among blocks. Without dropout.
 bool suits_decoding(const Attention& a);

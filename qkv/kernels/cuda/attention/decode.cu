@@ -28,9 +28,7 @@ struct Division {
   __device__ float* place(int64_t row, int64_t h, int64_t t, int64_t p) const {
     return found + (((row * heads + h) * queries + t) * parts + p) * (2 + head_dim);
   }
-  __device__ int parts_of_call(const Attention& a) const {
-    return max(1, (static_cast<int>(a.keys) + part - 1) / part);
-  }
+  __device__ int parts_of_call(const Attention& a) const { return max(1, (key_count_of(a) + part - 1) / part); }
 };
 
 struct Row {
@@ -38,12 +36,7 @@ struct Row {
 };
 
 __device__ void store_result(const Attention& a, int b, Row row, int d, float value) {
-  const int64_t i = head_begin(a.out, b, row.h) + row.t * a.out.time_stride + d;
-  if (a.type == DType::bf16) {
-    static_cast<bf16*>(a.out.data)[i] = from_float<bf16>(value);
-  } else {
-    static_cast<float*>(a.out.data)[i] = value;
-  }
+  store_number(a.out.data, a.type, head_begin(a.out, b, row.h) + row.t * a.out.time_stride + d, value);
 }
 __device__ void store_logsumexp(const Attention& a, int b, Row row, float most, float total) {
   if (a.logsumexp != nullptr)
@@ -77,7 +70,7 @@ __global__ void __launch_bounds__(threads) decode_part(const __grid_constant__ C
   if (row_count <= 0 || part >= parts) return;
   const auto row_at = [&](int r) { return Row{work.h * group + (first_row + r) % group, (first_row + r) / group}; };
   const int tid = static_cast<int>(threadIdx.x), warp = tid / warp_threads, lane = tid % warp_threads;
-  const int end = min(static_cast<int>(a.keys), (part + 1) * division.part);
+  const int end = min(key_count_of(a), (part + 1) * division.part);
   const HeadRows k = key_rows(a, a.k, b, work.h), v = key_rows(a, a.v, b, work.h);
   const Scores any_head(a, b, 0);
   const auto next_seen = [&](int s0) {
@@ -226,7 +219,7 @@ void start(const Calls& calls) {
   int64_t queries = 0, keys = 0;
   for (int i = 0; i < calls.count; ++i) {
     queries = std::max(queries, calls.at[i].queries);
-    keys = std::max(keys, calls.at[i].keys);
+    keys = std::max(keys, key_bound(calls.at[i].keys));
   }
   const int64_t chunks = parts_of(queries * (first.heads / first.kv_heads), rows);
   const int64_t whole = chunks * first.kv_heads * calls.rows();
@@ -264,11 +257,9 @@ void attention_decode(const Calls& calls) {
   bool alone = true;
   for (int i = 0; i < calls.count; ++i)
     alone = alone && calls.at[i].queries * calls.at[i].heads == calls.at[i].kv_heads;
-  const bool halves = calls.at[0].kv_type == DType::bf16;
-  if (alone && halves) return start<bf16, 1>(calls);
-  if (alone) return start<float, 1>(calls);
-  if (halves) return start<bf16, 8>(calls);
-  start<float, 8>(calls);
+  const DType kept = calls.at[0].kv_type;
+  with_type(is_float(kept) ? kept : DType::f32,
+            [&]<typename T>(T) { alone ? start<T, 1>(calls) : start<T, 8>(calls); });
 }
 
 }  // namespace qkv::kernels::cuda_set

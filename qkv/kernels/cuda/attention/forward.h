@@ -151,4 +151,24 @@ void start_attention(const Calls& calls) {
          static_cast<int>(query_tiles<Tiles>(calls)));
 }
 
+// Of heads of `width` numbers, T being bf16 or f16. Larger tiles read less of shared memory, which else is what tensor
+// cores wait for; smaller ones keep more of a card busy where there is little to do.
+template <typename T, int width>
+void start_on_tensor_cores(const Calls& calls) {
+  constexpr int64_t enough_blocks = 132;
+  using Large = TensorCoreTiles<T, width, 2, 32>;
+  using Small = TensorCoreTiles<T, width, 1, 64>;
+  const bool fills = query_tiles<Small>(calls) > 1 && blocks_of<Large>(calls) >= enough_blocks;
+  fills ? start_attention<Large>(calls) : start_attention<Small>(calls);
+}
+
+template <typename T>
+void start_on_tensor_cores(const Calls& calls) {
+  const int64_t head_dim = calls.at[0].head_dim;
+  if (head_dim <= 64) return start_on_tensor_cores<T, 64>(calls);
+  if (head_dim <= 96) return start_on_tensor_cores<T, 96>(calls);
+  if (head_dim <= 128) return start_on_tensor_cores<T, 128>(calls);
+  start_attention<TensorCoreTiles<T, 256, 1, 32>>(calls);
+}
+
 }  // namespace qkv::kernels

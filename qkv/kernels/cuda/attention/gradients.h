@@ -18,9 +18,11 @@ namespace qkv::kernels::cuda_set {
 
 // dq, and dscores where they are wanted.
 void dq_bf16(const Gradients& g);
+void dq_f16(const Gradients& g);
 void dq_f32(const Gradients& g);
 
 void dk_dv_bf16(const Gradients& g);
+void dk_dv_f16(const Gradients& g);
 void dk_dv_f32(const Gradients& g);
 
 }  // namespace qkv::kernels::cuda_set

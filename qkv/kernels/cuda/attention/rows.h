@@ -39,9 +39,7 @@ struct HeadRows {
     } else {
 #pragma unroll
       for (int j = 0; j < count; ++j)
-        if (j < there)
-          result.at[j] = type == DType::f32 ? static_cast<const float*>(data)[i + j]
-                                            : to_float(static_cast<const bf16*>(data)[i + j]);
+        if (j < there) result.at[j] = load_number(data, type, i + j);
     }
     return result;
   }
@@ -75,6 +73,10 @@ __device__ inline HeadRows query_rows(const Attention& a, const H& x, int b, int
           0};
 }
 
+__device__ inline int key_count_of(const Attention& a) {
+  return static_cast<int>(a.key_count == nullptr ? a.keys : *a.key_count);
+}
+
 // Rows that belong to keys: k, v and their gradients; h is a head of theirs.
 template <typename H>
 __device__ inline HeadRows key_rows(const Attention& a, const H& x, int b, int h) {
@@ -83,7 +85,7 @@ __device__ inline HeadRows key_rows(const Attention& a, const H& x, int b, int h
           a.kv_type,
           paged ? h * x.head_stride : head_begin(x, b, h),
           x.time_stride,
-          static_cast<int>(a.keys),
+          key_count_of(a),
           static_cast<int>(a.head_dim),
           a.pages,
           static_cast<int>(a.page_size),

@@ -24,8 +24,8 @@ class Scores {
   __device__ Scores(const Attention& a, int b, int h)
       : a_(a),
         queries_(static_cast<int>(a.queries)),
-        keys_(static_cast<int>(a.keys)),
-        shift_(static_cast<int>(a.keys - a.queries)),
+        keys_(static_cast<int>(a.key_count == nullptr ? a.keys : *a.key_count)),
+        shift_(keys_ - queries_),
         window_(static_cast<int>(a.window)),
         always_(static_cast<int>(a.always)),
         slope_(a.slopes == nullptr ? 0 : a.slopes[h]),

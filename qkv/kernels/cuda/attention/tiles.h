@@ -1,7 +1,8 @@
-// The two ways to multiply tiles that the kernels of attention are made of: on tensor cores in bf16, and on ordinary
-// ones in f32. A block holds a tile of scores, `rows` x `columns`, and sums, `rows` x `width`, in the registers of its
-// threads; each thread has parts of `own_rows` rows, and the `row_lanes` lanes that share a row are neighbours in a
-// warp. X and Y are tiles in shared memory of `width` numbers a row. head_dim fills `width` up, or the rest is zeros.
+// The two ways to multiply tiles that the kernels of attention are made of: on tensor cores in bf16 or f16, and on
+// ordinary ones in f32. A block holds a tile of scores, `rows` x `columns`, and sums, `rows` x `width`, in the
+// registers of its threads; each thread has parts of `own_rows` rows, and the `row_lanes` lanes that share a row are
+// neighbours in a warp. X and Y are tiles in shared memory of `width` numbers a row. head_dim fills `width` up, or the
+// rest is zeros.
 #pragma once
 
 #include "qkv/kernels/cuda/attention/rows.h"
@@ -19,9 +20,9 @@ __device__ inline void clear(Part& part) {
 }
 
 // A warp has `bands` times 16 rows: with two, what it reads of Y serves twice, but sums fill twice the registers.
-template <int width_, int bands, int columns_>
+template <typename T_, int width_, int bands, int columns_>
 struct TensorCoreTiles {
-  using T = bf16;
+  using T = T_;
   static constexpr int width = width_, rows = 64 * bands, columns = columns_;
   static constexpr int threads = 128;
   static constexpr int row_lanes = 4, own_rows = 2 * bands, own_columns = columns / row_lanes,
@@ -61,8 +62,8 @@ struct TensorCoreTiles {
         ldmatrix_x4(b, y_row + n * stride + k);
 #pragma unroll
         for (int m = 0; m < bands; ++m) {
-          mma_m16n8k16(scores.of[m][n / 8], a[m], b[0], b[1]);
-          mma_m16n8k16(scores.of[m][n / 8 + 1], a[m], b[2], b[3]);
+          mma_m16n8k16<T>(scores.of[m][n / 8], a[m], b[0], b[1]);
+          mma_m16n8k16<T>(scores.of[m][n / 8 + 1], a[m], b[2], b[3]);
         }
       }
     }
@@ -79,7 +80,7 @@ struct TensorCoreTiles {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
           const float* two = p.of[m][k / 8 + i / 2] + i % 2 * 2;
-          a[m][i] = pair_of(two[0], two[1]);
+          a[m][i] = pair_of<T>(two[0], two[1]);
         }
 #pragma unroll
       for (int n = 0; n < width; n += 16) {
@@ -87,8 +88,8 @@ struct TensorCoreTiles {
         ldmatrix_x4_transposed(b, y_row + k * stride + n);
 #pragma unroll
         for (int m = 0; m < bands; ++m) {
-          mma_m16n8k16(sums.of[m][n / 8], a[m], b[0], b[1]);
-          mma_m16n8k16(sums.of[m][n / 8 + 1], a[m], b[2], b[3]);
+          mma_m16n8k16<T>(sums.of[m][n / 8], a[m], b[0], b[1]);
+          mma_m16n8k16<T>(sums.of[m][n / 8 + 1], a[m], b[2], b[3]);
         }
       }
     }

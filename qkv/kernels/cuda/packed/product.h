@@ -16,21 +16,13 @@ __device__ inline float sum_apart(const PackedGemm& g, const Weights<type>& w, c
   float sum = 0;
   if constexpr (Weights<type>::outliers)
     for (int e = begin; e < *a.apart_count; e += step) {
-      const int64_t at = i * g.lda + a.apart[e];
-      const float x =
-          g.a_type == DType::bf16 ? to_float(static_cast<const bf16*>(g.a)[at]) : static_cast<const float*>(g.a)[at];
-      sum += x * w.number(j, a.apart[e]);
+      sum += load_number(g.a, g.a_type, i * g.lda + a.apart[e]) * w.number(j, a.apart[e]);
     }
   return sum;
 }
 
 __device__ inline void store_result(const PackedGemm& g, int64_t i, int64_t j, float sum) {
-  const float value = activation_value(g.activation, sum + (g.bias != nullptr ? g.bias[j] : 0));
-  if (g.c_type == DType::bf16) {
-    static_cast<bf16*>(g.c)[i * g.ldc + j] = from_float<bf16>(value);
-  } else {
-    static_cast<float*>(g.c)[i * g.ldc + j] = value;
-  }
+  store_number(g.c, g.c_type, i * g.ldc + j, activation_value(g.activation, sum + (g.bias != nullptr ? g.bias[j] : 0)));
 }
 
 // Few rows: the weight is all that takes time. A warp takes a row of it, each lane every 32nd group.

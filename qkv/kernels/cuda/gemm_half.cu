@@ -1,4 +1,4 @@
-#include "qkv/kernels/cuda/gemm_bf16.h"
+#include "qkv/kernels/cuda/gemm_half.h"
 
 #include "qkv/kernels/cuda/activations.h"
 #include "qkv/kernels/cuda/tensor_core.h"
@@ -20,10 +20,10 @@ constexpr size_t shared_bytes =
     std::max(size_t{2} * stages * part * sizeof(uint16_t), size_t{tile} * result_pitch * sizeof(float));
 
 // Begins to copy rows x columns elements of a matrix, zeros beyond its end.
-template <int rows, int columns, int pitch>
-__device__ inline void copy_tile(bf16* to, const void* matrix, int64_t ld, int64_t row, int64_t last_row,
-                                 int64_t column, int64_t last_column) {
-  const bf16* from = static_cast<const bf16*>(matrix);
+template <typename T, int rows, int columns, int pitch>
+__device__ inline void copy_tile(T* to, const void* matrix, int64_t ld, int64_t row, int64_t last_row, int64_t column,
+                                 int64_t last_column) {
+  const T* from = static_cast<const T*>(matrix);
   for (int e = static_cast<int>(threadIdx.x); e < rows * columns / 8; e += threads) {
     const int r = e / (columns / 8), c = e % (columns / 8) * 8;
     const bool there = row + r < last_row && column + c < last_column;
@@ -31,9 +31,9 @@ __device__ inline void copy_tile(bf16* to, const void* matrix, int64_t ld, int64
   }
 }
 
-template <bool a_transposed, bool b_transposed>
+template <typename T, bool a_transposed, bool b_transposed>
 __global__ void __launch_bounds__(threads) multiply_tile(Gemm g) {
-  bf16* const shared = dynamic_shared<bf16>();
+  T* const shared = dynamic_shared<T>();
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   // Blocks that run together share rows of tiles, eight at a time, and so what they read.
   constexpr int64_t together = 8;
@@ -44,18 +44,18 @@ __global__ void __launch_bounds__(threads) multiply_tile(Gemm g) {
   const int64_t steps = (g.k + depth - 1) / depth;
 
   const auto copy_step = [&](int64_t step) {
-    bf16* a = shared + step % stages * 2 * part;
-    bf16* b = a + part;
+    T* a = shared + step % stages * 2 * part;
+    T* b = a + part;
     const int64_t p = step * depth;
     if constexpr (a_transposed) {
-      copy_tile<depth, tile, wide_pitch>(a, g.a, g.lda, p, g.k, i0, g.m);
+      copy_tile<T, depth, tile, wide_pitch>(a, g.a, g.lda, p, g.k, i0, g.m);
     } else {
-      copy_tile<tile, depth, deep_pitch>(a, g.a, g.lda, i0, g.m, p, g.k);
+      copy_tile<T, tile, depth, deep_pitch>(a, g.a, g.lda, i0, g.m, p, g.k);
     }
     if constexpr (b_transposed) {
-      copy_tile<tile, depth, deep_pitch>(b, g.b, g.ldb, j0, g.n, p, g.k);
+      copy_tile<T, tile, depth, deep_pitch>(b, g.b, g.ldb, j0, g.n, p, g.k);
     } else {
-      copy_tile<depth, tile, wide_pitch>(b, g.b, g.ldb, p, g.k, j0, g.n);
+      copy_tile<T, depth, tile, wide_pitch>(b, g.b, g.ldb, p, g.k, j0, g.n);
     }
   };
 
@@ -73,8 +73,8 @@ __global__ void __launch_bounds__(threads) multiply_tile(Gemm g) {
     __syncthreads();  // this step's tiles are there, and the tiles that the next copy writes over are done with
     if (step + stages - 1 < steps) copy_step(step + stages - 1);
     cp_async_commit();
-    const bf16* a = shared + step % stages * 2 * part;
-    const bf16* b = a + part;
+    const T* a = shared + step % stages * 2 * part;
+    const T* b = a + part;
 #pragma unroll
     for (int k = 0; k < depth; k += 16) {
       uint32_t left[row_fragments][4], right[column_fragments / 2][4];
@@ -100,7 +100,7 @@ __global__ void __launch_bounds__(threads) multiply_tile(Gemm g) {
       for (int r = 0; r < row_fragments; ++r)
 #pragma unroll
         for (int c = 0; c < column_fragments; ++c)
-          mma_m16n8k16(sums[r][c], left[r], right[c / 2][c % 2 * 2], right[c / 2][c % 2 * 2 + 1]);
+          mma_m16n8k16<T>(sums[r][c], left[r], right[c / 2][c % 2 * 2], right[c / 2][c % 2 * 2 + 1]);
     }
   }
 
@@ -122,28 +122,28 @@ __global__ void __launch_bounds__(threads) multiply_tile(Gemm g) {
     if (i >= g.m || j >= g.n) continue;
     const float sum = results[e / tile * result_pitch + e % tile] + (g.bias != nullptr ? g.bias[j] : 0);
     const int64_t place = i * g.ldc + j;
-    if (g.c_type == DType::bf16) {
-      bf16* c = static_cast<bf16*>(g.c) + place;
-      *c = from_float<bf16>(g.accumulate ? sum + to_float(*c) : activation_value(g.activation, sum));
-    } else {
-      float* c = static_cast<float*>(g.c) + place;
-      *c = g.accumulate ? sum + *c : activation_value(g.activation, sum);
-    }
+    store_number(g.c, g.c_type, place,
+                 g.accumulate ? sum + load_number(g.c, g.c_type, place) : activation_value(g.activation, sum));
   }
+}
+
+template <typename T>
+void start_tiles(const Gemm& g) {
+  const Grid grid{((g.m + tile - 1) / tile) * ((g.n + tile - 1) / tile)};
+  launch("gemm",
+         g.a_transposed ? (g.b_transposed ? multiply_tile<T, true, true> : multiply_tile<T, true, false>)
+                        : (g.b_transposed ? multiply_tile<T, false, true> : multiply_tile<T, false, false>),
+         grid, threads, shared_bytes, g);
 }
 
 }  // namespace
 
-bool multiply_bf16(const Gemm& g) {
+bool multiply_half(const Gemm& g) {
   const int64_t a_width = g.a_transposed ? g.m : g.k, b_width = g.b_transposed ? g.k : g.n;
-  if (g.a_type != DType::bf16 || g.b_type != DType::bf16 || g.k == 0) return false;
+  if (g.a_type != g.b_type || g.a_type == DType::f32 || g.k == 0) return false;
   for (const int64_t elements : {g.lda, g.ldb, a_width, b_width})
-    if (!vectors_at(DType::bf16, elements, {g.a, g.b})) return false;
-  const Grid grid{((g.m + tile - 1) / tile) * ((g.n + tile - 1) / tile)};
-  launch("gemm",
-         g.a_transposed ? (g.b_transposed ? multiply_tile<true, true> : multiply_tile<true, false>)
-                        : (g.b_transposed ? multiply_tile<false, true> : multiply_tile<false, false>),
-         grid, threads, shared_bytes, g);
+    if (!vectors_at(g.a_type, elements, {g.a, g.b})) return false;
+  g.a_type == DType::bf16 ? start_tiles<bf16>(g) : start_tiles<f16>(g);
   return true;
 }
 
