@@ -20,13 +20,15 @@ if(QKV_UNITY)  # a class that a header declares may have parts of a type that on
 endif()
 
 if(QKV_SANITIZE)
-  # What tests spend their time in is optimised; all else compiles in half the time as it is written. Fuzzers count on
-  # speed.
-  set(worker $<IN_LIST:$<TARGET_PROPERTY:NAME>,qkv_core$<SEMICOLON>qkv_kernels$<SEMICOLON>qkv_text>)
-  # Arithmetic is no business of fuzzers, and would be minutes of compiling.
-  set(looked_at $<NOT:$<AND:$<BOOL:${QKV_FUZZ}>,$<STREQUAL:$<TARGET_PROPERTY:NAME>,qkv_kernels>>>)
-  target_compile_options(qkv_options INTERFACE $<${looked_at}:-fsanitize=${QKV_SANITIZE}> -fno-omit-frame-pointer -g1
-                         $<IF:$<OR:$<BOOL:${QKV_FUZZ}>,${worker}>,-O1,-O0> -fno-sanitize-recover=all)
+  # What tests spend their time in is optimised; all else compiles in half the time as it is written.
+  set(level $<IF:$<IN_LIST:$<TARGET_PROPERTY:NAME>,qkv_core$<SEMICOLON>qkv_kernels$<SEMICOLON>qkv_text>,-O1,-O0>)
+  set(checks -fsanitize=${QKV_SANITIZE})
+  if(QKV_FUZZ)  # counts on speed, and looks at what reads files; arithmetic would be minutes of compiling
+    set(arithmetic $<STREQUAL:$<TARGET_PROPERTY:NAME>,qkv_kernels>)
+    set(level $<IF:${arithmetic},-O0,-O1>)
+    set(checks $<$<NOT:${arithmetic}>:${checks}>)
+  endif()
+  target_compile_options(qkv_options INTERFACE ${checks} ${level} -fno-omit-frame-pointer -g1 -fno-sanitize-recover=all)
   # Asked at every access, these two double the time to compile. The first AddressSanitizer sees too, the second the
   # fuzzers' build looks for where foreign bytes are read.
   if(QKV_SANITIZE MATCHES undefined AND NOT QKV_FUZZ)
