@@ -102,7 +102,8 @@ void print_times(const GenerationTimes& times) {
 // Whether to pack matrices of f32 and bf16: a copy of all of them, which pays from some thirty tokens of a prompt or an
 // answer on.
 bool packs_floats(const GenerateCommand& options, const std::vector<std::vector<int32_t>>& ids) {
-  int64_t tokens = options.generation.max_new_tokens;
+  const GenerationOptions& g = options.generation;
+  int64_t tokens = g.max_new_tokens * std::max(g.num_beams, g.num_return_sequences);
   for (const std::vector<int32_t>& prompt : ids) tokens += std::ssize(prompt);
   return tokens >= 32;
 }

@@ -256,9 +256,13 @@ bool Graph::record(const std::function<void()>& body) {
   } catch (const NotRecordable&) {
     whole = false;
   } catch (...) {
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    const bool refused =
+        cudaStreamIsCapturing(stream, &status) != cudaSuccess || status == cudaStreamCaptureStatusInvalidated;
     end();
     if (graph != nullptr) cudaGraphDestroy(graph);
     cudaGetLastError();
+    if (refused) return false;  // by the driver: what failed then is only that
     throw;
   }
   whole = end() && whole;

@@ -107,7 +107,8 @@ Tensor Decoding::hidden(size_t row) const {
 }
 
 bool Decoding::replays() const {
-  return model_.device().type == Device::Type::cuda && !padded_ && !keeps_hidden_ && ReplayedStep::suits(model_.spec());
+  return model_.device().type == Device::Type::cuda && !padded_ && !keeps_hidden_ && !reorders_ &&
+         ReplayedStep::suits(model_.spec());
 }
 
 void Decoding::advance(const std::vector<int32_t>& tokens) {
@@ -140,6 +141,7 @@ void Decoding::select_rows(const std::vector<int32_t>& sources, bool scored) {
   bool same = sources.size() == rows();
   for (size_t i = 0; same && i < sources.size(); ++i) same = sources[i] == static_cast<int32_t>(i);
   if (same) return;
+  reorders_ = reorders_ || replayed_ != nullptr;  // as beams do again and again: each time it would be recorded anew
   replayed_.reset();
   cache_.select_rows(sources);
   std::vector<std::vector<uint8_t>> masks;

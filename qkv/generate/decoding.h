@@ -34,6 +34,7 @@ class Decoding {
   KeyValueCache cache_;
   std::vector<std::vector<uint8_t>> masks_;  // by row: which cached positions are real
   bool padded_ = false;
+  bool reorders_ = false;
   std::vector<int32_t> last_;     // of each row; kept where the model reads it again
   std::vector<int32_t> lengths_;  // real positions of each row
   Tensor logits_;

@@ -15,13 +15,15 @@ Engine::Engine(Model& model, const EngineOptions& options, Model* draft)
       stats_(scheduler_->stats()),
       thread_([this] { loop(); }) {}
 
-Engine::~Engine() {
+Engine::~Engine() { stop(); }
+
+void Engine::stop() {
   {
     const std::lock_guard lock(mutex_);
     closed_ = stopping_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 bool Engine::submit(Request request) {
@@ -101,6 +103,7 @@ void Engine::loop() {
   }
   std::vector<Request> late;
   late.swap(inbox_);
+  pieces_.clear();  // who waits for one is not to wait for this object's end
   lock.unlock();
   for (Request& request : late) scheduler_->submit(std::move(request));
   scheduler_->fail_all("the engine is closing");

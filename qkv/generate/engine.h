@@ -34,6 +34,8 @@ class Engine {
   void wake();
   // Takes no more requests, and returns when those that it has are done.
   void drain();
+  // Takes no more requests, and gives up those that it has, which fail.
+  void stop();
 
   EngineStats stats() const;
   int64_t context() const { return scheduler_->context(); }

@@ -60,7 +60,7 @@ void add_tied_head(std::vector<PlannedWeight>& weights, const Use& use) {
   weights.push_back(head);
 }
 
-std::vector<PlannedWeight> weights_of_gguf(const fs::path& model, const Use& use) {
+std::vector<PlannedWeight> weights_of_gguf(const fs::path& model, const Spec& spec, const Use& use) {
   const Gguf file(model);
   std::vector<PlannedWeight> weights;
   for (const std::string& name : file.names()) {
@@ -76,7 +76,8 @@ std::vector<PlannedWeight> weights_of_gguf(const fs::path& model, const Use& use
                          .head = name == "output.weight"};
     settle(weight, use, matrix && !embedding);
     weights.push_back(weight);
-    if (name == "token_embd.weight" && !file.contains("output.weight")) add_tied_head(weights, use);
+    if (name == "token_embd.weight" && spec.heads.language_model && !file.contains("output.weight"))
+      add_tied_head(weights, use);
   }
   return weights;
 }
@@ -130,7 +131,7 @@ std::optional<uint64_t> bytes_of_mix(const Spec& spec, std::string_view mix) {
 }  // namespace
 
 std::vector<PlannedWeight> planned_weights(const fs::path& model, const Spec& spec, const Use& use) {
-  return is_gguf(model) ? weights_of_gguf(model, use) : weights_of_directory(model, spec, use);
+  return is_gguf(model) ? weights_of_gguf(model, spec, use) : weights_of_directory(model, spec, use);
 }
 
 uint64_t weight_bytes(const fs::path& model, DType matrices) {

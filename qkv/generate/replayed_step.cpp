@@ -40,7 +40,13 @@ bool ReplayedStep::record(int64_t bound) {
   KeyValueCache& cache = *context_.cache;
   cache.lay_out(numbers_.narrow(0, 2 * rows_, 2), bound);
   const int64_t length = cache.length();
-  possible_ = replay_.record(model_.device(), [&] { logits_ = model_.next_logits(inputs, context_); });
+  try {
+    possible_ = replay_.record(model_.device(), [&] { logits_ = model_.next_logits(inputs, context_); });
+  } catch (...) {
+    cache.lay_out({}, 0);
+    cache.advance(length - cache.length());
+    throw;
+  }
   cache.lay_out({}, 0);
   if (possible_) {
     bound_ = bound;

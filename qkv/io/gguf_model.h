@@ -8,8 +8,8 @@
 namespace qkv {
 
 // As load_model() does of a directory. With in_place, matrices that lie in blocks stay so, on the file's pages: they
-// are multiplied without ever being taken out of them. Without, all weights become f32 and lie as our families have
-// them.
+// are multiplied without ever being taken out of them. Without, matrices become `matrices`, all else f32, and
+// all lie as our families have them.
 LoadedModel load_gguf_model(const fs::path& path, const LoadOptions& options = {});
 
 struct SaveGguf {

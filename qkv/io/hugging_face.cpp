@@ -90,7 +90,7 @@ Tensor plus(const Tensor& x, float number) {
   return add(x, Tensor::from(x.shape(), std::vector<float>(static_cast<size_t>(x.numel()), number), x.device()));
 }
 
-// One parameter: its pieces joined, laid out our way, as f32 (or bf16 for halves of big models).
+// One parameter: its pieces joined, laid out our way, as the dtype asked for.
 Tensor arranged(const std::vector<Tensor>& stored, WeightRule::Layout layout, const AttentionSpec& attention,
                 DType dtype, bool in_place) {
   using Layout = WeightRule::Layout;
@@ -250,6 +250,7 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
   check_dtype_option(options.matrices, options.device);
   LoadedModel loaded = is_gguf(directory) ? load_gguf_model(directory, options) : load_directory(directory, options);
   loaded.model->to(options.device);
+  if (packing_of(options) != nullptr) release_cached_memory();  // what weights were before they were packed
   return loaded;
 }
 

@@ -161,21 +161,24 @@ void Model::pack(const PackOptions& options, const LateParameters& late) {
   });
   if (bytes == 0) return;
   const std::shared_ptr<Storage> memory = Storage::allocate(bytes, device);
-  size_t offset = 0;
+  size_t offset = 0, read = 0;
   each([&](const std::string& name, Tensor& weight) {
     const auto found = late.find(name);
+    read += found != late.end();
     const Tensor before = found == late.end() ? weight.detach() : found->second.value();
     const DType type = packed_type(before.dtype());
     weight = packed_in(memory, offset, before, type, options.outlier);
     offset += packed_bytes(before, type);
     before.forget();
+    // A table that the output layer shares is looked up where that one reads it, in place of a second copy.
+    if (name == head_name && heads_.spec.tied && !options.int8 && embeddings_.token.shape() == weight.shape()) {
+      embeddings_.token = weight;
+      if (encoder_ && spec_.encoder->shared_tokens) encoder_->embeddings.token = embeddings_.token;
+    }
   });
-  // A table that the output layer shares is looked up where that one reads it, in place of a second copy.
-  if (heads_.spec.language_model && heads_.spec.tied && !heads_.spec.adaptive && !options.int8 &&
-      heads_.language_model.weight.packed() && embeddings_.token.shape() == heads_.language_model.weight.shape()) {
-    embeddings_.token = heads_.language_model.weight;
-    if (encoder_ && spec_.encoder->shared_tokens) encoder_->embeddings.token = embeddings_.token;
-  }
+  if (read != late.size())
+    throw Error("pack", fmt::format("{} parameters were to be read, and {} were", late.size(), read), "",
+                Error::Kind::internal);
 }
 
 Tensor Model::run(const Embeddings& embeddings, const Stack& stack, const Inputs& inputs, Context& context) const {

@@ -18,7 +18,9 @@
 namespace qkv {
 namespace {
 
-constexpr float hidden_score = -1e9F, own_score = -1e5F;  // what masked scores and a token's own become
+// What masked scores and a token's own become; f16 ends at 65,504.
+float hidden_score(DType type) { return type == DType::f16 ? -6e4F : -1e9F; }
+float own_score(DType type) { return type == DType::f16 ? -1e4F : -1e5F; }
 constexpr float norm_eps = 1e-6F;
 constexpr size_t bucket_slot = 0;
 
@@ -161,6 +163,7 @@ Tensor ChunkedAttention::attend(const Plan& plan, const Tensor& q, const Tensor&
       matmul_transposed(gather(q, plan.queries, plan.length, queries), gather(k, plan.keys, plan.window, S));
   // Scores that the order, the padding or the token itself hides are replaced.
   const Tensor kept = Tensor::empty(scores.shape(), DType::f32), replaced = Tensor::empty(scores.shape(), DType::f32);
+  const float own = own_score(scores.dtype()), masked = hidden_score(scores.dtype());
   parallel_for(pairs, 1, [&](int64_t begin, int64_t end) {
     float* keeps = kept.data<float>() + begin * plan.length * plan.window;
     float* values = replaced.data<float>() + begin * plan.length * plan.window;
@@ -171,7 +174,7 @@ Tensor ChunkedAttention::attend(const Plan& plan, const Tensor& q, const Tensor&
           const int64_t s = plan.keys[static_cast<size_t>(pair * plan.window + w)];
           const bool hidden = (spec.causal && s > t) ||
                               (!shown.empty() && shown[static_cast<size_t>(pair / (H * plan.chunks) * S + s)] == 0);
-          const float value = spec.hashes > 0 && s == t ? own_score : hidden ? hidden_score : 0.0F;
+          const float value = spec.hashes > 0 && s == t ? own : hidden ? masked : 0.0F;
           *keeps++ = value == 0 ? 1.0F : 0.0F;
           *values++ = value;
         }

@@ -14,7 +14,8 @@
 namespace qkv {
 namespace {
 
-constexpr float masked_score = -1e30F;  // its exponential is 0, and all of a row may have it
+// Its exponential is 0, and all of a row may have it; f16 ends at 65,504.
+float masked_score(DType type) { return type == DType::f16 ? -3e4F : -1e30F; }
 constexpr size_t average_slot = 0;
 constexpr int weight_site = 0, average_site = 1, value_site = 4, result_site = 7;  // of dropout
 
@@ -113,11 +114,12 @@ Tensor GatedAttention::weights(const Tensor& q, const Tensor& k, const Tensor& m
   const Tensor bias = cast(distance_bias(T, S), q.dtype());
   // What each score is multiplied by, or added to it, for the mask's sake.
   const bool hides = spec.causal || mask;
+  const float masked = masked_score(q.dtype());
   std::vector<float> factors;
   for (int64_t row = 0; hides && row < B * C; ++row)
     for (int64_t t = 0; t < T; ++t)
       for (int64_t s = 0; s < S; ++s)
-        factors.push_back(spec.pointwise ? (sees(row, t, s) ? 1.0F : 0.0F) : (sees(row, t, s) ? 0.0F : masked_score));
+        factors.push_back(spec.pointwise ? (sees(row, t, s) ? 1.0F : 0.0F) : (sees(row, t, s) ? 0.0F : masked));
   const Tensor hiding = hides ? cast(Tensor::from({B, C, T, S}, factors, q.device()), q.dtype()) : Tensor();
   if (!spec.pointwise) {
     const Tensor scores = add(matmul_transposed(scale(q, 1 / std::sqrt(static_cast<float>(spec.shared))), k), bias);

@@ -38,6 +38,11 @@ ServedModel::ServedModel(std::string name, fs::path path, const ModelOptions& op
   }
 }
 
+// The engine's last texts may have work for the worker, which goes before it.
+ServedModel::~ServedModel() {
+  if (engine_) engine_->stop();
+}
+
 const ChatTemplate& ServedModel::chat_template() const {
   if (!chat_template_)
     throw ApiError(400, fmt::format("'{}' cannot chat: {}.", name_, no_chat_), "model", "no_chat_template");
@@ -79,6 +84,9 @@ void ServedModel::load_engine() {
     const std::lock_guard lock(mutex_);
     engine_ = std::move(engine);
   } catch (...) {
+    loaded_.reset();
+    draft_.reset();
+    release_cached_memory();
     bytes_ -= bytes;
     throw;
   }
@@ -119,7 +127,18 @@ const TextModel& ServedModel::text_model() {
 
 template <typename Task, typename... Options>
 const Task& ServedModel::task(std::optional<Task>& place, Options&&... options) {
-  return place ? *place : place.emplace(text_model(), std::forward<Options>(options)...);
+  if (place) return *place;
+  const bool first = !text_model_;
+  try {
+    return place.emplace(text_model(), std::forward<Options>(options)...);
+  } catch (...) {  // a model whose head is for something else is not kept
+    if (first && text_model_) {
+      text_model_.reset();
+      release_cached_memory();
+      bytes_ -= weight_bytes(path_, options_.engine.compute);
+    }
+    throw;
+  }
 }
 
 const Embedder& ServedModel::embedder() { return task(embedder_); }
@@ -173,6 +192,7 @@ void ServedModel::unload() {
   attention_reader_.reset();
   rewriter_.reset();
   summaries_.clear();
+  release_cached_memory();
   bytes_ = 0;
 }
 

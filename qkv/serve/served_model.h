@@ -36,6 +36,7 @@ class ServedModel {
   // is called before bytes are taken, and throws when there is no room.
   ServedModel(std::string name, fs::path path, const ModelOptions& options,
               std::function<void(ServedModel&, uint64_t bytes)> make_room);
+  ~ServedModel();
 
   const std::string& name() const { return name_; }
   const Config& config() const { return config_; }

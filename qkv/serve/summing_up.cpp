@@ -29,12 +29,18 @@ std::vector<int32_t> SummingUp::prompt() const { return chat_prompt(lease_->mode
 void SummingUp::start() {
   const std::vector<int32_t> all = prompt();
   if (summary_.leaves_room(std::ssize(all), options_.max_new_tokens)) return ready_(all);
-  lease_->model().summaries().resume(messages_, summary_);
-  go_on();
+  const bool queued = lease_->model().run([self = shared_from_this()] {
+    answer_errors(*self->call_.reply, [&] {
+      self->lease_->model().summaries().resume(self->messages_, self->summary_);
+      self->go_on();
+    });
+  });
+  if (!queued) throw too_many_summaries();
 }
 
-// To the answer, or to one more summary.
+// To the answer, or to one more summary. On the worker's thread: long texts are cut into tokens several times.
 void SummingUp::go_on() {
+  if (*cancelled_) return;  // nobody reads the answer
   std::vector<int32_t> read = prompt();
   if (summary_.leaves_room(std::ssize(read), options_.max_new_tokens)) return ready_(std::move(read));
   // A summary calls no tools.
@@ -64,11 +70,12 @@ void SummingUp::submit(Engine& engine) {
   request.on_finish = [self = shared_from_this()](size_t, Finish finish, const std::string& message) {
     self->finished(finish, message);
   };
-  if (!engine.submit(std::move(request))) throw too_many_summaries();
+  // Before the engine has it: the answer behind it sets its own.
   call_.reply->on_abandoned([cancelled = cancelled_, lease = lease_, &engine] {
     cancelled->store(true);
     engine.wake();
   });
+  if (!engine.submit(std::move(request))) throw too_many_summaries();
 }
 
 // On the engine's thread, which has others to serve.

@@ -45,6 +45,8 @@ GenerationOptions options_for_summaries(GenerationOptions options, int64_t conte
   options.allowed = {};
   options.logit_bias.clear();
   options.stop.clear();
+  options.repetition_penalty = 1;
+  options.frequency_penalty = options.presence_penalty = 0;
   return options;
 }
 

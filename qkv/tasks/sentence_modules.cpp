@@ -54,7 +54,8 @@ SentenceModules SentenceModules::read(const fs::path& directory) {
       const Config module(entry, path.string());
       const std::string type = module.text("type", "");
       const std::string kind = type.substr(type.rfind('.') + 1);
-      const fs::path place = directory / fs::path(module.text("path", "")).relative_path();
+      const fs::path folder = fs::path(module.text("path", "")).relative_path();
+      const fs::path place = folder.empty() ? directory : directory / folder;
       if (kind == "Transformer") {
         modules.model = place;
       } else if (kind == "Pooling") {

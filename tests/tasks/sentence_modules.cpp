@@ -33,6 +33,7 @@ TEST_F(Modules, WithoutFilesTheMean) {
 
 TEST_F(Modules, FlagsAndNames) {
   write({{"pooling_mode_cls_token", true}, {"pooling_mode_mean_tokens", false}});
+  EXPECT_EQ(SentenceModules::read(folder).model, folder);  // and not folder/
   EXPECT_EQ(SentenceModules::read(folder).pooling, Pooling::cls);
   EXPECT_TRUE(SentenceModules::read(folder).normalise);
   write({{"pooling_mode", "lasttoken"}});

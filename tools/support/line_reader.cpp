@@ -47,7 +47,10 @@ LineReader::Got LineReader::next(std::string& line) {
     }
     if (ended_) return Got::end;
     std::array<pollfd, 2> places = {pollfd{STDIN_FILENO, POLLIN, 0}, pollfd{interrupts[0], POLLIN, 0}};
-    if (::poll(places.data(), places.size(), -1) < 0) continue;  // the handler has run
+    if (::poll(places.data(), places.size(), -1) < 0) {
+      ended_ = errno != EINTR;  // else the handler has run
+      continue;
+    }
     if (interrupted()) return Got::interrupt;
     std::array<char, 4096> bytes{};
     const ssize_t count = ::read(STDIN_FILENO, bytes.data(), bytes.size());

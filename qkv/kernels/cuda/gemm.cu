@@ -127,7 +127,7 @@ bool multiply_by_library(const Gemm& g) {
 
 // Of two types, the matrix that is not f32 becomes so first.
 bool multiply_mixed(const Gemm& g) {
-  if (!has_cublaslt()) return false;
+  if (!has_cublaslt() || (g.a_type != DType::f32 && g.b_type != DType::f32)) return false;
   const bool left = g.a_type != DType::f32;
   const bool transposed = left ? g.a_transposed : g.b_transposed;
   const int64_t outer = left ? g.m : g.k, inner = left ? g.k : g.n;
