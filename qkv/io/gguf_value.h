@@ -30,7 +30,7 @@ struct GgufList {
   template <typename T>
   std::vector<T> numbers() const {
     std::vector<T> values(size);
-    std::memcpy(values.data(), bytes.data(), std::min(bytes.size(), size * sizeof(T)));
+    if (size > 0) std::memcpy(values.data(), bytes.data(), std::min(bytes.size(), size * sizeof(T)));
     return values;
   }
   Json json() const;
