@@ -3,6 +3,7 @@
 #include "qkv/core/error.h"
 #include "qkv/core/threads.h"
 #include "qkv/io/gguf_architectures.h"
+#include "qkv/io/late_weights.h"
 #include "qkv/io/weight_problems.h"
 #include "qkv/kernels/blocks.h"
 #include "qkv/models/describe.h"
@@ -84,31 +85,22 @@ class Loader {
     const bool fused = file_.contains("blk.0.attn_qkv.weight");
     const std::map<std::string, WeightRule> rules = rules_by_name(architecture_, spec, fused);
     LoadedModel loaded{std::move(config), std::make_unique<Model>(spec), {}};
-    const PackOptions* packing = packing_of(options_);
-    LateParameters late;
+    LateWeights weights(options_);
     loaded.model->visit([&](const std::string& name, Tensor& value, Role role) {
       const auto rule = rules.find(name);
       if (rule == rules.end())
         throw Error(file_.where(), fmt::format("GGUF has no name for {} of {} models", name, spec.family));
       if (!fits(rule->second, value)) return;
       const DType dtype = dtype_of(rule->second.theirs[0], role);
-      const auto read = [this, &theirs = rule->second.theirs, role] { return parameter(theirs, role); };
-      if (packing != nullptr && Model::packs(name, value, role, dtype, *packing)) {
-        late[name] = {dtype, read};
-        value = without_numbers(value);
-      } else {
-        value = read();
-      }
+      weights.load(name, value, role, dtype,
+                   [this, &theirs = rule->second.theirs, role] { return parameter(theirs, role); });
     });
     used_.insert(rotary_factors_name);
     used_.insert(architecture_.unused.begin(), architecture_.unused.end());
     for (const std::string& name : file_.names())
       if (used_.count(name) == 0) problems_.left.push_back(fmt::format("{} {}", name, to_string(file_.shape(name))));
     problems_.raise(file_.where(), architecture_.name, "the metadata");
-    if (packing != nullptr) {
-      for (const std::string& name : file_.names()) file_.get(name).forget();
-      loaded.model->pack(*packing, late);
-    }
+    weights.pack(*loaded.model, file_);
     return loaded;
   }
 

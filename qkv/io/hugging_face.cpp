@@ -5,6 +5,7 @@
 #include "qkv/io/checkpoint.h"
 #include "qkv/io/gguf_model.h"
 #include "qkv/io/historical_names.h"
+#include "qkv/io/late_weights.h"
 #include "qkv/io/weight_problems.h"
 #include "qkv/models/initialise.h"
 #include "qkv/ops/arithmetic.h"
@@ -170,11 +171,10 @@ LoadedModel load_directory(const fs::path& directory, const LoadOptions& options
     spec.heads.tied = false;
   LoadedModel loaded{std::move(config), std::make_unique<Model>(spec), {}};
   const std::map<std::string, WeightRule> rules = rules_by_name(family, spec);
-  const PackOptions* packing = packing_of(options);
 
   WeightProblems problems;
   std::set<std::string> used;
-  LateParameters late;
+  LateWeights weights(options);
   uint64_t index = 0;
   loaded.model->visit([&](const std::string& name, Tensor& value, Role role) {
     ++index;
@@ -218,15 +218,9 @@ LoadedModel load_directory(const fs::path& directory, const LoadOptions& options
     }
     const DType dtype = is_matrix(role) ? options.matrices : DType::f32;
     const bool in_place = stays_on_file(options, bytes_of(dtype, value.numel()));
-    const auto read = [&checkpoint, &spec, &rule, pieces, dtype, in_place] {
+    weights.load(name, value, role, dtype, [&checkpoint, &spec, &rule, pieces, dtype, in_place] {
       return read_parameter(checkpoint, pieces, rule.layout, spec.stack.block.attention, dtype, in_place);
-    };
-    if (packing != nullptr && Model::packs(name, value, role, dtype, *packing)) {
-      late[name] = {dtype, read};
-      value = without_numbers(value);
-    } else {
-      value = read();
-    }
+    });
   });
   for (const auto& [canonical, name] : stored) {
     const bool known = used.count(canonical) > 0 || std::any_of(family.unused.begin(), family.unused.end(),
@@ -237,10 +231,7 @@ LoadedModel load_directory(const fs::path& directory, const LoadOptions& options
       problems.left.push_back(fmt::format("{} {}", name, to_string(checkpoint.shape(name))));
   }
   problems.raise(directory.string(), family.name, "config.json");
-  if (packing != nullptr) {
-    for (const auto& [canonical, name] : stored) checkpoint.get(name).forget();
-    loaded.model->pack(*packing, late);
-  }
+  weights.pack(*loaded.model, checkpoint);
   return loaded;
 }
 
