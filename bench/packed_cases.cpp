@@ -47,10 +47,12 @@ struct PackedCase {
   float outlier = 0;
   DType rows_type = DType::f32;  // of the weight before it is packed, where that is not in blocks
   bool large = false;
+  bool in_blocks = false;  // the weight is not packed before
 };
 
 Tensor packed_weight(const KernelSet& set, DType type, const PackedCase& c) {
   const Tensor w = is_block(type) ? random_blocks(type, c.n, c.k, 1) : random({c.n, c.k}, c.rows_type, 1);
+  if (c.in_blocks) return w;
   const Tensor packed = Tensor::empty({set.packed_bytes(type, c.n, c.k)}, DType::u8);
   set.pack({.type = type,
             .n = c.n,
@@ -89,9 +91,9 @@ void add(std::vector<KernelCase>& cases, DType type, const PackedCase& c) {
   const auto pack_for = [=](const KernelSet& set) { return packed_weight(set, type, c); };
   // Packing is no part of what is timed.
   const auto ready = std::make_shared<Tensor>();
-  cases.push_back({fmt::format("packed_gemm {} {}x{}x{} {}{}{}{}", name_of(type), c.m, c.n, c.k, name_of(c.x_type),
+  cases.push_back({fmt::format("packed_gemm {} {}x{}x{} {}{}{}{}{}", name_of(type), c.m, c.n, c.k, name_of(c.x_type),
                                c.bias ? " bias" : "", c.activation == Activation::none ? "" : " act",
-                               c.outlier > 0 ? " outliers" : ""),
+                               c.outlier > 0 ? " outliers" : "", c.in_blocks ? " in blocks" : ""),
                    tolerance_of(type == DType::bf16 || type == DType::f16 ? type : c.x_type),
                    2.0 * static_cast<double>(c.m * c.n) * static_cast<double>(c.k),
                    static_cast<double>(cpu().packed_bytes(type, c.n, c.k)), c.large, [=](const KernelSet& set) {
@@ -105,6 +107,7 @@ void add(std::vector<KernelCase>& cases, DType type, const PackedCase& c) {
                                       .lda = c.k + 3,
                                       .packed = packed.raw(),
                                       .type = type,
+                                      .in_blocks = c.in_blocks,
                                       .c = y.raw(),
                                       .c_type = c.x_type,
                                       .ldc = c.n,
@@ -132,12 +135,17 @@ void add_packed(std::vector<KernelCase>& cases, const ComputeTypes& both) {
                                 {3, 33, k, both[1], true},
                                 {30, 50, 2 * k, DType::f32, true},
                                 {5, 17, k, DType::f32, true, Activation::gelu},
-                                {0, 4, k}})
+                                {0, 4, k}}) {
       add(cases, type, c);
+      PackedCase in_blocks = c;
+      in_blocks.in_blocks = true;
+      add(cases, type, in_blocks);
+    }
   }
   // The types that most files have.
   for (const DType type : {DType::q4_0, DType::q8_0, DType::q4_k, DType::q6_k}) {
     add(cases, type, {.m = 1, .n = 4096, .k = 4096, .large = true});
+    add(cases, type, {.m = 1, .n = 4096, .k = 4096, .large = true, .in_blocks = true});
     add(cases, type, {.m = 256, .n = 2048, .k = 2048, .large = true});
   }
   for (const PackedCase& c : {PackedCase{1, 1, 1},

@@ -99,13 +99,14 @@ void print_times(const GenerationTimes& times) {
              rate(times.new_tokens, times.decode_seconds));
 }
 
-// Whether to pack matrices of f32 and bf16: a copy of all of them, which pays from some thirty tokens of a prompt or an
-// answer on.
-bool packs_floats(const GenerateCommand& options, const std::vector<std::vector<int32_t>>& ids) {
+// What to pack. A copy of matrices of f32 and bf16 pays from some thirty tokens of a prompt or an answer on; one of
+// matrices in blocks, which are read once a step, from some steps on.
+void choose_packing(GenerateCommand& options, const std::vector<std::vector<int32_t>>& ids) {
   const GenerationOptions& g = options.generation;
   int64_t tokens = g.max_new_tokens * std::max(g.num_beams, g.num_return_sequences);
   for (const std::vector<int32_t>& prompt : ids) tokens += std::ssize(prompt);
-  return tokens >= 32;
+  options.pack.floats = tokens >= 32;
+  options.pack.in_place = g.max_new_tokens < 8;
 }
 
 // The longest prompt and what is written behind it, for every text that is written together.
@@ -130,7 +131,7 @@ void generate(GenerateCommand options) {
   const std::vector<std::string> prompts = prompts_of(options);
   std::vector<std::vector<int32_t>> ids;
   for (const std::string& prompt : prompts) ids.push_back(encode_prompt(tokenizer, prompt));
-  options.pack.floats = packs_floats(options, ids);
+  choose_packing(options, ids);
   check_room(options, spec, ids);
   LoadedModel loaded =
       load_model(options.directory, {.in_place = true, .matrices = dtype_named(options.dtype), .pack = options.pack});

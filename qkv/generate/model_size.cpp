@@ -29,7 +29,8 @@ using Place = PlannedWeight::Place;
 // Where a matrix of a type ends up, and as what. `joined`: with others, or laid out otherwise than it is stored.
 void settle(PlannedWeight& weight, const Use& use, bool packable, bool joined = false) {
   const bool blocks = is_block(weight.stored);
-  if (packable && use.packing && (blocks || use.packing->int8 || use.packing->floats)) {
+  if (packable && use.packing &&
+      (blocks ? !use.packing->in_place : use.packing->int8 || use.packing->floats)) {
     weight.kept = blocks ? weight.stored : use.packing->int8 ? DType::i8 : use.compute;
     weight.place = Place::packed;
     weight.bytes =

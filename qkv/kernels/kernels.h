@@ -62,6 +62,7 @@ struct Pack {
 // into W's type, and sums are f32. A, C: of a compute type.
 // Where W was packed with outlier > 0 (i8 only), columns of A that hold a value beyond it are multiplied as they are,
 // beside the integers of the others (LLM.int8(), Dettmers et al. 2022).
+// With in_blocks, W lies in its blocks, and is rearranged on the way each time: for a weight that is read a few times.
 struct PackedGemm {
   int64_t m = 0, n = 0, k = 0;
   const void* a = nullptr;
@@ -69,6 +70,7 @@ struct PackedGemm {
   int64_t lda = 0;
   const void* packed = nullptr;
   DType type = DType::i8;
+  bool in_blocks = false;
   void* c = nullptr;
   DType c_type = DType::f32;
   int64_t ldc = 0;

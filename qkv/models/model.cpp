@@ -90,7 +90,8 @@ void Model::visit(const ParameterVisitor& visitor) {
   }
   // A visitor may have replaced the embedding's tensor; a tied head follows it.
   if (heads_.spec.adaptive) heads_.adaptive.shared = embeddings_.adaptive;
-  if (heads_.spec.language_model && heads_.spec.tied && !heads_.language_model.weight.packed())
+  if (heads_.spec.language_model && heads_.spec.tied && !heads_.language_model.weight.packed() &&
+      !heads_.language_model.weight.rounds_inputs())
     heads_.language_model.weight = embeddings_.token;
 }
 
@@ -128,12 +129,29 @@ void Model::to_half(DType type) {
   });
 }
 
-bool Model::packs(const std::string& name, const Tensor& parameter, Role role, DType type, const PackOptions& options) {
+namespace {
+
+// What no rounding of its input should touch: what routes, and the steps of a state space.
+bool packable(const std::string& name, const Tensor& parameter, Role role) {
   const bool matrix = role == Role::matrix || role == Role::residual_matrix;
   const bool sensitive = name.find("router") != std::string::npos || name.find(".step.") != std::string::npos ||
                          name.starts_with("heads.adaptive");
-  return matrix && !sensitive && parameter.rank() == 2 && !parameter.packed() &&
-         (is_block(type) || options.floats || options.int8);
+  return matrix && !sensitive && parameter.rank() == 2 && !parameter.packed();
+}
+
+}  // namespace
+
+bool Model::packs(const std::string& name, const Tensor& parameter, Role role, DType type, const PackOptions& options) {
+  return packable(name, parameter, role) && (is_block(type) ? !options.in_place : options.floats || options.int8);
+}
+
+void Model::round_inputs_of_blocks() {
+  visit([](const std::string& name, Tensor& value, Role role) {
+    if (is_block(value.dtype()) && packable(name, value, role)) value = packed_in_place(value);
+  });
+  // A tied head is not among the parameters.
+  Tensor& head = heads_.language_model.weight;
+  if (heads_.spec.language_model && !heads_.spec.adaptive && is_block(head.dtype())) head = packed_in_place(head);
 }
 
 void Model::pack(const PackOptions& options, const LateParameters& late) {
@@ -153,6 +171,7 @@ void Model::pack(const PackOptions& options, const LateParameters& late) {
     });
   };
   const auto packed_type = [&](DType type) { return is_block(type) || !options.int8 ? type : DType::i8; };
+  if (options.in_place) round_inputs_of_blocks();
   size_t bytes = 0;
   Device device;
   each([&](const std::string& name, Tensor& weight) {

@@ -42,11 +42,12 @@ struct LossCounts {
   int64_t sentences = 0;  // rows, for sentence-level losses
 };
 
-// What is packed beside matrices in blocks.
+// What is packed, and how.
 struct PackOptions {
-  bool floats = false;  // matrices of f32 and bf16: a copy of their numbers, which pays where many rows go through, and
+  bool in_place = false;  // matrices in blocks stay where they lie (packed_in_place()), for a few steps
+  bool floats = false;  // as well as blocks, matrices of f32 and bf16: a copy of their numbers, which pays where many rows go through, and
                         // where each row waits for the memory: the copy lies in large pages, a mapped file does not
-  bool int8 = false;    // instead, they become 8-bit integers with a scale a row, and so do their inputs on the way
+  bool int8 = false;    // instead, these become 8-bit integers with a scale a row, and so do their inputs on the way
                         // (dynamic quantisation)
   float outlier = 0;    // with int8, columns of inputs beyond this stay f32 (LLM.int8()); 0: none
 };
@@ -86,7 +87,7 @@ class Model {
   // Arranges matrices for the fastest inference (ops/packed.h). The model can then be neither trained nor saved. What
   // routes, and what makes the steps of a state space, stays as it is.
   void pack(const PackOptions& options = {}, const LateParameters& late = {});
-  // Whether pack() takes a parameter that will be of this type.
+  // Whether pack() rearranges a parameter that will be of this type.
   static bool packs(const std::string& name, const Tensor& parameter, Role role, DType type,
                     const PackOptions& options);
 
@@ -116,6 +117,7 @@ class Model {
     Embeddings embeddings;
     Stack stack;
   };
+  void round_inputs_of_blocks();
   Tensor run(const Embeddings& embeddings, const Stack& stack, const Inputs& inputs, Context& context) const;
   // With what the decoder reads of the encoder, unless the context or its cache has it already.
   Context with_memory(const Inputs& inputs, Context context);

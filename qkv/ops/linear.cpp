@@ -63,7 +63,7 @@ void linear_backward(const Tensor& x, const Tensor& used_weight, const Tensor& w
 }  // namespace
 
 Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias, Activation activation) {
-  if (weight.packed()) return packed_linear(input, weight, bias, activation);
+  if (weight.packed() || weight.rounds_inputs()) return packed_linear(input, weight, bias, activation);
   check_compute_type(input, "linear");
   check_weight_type(weight, "linear");
   check(weight.rank() == 2 && input.rank() >= 1 && input.size(-1) == weight.size(1), "linear",

@@ -45,9 +45,15 @@ Tensor packed(const Tensor& weight) { return packed_alone(weight, weight.dtype()
 
 Tensor packed_int8(const Tensor& weight, float outlier) { return packed_alone(weight, DType::i8, outlier); }
 
+Tensor packed_in_place(const Tensor& weight) {
+  check_packing(weight, weight.dtype());
+  check(is_block(weight.dtype()), "packed_in_place", "expected blocks, got {}", name_of(weight.dtype()));
+  return weight.rounding_inputs();
+}
+
 Tensor packed_linear(const Tensor& input, const Tensor& weight, const Tensor& bias, Activation activation) {
   check_compute_type(input, "packed_linear");
-  check(weight.packed(), "packed_linear", "the weight is not packed");
+  check(weight.packed() || weight.rounds_inputs(), "packed_linear", "the weight is not packed");
   check(input.rank() >= 1 && input.size(-1) == weight.size(1), "packed_linear",
         "expected x[..., K] and W[N, K], got x {} and W {}", to_string(input.shape()), to_string(weight.shape()));
   check(!bias || (bias.shape() == Shape{weight.size(0)} && bias.dtype() == DType::f32), "packed_linear",
@@ -66,6 +72,7 @@ Tensor packed_linear(const Tensor& input, const Tensor& weight, const Tensor& bi
                     .lda = weight.size(1),
                     .packed = weight.raw(),
                     .type = weight.dtype(),
+                    .in_blocks = !weight.packed(),
                     .c = y.raw(),
                     .c_type = y.dtype(),
                     .ldc = weight.size(0),

@@ -22,6 +22,10 @@ Tensor packed(const Tensor& weight);
 // multiplied unrounded (LLM.int8(), Dettmers et al. 2022, arXiv 2208.07339).
 Tensor packed_int8(const Tensor& weight, float outlier = 0);
 
+// W in blocks, where it lies, for a few products that are to be those of the packed weight: it takes no memory and no
+// time, but each product rearranges all of W on the way. Elsewhere it remains the tensor that it is.
+Tensor packed_in_place(const Tensor& weight);
+
 // y[..., N] = activation(Q(x)[..., K] W^T + b): see kernels::PackedGemm. W is packed; x: f32 or bf16, and y has its
 // dtype. There are no gradients: throws Error when one is wanted.
 Tensor packed_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation);

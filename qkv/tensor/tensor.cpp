@@ -93,6 +93,12 @@ Tensor Tensor::wrap_packed(std::shared_ptr<Storage> storage, size_t byte_offset,
   return tensor;
 }
 
+Tensor Tensor::rounding_inputs() const {
+  Tensor same = detach();
+  same.rounds_inputs_ = true;
+  return same;
+}
+
 template <typename T>
 Tensor Tensor::from(const Shape& shape, const std::vector<T>& values, Device device) {
   if (shape.numel() != static_cast<int64_t>(values.size()))

@@ -40,6 +40,9 @@ class Tensor {
   Device device() const { return storage_->device(); }
   bool contiguous() const;
   bool packed() const { return packed_; }
+  // A weight in blocks whose products in linear() are those of the packed weight: see ops/packed.h.
+  bool rounds_inputs() const { return rounds_inputs_; }
+  Tensor rounding_inputs() const;
 
   // Views on the same memory; they know nothing of gradients (ops:: has differentiable forms).
   Tensor view(const Shape& shape) const;  // contiguous tensors only
@@ -88,6 +91,7 @@ class Tensor {
   Shape strides_;
   DType dtype_ = DType::f32;
   bool packed_ = false;
+  bool rounds_inputs_ = false;
   std::shared_ptr<GradMeta> grad_meta_;
 };
 

@@ -2,8 +2,10 @@
 #include "qkv/kernels/cpu/cpu.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/pack_codes.h"
+#include "qkv/kernels/cpu/packed.h"
 #include "qkv/kernels/cpu/packed_layout.h"
 #include "qkv/kernels/cpu/panels.h"
+#include "qkv/kernels/cpu/read_ahead.h"
 
 #include <cmath>
 #include <cstring>
@@ -49,7 +51,6 @@ void put_plane(const GroupWords& words, uint8_t* plane) {
   }
 }
 
-// `rows` rows from `row` on, as one group, all of whose bytes are written.
 template <DType type, const PackedLayout& layout>
 void pack_blocks(const Pack& a, int64_t row, int64_t rows, uint8_t* group) {
   const int64_t blocks = a.k / block_columns;
@@ -60,7 +61,10 @@ void pack_blocks(const Pack& a, int64_t row, int64_t rows, uint8_t* group) {
   uint8_t* own = header + blocks / layout.blocks * layout.header_bytes();
   std::memset(header, 0, static_cast<size_t>(group + layout.group_bytes(a.k) - header));
   RowWords by_row = {};
+  const int64_t step = group_rows * row_bytes / blocks;
   for (int64_t b = 0; b < blocks; ++b) {
+    // The rows behind these, at the pace at which these are read: sixteen at once are too many for the processor to guess.
+    for (int64_t line = b * step; line < (b + 1) * step; line += 64) ask_for(from + group_rows * row_bytes + line);
     for (int64_t r = 0; r < rows; ++r) {
       const uint8_t* block = from + r * row_bytes + b / layout.blocks * bytes;
       const BlockCodes codes = codes_of_block<type>(block, b % layout.blocks);
@@ -142,15 +146,18 @@ void pack_rows_of_integers(const Pack& a) {
 
 }  // namespace
 
+void pack_group(const Pack& a, int64_t row, int64_t rows, uint8_t* group) {
+  with_layout(a.type, [&](auto tag) {
+    constexpr DType type = decltype(tag)::type;
+    if constexpr (type != DType::i8) pack_blocks<type, decltype(tag)::layout>(a, row, rows, group);
+  });
+}
+
 void pack(const Pack& a) {
   if (in_panels(a.type)) return pack_panels(a);
   if (a.type == DType::i8) return pack_rows_of_integers(a);
-  with_layout(a.type, [&](auto tag) {
-    constexpr DType type = decltype(tag)::type;
-    if constexpr (type != DType::i8)
-      each_group(a, tag.layout.group_bytes(a.k), [&](int64_t first, int64_t rows, uint8_t* group) {
-        pack_blocks<type, decltype(tag)::layout>(a, first, rows, group);
-      });
+  each_group(a, layout_of(a.type).group_bytes(a.k), [&](int64_t first, int64_t rows, uint8_t* group) {
+    pack_group(a, first, rows, group);
   });
 }
 

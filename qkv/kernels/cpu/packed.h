@@ -19,6 +19,9 @@ struct QuantisedRows {
 std::vector<int64_t> outlier_columns(const PackedGemm& g);
 void add_outliers(const PackedGemm& g, const std::vector<int64_t>& columns);
 
+// `rows` rows of blocks from `row` on as one group, all of whose bytes are written.
+void pack_group(const Pack& a, int64_t row, int64_t rows, uint8_t* group);
+
 bool vnni_supported();
 void packed_product_vnni(const PackedGemm& g, const QuantisedRows& x);
 

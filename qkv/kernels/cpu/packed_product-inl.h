@@ -11,6 +11,7 @@
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/packed_finish-inl.h"
 #include "qkv/kernels/cpu/packed_tile-inl.h"
+#include "qkv/kernels/cpu/scratch.h"
 
 HWY_BEFORE_NAMESPACE();
 #if defined(QKV_VNNI)
@@ -32,6 +33,14 @@ HWY_INLINE int64_t tile_of_some(const uint8_t* group, int64_t k, const Quantised
   return tile<layout, 1>(group, k, x, row, out), 1;
 }
 
+// Group i of a weight in blocks, until this thread asks for another.
+inline const uint8_t* packed_on_the_way(const Pack& blocks, int64_t i, int64_t bytes) {
+  struct Group;
+  auto* group = reinterpret_cast<uint8_t*>(thread_scratch<Group>(bytes / 4));
+  pack_group(blocks, i * group_rows, std::min(group_rows, blocks.n - i * group_rows), group);
+  return group;
+}
+
 // Threads share out the groups of the weight. Rows of x go in chunks that stay in the second-level cache while the
 // weight passes by.
 void packed_product(const PackedGemm& g, const QuantisedRows& x) {
@@ -41,11 +50,14 @@ void packed_product(const PackedGemm& g, const QuantisedRows& x) {
   const int64_t grain = std::max<int64_t>(1, work_of_a_thread / std::max<int64_t>(1, group_rows * g.k * g.m));
   with_layout(g.type, [&](auto tag) HWY_ATTR {
     constexpr const PackedLayout& layout = decltype(tag)::layout;
+    const int64_t bytes = layout.group_bytes(g.k);
+    const Pack blocks{.type = g.type, .n = g.n, .k = g.k, .rows = g.packed};
     parallel_tasks((g.n + group_rows - 1) / group_rows, grain, [&](int64_t begin, int64_t end) HWY_ATTR {
       alignas(64) float out[most_rows * group_rows];
       for (int64_t top = 0; top < g.m; top += chunk)
         for (int64_t i = begin; i < end; ++i) {
-          const uint8_t* group = static_cast<const uint8_t*>(g.packed) + i * layout.group_bytes(g.k);
+          const uint8_t* group = static_cast<const uint8_t*>(g.packed) + i * bytes;
+          if (g.in_blocks) group = packed_on_the_way(blocks, i, bytes);
           const int64_t bottom = std::min(g.m, top + chunk);
           for (int64_t row = top; row < bottom;) {
             const int64_t rows = tile_of_some<layout>(group, g.k, x, row, bottom - row, out);
