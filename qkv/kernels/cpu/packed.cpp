@@ -81,7 +81,7 @@ void quantise_and_multiply(const PackedGemm& g) {
                  [&](int64_t begin, int64_t end) HWY_ATTR {
                    for (int64_t r = begin; r < end; ++r) {
                      std::memset(q + r * padded + g.k, 0, static_cast<size_t>(padded - g.k));
-                     quantise_row(static_cast<const T*>(g.a) + r * g.lda, g.k, length, parts, layout.offset,
+                     quantise_row(static_cast<const T*>(g.a) + r * g.lda, g.k, length, parts, offset_of(layout),
                                   q + r * padded, scales.data<float>() + r * blocks,
                                   starts.data<int32_t>() + r * blocks * parts, sums.data<float>() + r * blocks * parts);
                    }

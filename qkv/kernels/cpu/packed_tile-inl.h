@@ -13,6 +13,7 @@
 #include "qkv/kernels/cpu/read_ahead.h"
 #include "qkv/kernels/cpu/vector-inl.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -140,6 +141,59 @@ HWY_INLINE V load_i8(const uint8_t* p) {
   return hn::ConvertTo(F(), hn::PromoteTo(I(), hn::LoadU(byte, reinterpret_cast<const int8_t*>(p))));
 }
 
+// Codes that use all of a byte's 256 values.
+constexpr bool fills_bytes(const PackedLayout& layout) { return layout.low_bits == 8 || layout.table; }
+
+// What the codes that are multiplied lie above the weight's integers.
+constexpr int32_t offset_of(const PackedLayout& layout) {
+  return HWY_TARGET == HWY_AVX2 && fills_bytes(layout) ? 0 : layout.offset;
+}
+
+// The largest code, or, of codes that fill a byte, the largest distance from their middle.
+constexpr int largest_code(const PackedLayout& layout) {
+  return fills_bytes(layout) ? 128 : (1 << (layout.low_bits + layout.high_bits)) - 1;
+}
+
+#if HWY_TARGET == HWY_AVX2
+using Pairs = hn::Vec<hn::Repartition<int16_t, I>>;
+
+// Of each two bytes beside each other the sum of w (unsigned) times x (signed), which must fit 16 bits.
+HWY_INLINE Pairs multiplied(VB w, __m256i x) { return Pairs{_mm256_maddubs_epi16(w.raw, x)}; }
+
+HWY_INLINE VI with_pairs(VI sums, Pairs pairs) {
+  return hn::Add(sums, VI{_mm256_madd_epi16(pairs.raw, _mm256_set1_epi16(1))});
+}
+
+HWY_INLINE __m256i four_times_eight(const int8_t* x4) {
+  int32_t word;
+  std::memcpy(&word, x4, sizeof word);
+  return _mm256_set1_epi32(word);
+}
+
+// As many pairs as 16 bits can hold are added before they widen. Codes that fill a byte are taken as a sign, which goes
+// to x, and a magnitude.
+template <const PackedLayout& layout, int rows, int first, int... j>
+HWY_INLINE void add_quads(VI (&sums)[rows], const uint8_t* planes, const int8_t* x, int64_t k,
+                          std::integer_sequence<int, j...>) {
+  constexpr int fitting = std::min<int>(sizeof...(j), 32767 / (2 * 127 * largest_code(layout)));
+  constexpr int span = fitting >= 8 ? 8 : fitting >= 4 ? 4 : fitting >= 2 ? 2 : 1;
+  Pairs pairs[rows];
+  const auto one = [&](auto quad) HWY_ATTR {
+    constexpr int at = decltype(quad)::value;
+    VB codes = codes_of<layout, first + at>(planes);
+    const VB signed_codes = hn::Xor(codes, hn::Set(Bytes(), 0x80));
+    if constexpr (fills_bytes(layout)) codes = VB{_mm256_abs_epi8(signed_codes.raw)};
+    for (int r = 0; r < rows; ++r) {
+      __m256i four = four_times_eight(x + r * k + 4 * (first + at));
+      if constexpr (fills_bytes(layout)) four = _mm256_sign_epi8(four, signed_codes.raw);
+      const Pairs now = multiplied(codes, four);
+      pairs[r] = at % span == 0 ? now : hn::Add(pairs[r], now);
+      if constexpr (at % span == span - 1) sums[r] = with_pairs(sums[r], pairs[r]);
+    }
+  };
+  (one(std::integral_constant<int, j>()), ...);
+}
+#else
 template <const PackedLayout& layout, int rows, int first, int... j>
 HWY_INLINE void add_quads(VI (&sums)[rows], const uint8_t* planes, const int8_t* x, int64_t k,
                           std::integer_sequence<int, j...>) {
@@ -150,6 +204,7 @@ HWY_INLINE void add_quads(VI (&sums)[rows], const uint8_t* planes, const int8_t*
   };
   (one(std::integral_constant<int, j>()), ...);
 }
+#endif
 
 // out[r * group_rows + i] = the products of `rows` rows of x with the rows of the group that one vector holds, the
 // first of which is row `lane`.
