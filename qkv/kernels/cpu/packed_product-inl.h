@@ -21,8 +21,8 @@ namespace qkv::kernels::cpu_set {
 namespace HWY_NAMESPACE {
 namespace {
 
-// Rows of x that a tile takes: two registers each, beside those of the codes.
-constexpr int most_rows = HWY_TARGET == HWY_AVX3 ? 12 : HWY_TARGET == HWY_AVX2 ? 6 : 4;
+// Rows of x that a tile takes: some registers each, beside those of the codes.
+constexpr int most_rows = HWY_TARGET == HWY_AVX3 ? 12 : 4;
 
 template <const PackedLayout& layout>
 HWY_INLINE int64_t tile_of_some(const uint8_t* group, int64_t k, const QuantisedRows& x, int64_t row, int64_t left,

@@ -27,6 +27,9 @@ namespace {
 
 using VI = hn::Vec<I>;
 
+// Vectors of a group's rows that a tile takes at once: what it loads of x is used for each.
+constexpr int vectors = HWY_TARGET == HWY_AVX2 ? 2 : 1;
+
 // Codes of four columns in each lane's four bytes.
 #if HWY_TARGET == HWY_SCALAR
 using VB = uint32_t;
@@ -155,6 +158,7 @@ constexpr int largest_code(const PackedLayout& layout) {
 }
 
 #if HWY_TARGET == HWY_AVX2
+constexpr int64_t vector_bytes = 32;
 using Pairs = hn::Vec<hn::Repartition<int16_t, I>>;
 
 // Of each two bytes beside each other the sum of w (unsigned) times x (signed), which must fit 16 bits.
@@ -173,22 +177,28 @@ HWY_INLINE __m256i four_times_eight(const int8_t* x4) {
 // As many pairs as 16 bits can hold are added before they widen. Codes that fill a byte are taken as a sign, which goes
 // to x, and a magnitude.
 template <const PackedLayout& layout, int rows, int first, int... j>
-HWY_INLINE void add_quads(VI (&sums)[rows], const uint8_t* planes, const int8_t* x, int64_t k,
+HWY_INLINE void add_quads(VI (&sums)[rows * vectors], const uint8_t* planes, const int8_t* x, int64_t k,
                           std::integer_sequence<int, j...>) {
   constexpr int fitting = std::min<int>(sizeof...(j), 32767 / (2 * 127 * largest_code(layout)));
   constexpr int span = fitting >= 8 ? 8 : fitting >= 4 ? 4 : fitting >= 2 ? 2 : 1;
-  Pairs pairs[rows];
+  Pairs pairs[rows * vectors];
   const auto one = [&](auto quad) HWY_ATTR {
     constexpr int at = decltype(quad)::value;
-    VB codes = codes_of<layout, first + at>(planes);
-    const VB signed_codes = hn::Xor(codes, hn::Set(Bytes(), 0x80));
-    if constexpr (fills_bytes(layout)) codes = VB{_mm256_abs_epi8(signed_codes.raw)};
+    VB codes[vectors], signs[vectors];
+    for (int v = 0; v < vectors; ++v) {
+      codes[v] = codes_of<layout, first + at>(planes + v * vector_bytes);
+      signs[v] = hn::Xor(codes[v], hn::Set(Bytes(), 0x80));
+      if constexpr (fills_bytes(layout)) codes[v] = VB{_mm256_abs_epi8(signs[v].raw)};
+    }
     for (int r = 0; r < rows; ++r) {
-      __m256i four = four_times_eight(x + r * k + 4 * (first + at));
-      if constexpr (fills_bytes(layout)) four = _mm256_sign_epi8(four, signed_codes.raw);
-      const Pairs now = multiplied(codes, four);
-      pairs[r] = at % span == 0 ? now : hn::Add(pairs[r], now);
-      if constexpr (at % span == span - 1) sums[r] = with_pairs(sums[r], pairs[r]);
+      const __m256i four = four_times_eight(x + r * k + 4 * (first + at));
+      for (int v = 0; v < vectors; ++v) {
+        Pairs& sum = pairs[r * vectors + v];
+        const Pairs now = multiplied(codes[v], fills_bytes(layout) ? _mm256_sign_epi8(four, signs[v].raw) : four);
+        sum = at % span == 0 ? now : hn::Add(sum, now);
+        asm("" : "+x"(sum.raw));  // sums in this order: in another, compilers keep all products in memory
+        if constexpr (at % span == span - 1) sums[r * vectors + v] = with_pairs(sums[r * vectors + v], sum);
+      }
     }
   };
   (one(std::integral_constant<int, j>()), ...);
@@ -206,53 +216,65 @@ HWY_INLINE void add_quads(VI (&sums)[rows], const uint8_t* planes, const int8_t*
 }
 #endif
 
-// out[r * group_rows + i] = the products of `rows` rows of x with the rows of the group that one vector holds, the
-// first of which is row `lane`.
+// out[r * group_rows + i] = the products of `rows` rows of x with the rows of the group that `vectors` vectors hold,
+// the first of which is row `lane`.
 template <const PackedLayout& layout, int rows>
 HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRows& x, int64_t row, int64_t lane,
                               float* out) {
+  constexpr int results = rows * vectors;  // result i: of row i / vectors, in vector i % vectors
   const int64_t count = k / block_columns;
   const uint8_t* planes = group + 4 * lane;
   const uint8_t* header = group + layout.code_bytes(k);
   const int8_t* q = x.values + row * k;
+  const auto put = [&](int i, V result) HWY_ATTR {
+    store(result, out + i / vectors * group_rows + lane + i % vectors * lanes());
+  };
   if constexpr (layout.scales == 0) {
-    VI sums[rows];
-    for (int r = 0; r < rows; ++r) sums[r] = hn::Set(I(), x.starts[row + r]);
+    VI sums[results];
+    for (int i = 0; i < results; ++i)
+      sums[i] = offset_of(layout) == 0 ? hn::Zero(I()) : hn::Set(I(), x.starts[row + i / vectors]);
     for (int64_t b = 0; b < count; ++b)
       add_quads<layout, rows, 0>(sums, planes + b * layout.plane_bytes(), q + b * block_columns, k,
                                  std::make_integer_sequence<int, 8>());
-    const V scale = load(reinterpret_cast<const float*>(header) + lane);
-    for (int r = 0; r < rows; ++r)
-      store(hn::Mul(hn::ConvertTo(F(), sums[r]), hn::Mul(scale, splat(x.scales[row + r]))),
-            out + r * group_rows + lane);
+    const float* scales = reinterpret_cast<const float*>(header) + lane;
+    for (int i = 0; i < results; ++i)
+      put(i, hn::Mul(hn::ConvertTo(F(), sums[i]),
+                     hn::Mul(load(scales + i % vectors * lanes()), splat(x.scales[row + i / vectors]))));
     return;
   } else {
-    V totals[rows];
+    V totals[results];
     for (V& total : totals) total = hn::Zero(F());
     const uint8_t* own = header + count / layout.blocks * layout.header_bytes();
     const float* x_scales = x.scales + row * count;
     const int32_t* starts = x.starts + row * count * layout.scales;
     const float* x_sums = x.sums + row * count * layout.scales;
-    const auto block = [&](int64_t b, V scale, V minimum) HWY_ATTR {
+    const auto block = [&](int64_t b, const V(&scale)[vectors], const V(&minimum)[vectors]) HWY_ATTR {
       const auto half = [&](auto which) HWY_ATTR {
         constexpr int h = decltype(which)::value;
         constexpr int quads = 8 / layout.scales;
-        VI sums[rows];
-        for (int r = 0; r < rows; ++r) sums[r] = hn::Set(I(), starts[(r * count + b) * layout.scales + h]);
+        VI sums[results];
+        for (int i = 0; i < results; ++i)
+          sums[i] = offset_of(layout) == 0
+                        ? hn::Zero(I())
+                        : hn::Set(I(), starts[(i / vectors * count + b) * layout.scales + h]);
         add_quads<layout, rows, h * quads>(sums, planes + b * layout.plane_bytes(), q + b * block_columns, k,
                                            std::make_integer_sequence<int, quads>());
-        V mine = scale;
-        V least = minimum;
-        if constexpr (layout.own_scales) {
-          const uint8_t* at = own + b * layout.own_bytes() + h * 16 + lane;
-          mine = hn::Mul(scale, load_i8(at));
-          if constexpr (layout.minimum) least = hn::Mul(minimum, load_i8(at + layout.scales * 16));
+        V mine[vectors], least[vectors];
+        for (int v = 0; v < vectors; ++v) {
+          mine[v] = scale[v];
+          least[v] = minimum[v];
+          if constexpr (layout.own_scales) {
+            const uint8_t* at = own + b * layout.own_bytes() + h * 16 + lane + v * lanes();
+            mine[v] = hn::Mul(scale[v], load_i8(at));
+            if constexpr (layout.minimum) least[v] = hn::Mul(minimum[v], load_i8(at + layout.scales * 16));
+          }
         }
-        for (int r = 0; r < rows; ++r) {
-          const V weight = hn::Mul(mine, splat(x_scales[r * count + b]));
-          totals[r] = hn::MulAdd(hn::ConvertTo(F(), sums[r]), weight, totals[r]);
+        for (int i = 0; i < results; ++i) {
+          const int64_t part = i / vectors * count + b;
+          const V weight = hn::Mul(mine[i % vectors], splat(x_scales[part]));
+          totals[i] = hn::MulAdd(hn::ConvertTo(F(), sums[i]), weight, totals[i]);
           if constexpr (layout.minimum)
-            totals[r] = hn::NegMulAdd(least, splat(x_sums[(r * count + b) * layout.scales + h]), totals[r]);
+            totals[i] = hn::NegMulAdd(least[i % vectors], splat(x_sums[part * layout.scales + h]), totals[i]);
         }
       };
       half(std::integral_constant<int, 0>());
@@ -260,10 +282,12 @@ HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRo
     };
     const int64_t step = layout.group_bytes(k) / count;
     for (int64_t super = 0; super < count / layout.blocks; ++super) {
-      const uint8_t* at = header + super * layout.header_bytes() + 2 * lane;
-      const V scale = load_f16(at);
-      V minimum = scale;
-      if constexpr (layout.minimum) minimum = load_f16(at + 32);
+      V scale[vectors], minimum[vectors];
+      for (int v = 0; v < vectors; ++v) {
+        const uint8_t* at = header + super * layout.header_bytes() + 2 * (lane + v * lanes());
+        minimum[v] = scale[v] = load_f16(at);
+        if constexpr (layout.minimum) minimum[v] = load_f16(at + 32);
+      }
       for (int64_t b = super * layout.blocks; b < (super + 1) * layout.blocks; ++b) {
         if constexpr (rows == 1) {
           // A single row waits for memory: groups behind this one are asked for in time, at the pace at which this one
@@ -273,14 +297,15 @@ HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRo
         block(b, scale, minimum);
       }
     }
-    for (int r = 0; r < rows; ++r) store(totals[r], out + r * group_rows + lane);
+    for (int i = 0; i < results; ++i) put(i, totals[i]);
   }
 }
 
 // The products of `rows` rows of x, from `row` on, with all sixteen rows of a group: out[rows][group_rows].
 template <const PackedLayout& layout, int rows>
 HWY_NOINLINE void tile(const uint8_t* group, int64_t k, const QuantisedRows& x, int64_t row, float* out) {
-  for (int64_t lane = 0; lane < group_rows; lane += lanes()) tile_of_lanes<layout, rows>(group, k, x, row, lane, out);
+  for (int64_t lane = 0; lane < group_rows; lane += vectors * lanes())
+    tile_of_lanes<layout, rows>(group, k, x, row, lane, out);
 }
 
 }  // namespace
