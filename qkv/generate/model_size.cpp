@@ -29,8 +29,7 @@ using Place = PlannedWeight::Place;
 // Where a matrix of a type ends up, and as what. `joined`: with others, or laid out otherwise than it is stored.
 void settle(PlannedWeight& weight, const Use& use, bool packable, bool joined = false) {
   const bool blocks = is_block(weight.stored);
-  if (packable && use.packing &&
-      (blocks ? !use.packing->in_place : use.packing->int8 || use.packing->floats)) {
+  if (packable && use.packing && (blocks ? !use.packing->in_place : use.packing->int8 || use.packing->floats)) {
     weight.kept = blocks ? weight.stored : use.packing->int8 ? DType::i8 : use.compute;
     weight.place = Place::packed;
     weight.bytes =
@@ -39,7 +38,7 @@ void settle(PlannedWeight& weight, const Use& use, bool packable, bool joined = 
   }
   weight.kept = blocks ? weight.stored : weight.rows > 1 ? use.compute : DType::f32;
   const int64_t bytes = bytes_of(weight.kept, weight.rows * weight.columns);
-  const bool small = use.packing && bytes <= small_parameter;
+  const bool small = use.packing && !blocks && bytes <= small_parameter;
   weight.place = weight.kept == weight.stored && !joined && !small ? Place::mapped : Place::copied;
   weight.bytes = static_cast<uint64_t>(bytes);
 }

@@ -45,11 +45,12 @@ struct LossCounts {
 // What is packed, and how.
 struct PackOptions {
   bool in_place = false;  // matrices in blocks stay where they lie (packed_in_place()), for a few steps
-  bool floats = false;  // as well as blocks, matrices of f32 and bf16: a copy of their numbers, which pays where many rows go through, and
-                        // where each row waits for the memory: the copy lies in large pages, a mapped file does not
-  bool int8 = false;    // instead, these become 8-bit integers with a scale a row, and so do their inputs on the way
-                        // (dynamic quantisation)
-  float outlier = 0;    // with int8, columns of inputs beyond this stay f32 (LLM.int8()); 0: none
+  bool floats =
+      false;  // as well as blocks, matrices of f32 and bf16: a copy of their numbers, which pays where many rows go
+              // through, and where each row waits for the memory: the copy lies in large pages, a mapped file does not
+  bool int8 = false;  // instead, these become 8-bit integers with a scale a row, and so do their inputs on the way
+                      // (dynamic quantisation)
+  float outlier = 0;  // with int8, columns of inputs beyond this stay f32 (LLM.int8()); 0: none
 };
 
 // A parameter whose numbers are fetched when it is packed, so that no model is in memory twice on the way.

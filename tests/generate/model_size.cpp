@@ -61,20 +61,23 @@ TEST_F(ModelSize, OfWeightsInMemory) {
     const char* mix;
     bool floats;
     bool half;
+    bool stays = false;  // in its blocks
   };
-  for (const auto& [family, mix, floats, half] : {Case{"llama", "f32", false, false},
-                                                  {"llama", "f32", true, false},
-                                                  {"llama", "bf16", false, false},
-                                                  {"llama", "bf16", true, true},
-                                                  {"llama", "q8_0", true, false},
-                                                  {"llama", "q4_k_m", false, false},
-                                                  {"gpt2", "bf16", false, true},
-                                                  {"gpt2", "bf16", true, true},
-                                                  {"gpt2", "q8_0", true, false}}) {
-    const std::string name = fmt::format("{} {} {} {}", family, mix, floats, half);
+  for (const auto& [family, mix, floats, half, stays] : {Case{"llama", "f32", false, false},
+                                                         {"llama", "f32", true, false},
+                                                         {"llama", "bf16", false, false},
+                                                         {"llama", "bf16", true, true},
+                                                         {"llama", "q8_0", true, false},
+                                                         {"llama", "q4_k_m", false, false},
+                                                         {"gpt2", "bf16", false, true},
+                                                         {"gpt2", "bf16", true, true},
+                                                         {"gpt2", "q8_0", true, false},
+                                                         {"llama", "q4_k_m", false, false, true},
+                                                         {"gpt2", "q8_0", false, false, true}}) {
+    const std::string name = fmt::format("{} {} {} {} {}", family, mix, floats, half, stays);
     make(family);
     const fs::path path = written(mix);
-    const PackOptions packing{.floats = floats};
+    const PackOptions packing{.in_place = stays, .floats = floats};
     const Use use{.compute = half ? DType::bf16 : DType::f32, .packing = packing, .context = 64};
     uint64_t expected = 0, mapped = 0;
     for (const PlannedWeight& w : planned_weights(path, model_->spec(), use))

@@ -57,6 +57,11 @@ TEST(GgufModel, BlocksStayInPlaceAndSayNearlyTheSame) {
       const std::vector<float> got = outputs_of(*in_place.model);
       // In blocks or taken out of them: the same numbers.
       expect_near(got, outputs_of(*load_model(file).model), 1e-4);
+      // Packed once, or on the way each time: the same products.
+      const auto packed = [&](bool stays) {
+        return outputs_of(*load_model(file, {.in_place = true, .pack = PackOptions{.in_place = stays}}).model);
+      };
+      EXPECT_EQ(packed(true), packed(false));
       double squares = 0, differences = 0;
       for (size_t i = 0; i < want.size(); ++i) {
         squares += want[i] * static_cast<double>(want[i]);

@@ -63,7 +63,8 @@ void pack_blocks(const Pack& a, int64_t row, int64_t rows, uint8_t* group) {
   RowWords by_row = {};
   const int64_t step = group_rows * row_bytes / blocks;
   for (int64_t b = 0; b < blocks; ++b) {
-    // The rows behind these, at the pace at which these are read: sixteen at once are too many for the processor to guess.
+    // The rows behind these, at the pace at which these are read: sixteen at once are too many for the processor to
+    // guess.
     for (int64_t line = b * step; line < (b + 1) * step; line += 64) ask_for(from + group_rows * row_bytes + line);
     for (int64_t r = 0; r < rows; ++r) {
       const uint8_t* block = from + r * row_bytes + b / layout.blocks * bytes;
@@ -156,9 +157,8 @@ void pack_group(const Pack& a, int64_t row, int64_t rows, uint8_t* group) {
 void pack(const Pack& a) {
   if (in_panels(a.type)) return pack_panels(a);
   if (a.type == DType::i8) return pack_rows_of_integers(a);
-  each_group(a, layout_of(a.type).group_bytes(a.k), [&](int64_t first, int64_t rows, uint8_t* group) {
-    pack_group(a, first, rows, group);
-  });
+  each_group(a, layout_of(a.type).group_bytes(a.k),
+             [&](int64_t first, int64_t rows, uint8_t* group) { pack_group(a, first, rows, group); });
 }
 
 }  // namespace qkv::kernels::cpu_set

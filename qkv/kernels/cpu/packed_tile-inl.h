@@ -226,9 +226,8 @@ HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRo
   const uint8_t* planes = group + 4 * lane;
   const uint8_t* header = group + layout.code_bytes(k);
   const int8_t* q = x.values + row * k;
-  const auto put = [&](int i, V result) HWY_ATTR {
-    store(result, out + i / vectors * group_rows + lane + i % vectors * lanes());
-  };
+  const auto put = [&](int i, V result)
+                       HWY_ATTR { store(result, out + i / vectors * group_rows + lane + i % vectors * lanes()); };
   if constexpr (layout.scales == 0) {
     VI sums[results];
     for (int i = 0; i < results; ++i)
@@ -254,9 +253,8 @@ HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRo
         constexpr int quads = 8 / layout.scales;
         VI sums[results];
         for (int i = 0; i < results; ++i)
-          sums[i] = offset_of(layout) == 0
-                        ? hn::Zero(I())
-                        : hn::Set(I(), starts[(i / vectors * count + b) * layout.scales + h]);
+          sums[i] = offset_of(layout) == 0 ? hn::Zero(I())
+                                           : hn::Set(I(), starts[(i / vectors * count + b) * layout.scales + h]);
         add_quads<layout, rows, h * quads>(sums, planes + b * layout.plane_bytes(), q + b * block_columns, k,
                                            std::make_integer_sequence<int, quads>());
         V mine[vectors], least[vectors];
