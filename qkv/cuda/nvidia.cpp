@@ -201,16 +201,19 @@ void synchronize() {
 }
 
 void* stream() { return the_stream(); }
-void* open_library(const char* name) {
+void* open_library(const char* name, std::initializer_list<int> versions) {
   std::vector<std::string> folders = {""};  // wherever the system looks
-  if (const char* path = std::getenv("CUDA_PATH")) folders.push_back(std::string(path) + "/lib64/");
+  if (const char* path = std::getenv("CUDA_PATH"))
+    for (const char* folder : {"/lib64/", "/lib/", "/../cudnn/lib/"}) folders.push_back(std::string(path) + folder);
   folders.emplace_back("/usr/local/cuda/lib64/");
   for (const std::string& folder : folders)
-    for (const char* version : {".so.13", ".so.12"})
-      if (void* library = ::dlopen((folder + name + version).c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+    for (const int version : versions) {
+      const std::string file = fmt::format("{}{}.so.{}", folder, name, version);
+      if (void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+    }
   notice("cuda",
-         fmt::format("{} was not found, and what it does goes through slow kernels: install CUDA's libraries, or "
-                     "set CUDA_PATH to where they are",
+         fmt::format("{} was not found, and what it does goes through slower kernels: install NVIDIA's libraries, or "
+                     "set CUDA_PATH to where CUDA is",
                      name));
   return nullptr;
 }
