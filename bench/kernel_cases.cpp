@@ -266,12 +266,20 @@ void add_elementwise(std::vector<KernelCase>& cases, const ComputeTypes& both) {
         set.dropout({.count = count, .type = type, .x = x.raw(), .y = y.raw(), .p = 0.3F, .key = 12345});
       });
       add("fill", traffic / 2, [=](const KernelSet& set, const Tensor& y) { set.fill(y.raw(), type, count, 1.5F); });
-      cases.push_back({"sum_squares " + label, 1e-6, 0, traffic / 2, large, [=](const KernelSet& set) {
-                         return std::vector<Tensor>{
-                             Tensor::from<float>({1}, {static_cast<float>(set.sum_squares(x.raw(), type, count))})};
-                       }});
+      cases.push_back(
+          {"sum_squares " + label, 1e-6, 0, traffic / 2, large, [=](const KernelSet& set) {
+             const SumSquares whole{.count = count, .type = type, .x = x.raw()};
+             return std::vector<Tensor>{Tensor::from<float>({1}, {static_cast<float>(set.sum_squares({&whole, 1}))})};
+           }});
     }
   const Tensor a = random({6, 35}, DType::f32, 1), b = random({35}, DType::f32, 2);
+  const Tensor long_one = random({40000}, DType::f32, 3), half = random({35}, DType::bf16, 4);
+  cases.push_back({"sum_squares many", 1e-6, 0, 0, false, [=](const KernelSet& set) {
+                     std::vector<SumSquares> all = {{.count = 40000, .x = long_one.raw()}, {}};
+                     for (int64_t i = 0; i < 100; ++i) all.push_back({.count = 2 * i, .x = a.data<float>() + i % 7});
+                     all.push_back({.count = 35, .type = DType::bf16, .x = half.raw()});
+                     return std::vector<Tensor>{Tensor::from<float>({1}, {static_cast<float>(set.sum_squares(all))})};
+                   }});
   cases.push_back({"add repeated", f32_tolerance, 0, 0, false, [=](const KernelSet& set) {
                      const Tensor y = copy_of(a);
                      set.binary(

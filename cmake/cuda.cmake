@@ -9,7 +9,7 @@ if(QKV_CUDA STREQUAL "EMULATED")
 elseif(QKV_CUDA)
   set(QKV_CUDA_ABSENT "/cuda/none\\.cpp$|/cuda/emulated")
 else()
-  set(QKV_CUDA_ABSENT "/cuda/nvidia\\.cpp$|/cuda/emulated|/kernels/cuda/|/kernels/cuda\\.cpp$")
+  set(QKV_CUDA_ABSENT "/cuda/nvidia\\.cpp$|/cuda/emulated|/kernels/cuda/|/kernels/(cuda|cudnn)\\.cpp$")
 endif()
 
 if(QKV_CUDA AND NOT QKV_CUDA STREQUAL "EMULATED")
@@ -35,6 +35,31 @@ if(QKV_CUDA AND NOT QKV_CUDA STREQUAL "EMULATED")
     set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
   endif()
   find_package(CUDAToolkit REQUIRED)
+
+  # Of cuDNN headers alone, its frontend's, and NVRTC's, which the frontend includes: the libraries are looked for while
+  # the program runs. CUDA_PATH may lead to what PyPI's wheels brought.
+  set(QKV_HAS_CUDNN ON)
+  set(options -O1 -isystem ${CUDAToolkit_INCLUDE_DIRS})  # many templates, of which none is in a hurry
+  foreach(header cudnn.h cudnn_frontend.h nvrtc.h)
+    string(MAKE_C_IDENTIFIER QKV_FOLDER_OF_${header} folder)
+    find_path(${folder} ${header} HINTS ENV CUDA_PATH ${CUDAToolkit_INCLUDE_DIRS} PATH_SUFFIXES include ../cudnn/include ../../include
+              PATHS ${PROJECT_SOURCE_DIR}/.cuda ${PROJECT_SOURCE_DIR}/.cuda/nvidia/cudnn ${fetched})
+    if(NOT ${folder})
+      message(STATUS "Without cuDNN's attention, for there is no ${header}: install cuDNN and its frontend, or let CUDA_PATH lead to them")
+      set(QKV_HAS_CUDNN OFF)
+      break()
+    endif()
+    list(APPEND options -isystem ${${folder}})
+  endforeach()
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/qkv/kernels/cuda/attention/cudnn.cpp PROPERTIES
+                              COMPILE_DEFINITIONS NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING COMPILE_OPTIONS "${options}"
+                              SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)
+endif()
+
+if(QKV_HAS_CUDNN)
+  string(APPEND QKV_CUDA_ABSENT "|/attention/cudnn_none\\.cpp$")
+else()
+  string(APPEND QKV_CUDA_ABSENT "|/attention/cudnn\\.cpp$")
 endif()
 
 # The kernels of a room, to be compiled by nvcc or as C++.

@@ -3,6 +3,7 @@
 #include "qkv/core/notice.h"
 #include "qkv/cuda/recorded_memory.h"
 #include "qkv/cuda/runtime.h"
+#include "qkv/cuda/staged_copies.h"
 
 #include <cuda_runtime.h>
 #include <dlfcn.h>
@@ -156,6 +157,32 @@ void* allocate_now(size_t bytes) {
 // that has failed says so at the next call.
 void release_now(void* memory, size_t) noexcept { cudaFreeAsync(memory, work().stream); }
 
+class PinnedMemory : public StagedCopies::Driver {
+ public:
+  void* pinned(size_t bytes) override {
+    void* memory = nullptr;
+    bool whole = cudaMallocHost(&memory, bytes) == cudaSuccess;
+    for (cudaEvent_t& event : passed_)
+      whole = whole && cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess;
+    cudaGetLastError();
+    return whole ? memory : nullptr;
+  }
+  void copy(void* to, const void* from, size_t bytes) override {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, work().stream), "copying to the device");
+  }
+  void mark(int piece) override { check(cudaEventRecord(passed_[piece], work().stream), "marking work"); }
+  void wait(int piece) override { check(cudaEventSynchronize(passed_[piece]), "waiting for the device"); }
+
+ private:
+  cudaEvent_t passed_[StagedCopies::pieces] = {};
+};
+
+StagedCopies& staged_copies() {
+  static auto* const driver = new PinnedMemory;  // as long as the process
+  static auto* const copies = new StagedCopies(*driver);
+  return *copies;
+}
+
 }  // namespace
 
 const std::vector<DeviceInfo>& devices() { return found().devices; }
@@ -181,7 +208,8 @@ MemoryUse memory_use() {
 
 void copy_to_device(void* to, const void* from, size_t bytes) {
   refuse_to_record();
-  // From ordinary memory the runtime has taken the bytes when it returns; nobody here pins any.
+  if (staged_copies().copy(to, from, bytes)) return;
+  // From memory that is not pinned, the runtime has taken the bytes when it returns, for which it may wait.
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, the_stream()), "copying to the device");
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {
@@ -201,16 +229,19 @@ void synchronize() {
 }
 
 void* stream() { return the_stream(); }
-void* open_library(const char* name) {
+void* open_library(const char* name, std::initializer_list<int> versions) {
   std::vector<std::string> folders = {""};  // wherever the system looks
-  if (const char* path = std::getenv("CUDA_PATH")) folders.push_back(std::string(path) + "/lib64/");
+  if (const char* path = std::getenv("CUDA_PATH"))
+    for (const char* folder : {"/lib64/", "/lib/", "/../cudnn/lib/"}) folders.push_back(std::string(path) + folder);
   folders.emplace_back("/usr/local/cuda/lib64/");
   for (const std::string& folder : folders)
-    for (const char* version : {".so.13", ".so.12"})
-      if (void* library = ::dlopen((folder + name + version).c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+    for (const int version : versions) {
+      const std::string file = fmt::format("{}{}.so.{}", folder, name, version);
+      if (void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+    }
   notice("cuda",
-         fmt::format("{} was not found, and what it does goes through slow kernels: install CUDA's libraries, or "
-                     "set CUDA_PATH to where they are",
+         fmt::format("{} was not found, and what it does goes through slower kernels: install NVIDIA's libraries, or "
+                     "set CUDA_PATH to where CUDA is",
                      name));
   return nullptr;
 }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -66,9 +67,10 @@ class Graph {
   std::unique_ptr<Recording> recording_;
 };
 
-// NVIDIA's library of that name ("libcublasLt"), for dlsym(): where the system looks, in $CUDA_PATH/lib64 or in
+// NVIDIA's library of that name ("libcublasLt"), for dlsym(), in the first of the versions that there is: where the
+// system looks, in $CUDA_PATH/lib64, $CUDA_PATH/lib, for cuDNN as PyPI packs it $CUDA_PATH/../cudnn/lib, or in
 // /usr/local/cuda/lib64. Null, after a notice, where there is none; and on the emulated device.
-void* open_library(const char* name);
+void* open_library(const char* name, std::initializer_list<int> versions);
 
 // Throws Error, naming `op`, if the launch before it failed.
 void check_launch(const char* op);

@@ -467,6 +467,14 @@ struct Copy {
   int64_t place_stride = 0;
 };
 
+// An array of a compute type whose squares are summed in f64, over all arrays of a call; NaN and inf propagate. The
+// host waits for the sum, and so for all work before it.
+struct SumSquares {
+  int64_t count = 0;
+  DType type = DType::f32;
+  const void* x = nullptr;
+};
+
 // Optimizers take all tensors of a parameter group in one call. `gradient` is multiplied by `gradient_scale` (clipping,
 // averaging). `half`, if given, receives the new parameter rounded to bf16.
 struct OptimizerTensor {
@@ -535,7 +543,7 @@ struct KernelSet {
   void (*dropout)(const Dropout&) = nullptr;
   void (*copy)(const Copy&) = nullptr;
   void (*fill)(void* y, DType type, int64_t count, float value) = nullptr;
-  double (*sum_squares)(const void* x, DType type, int64_t count) = nullptr;  // f64 sum; NaN and inf propagate
+  double (*sum_squares)(std::span<const SumSquares>) = nullptr;
   void (*adamw)(std::span<const OptimizerTensor>, const AdamW&) = nullptr;
   void (*lion)(std::span<const OptimizerTensor>, const Lion&) = nullptr;
   void (*sgd)(std::span<const OptimizerTensor>, const Sgd&) = nullptr;

@@ -134,7 +134,7 @@ Tensor sum(const Tensor& input) {
   if (wants_grad(x))
     record({&y}, {&x}, [x](std::span<const Tensor> grads) {
       const Tensor dx = Tensor::empty(x.shape(), x.dtype(), x.device());
-      kernels_of(x).fill(dx.raw(), dx.dtype(), dx.numel(), grads[0].item());
+      kernels_of(x).fill(dx.raw(), dx.dtype(), dx.numel(), scalar_gradient(grads[0]));
       accumulate_grad(x, dx);
     });
   return y;

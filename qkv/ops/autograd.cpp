@@ -38,6 +38,24 @@ Tensor converted(const Tensor& tensor, DType dtype) {
   return result;
 }
 
+Tensor ones(const Shape& shape, DType dtype, Device device) {
+  Tensor result = Tensor::empty(shape, dtype, device);
+  kernels::kernels_for(device).fill(result.raw(), dtype, result.numel(), 1.0F);
+  return result;
+}
+
+// The 1 that backward() begins with at an f32 scalar: always the same memory, so that it is known where it arrives.
+// Nobody adds to it (grad_slot). Never freed: the device may be gone first.
+const Tensor& root_gradient(Device device) {
+  if (device.type == Device::Type::cpu) {
+    static const Tensor* const on_host = new Tensor(ones({}, DType::f32, device));
+    return *on_host;
+  }
+  static const Tensor* const on_device = new Tensor(ones({}, DType::f32, device));
+  return *on_device;
+}
+bool is_root(const Tensor& grad) { return grad.shares_memory(root_gradient(grad.device())); }
+
 }  // namespace
 
 GradMode::GradMode(bool record) : before_(recording) { recording = record; }
@@ -97,13 +115,15 @@ std::shared_ptr<Node> record(std::initializer_list<Tensor*> outputs, std::initia
   return node;
 }
 
+float scalar_gradient(const Tensor& grad) { return is_root(grad) ? 1.0F : grad.item(); }
+
 GradSlot grad_slot(const Tensor& input) {
   Tensor& grad = collected(input);
   if (grad) {
     // Somebody else may hold the same memory (an addition hands one gradient to both its inputs).
     const GradMeta& owner = *input.grad_meta();
     const bool view_by_design = owner.node && owner.node->allocate;
-    if (grad.storage_uses() > 1 && !view_by_design) grad = converted(grad, grad.dtype());
+    if (grad.storage_uses() > 1 && (!view_by_design || is_root(grad))) grad = converted(grad, grad.dtype());
     return {grad, true};
   }
   const GradMeta& meta = *input.grad_meta();
@@ -144,8 +164,8 @@ void backward(const Tensor& result, Tensor grad) {
   if (!result.grad_meta() || !result.grad_meta()->node)
     throw Error("backward", "the result was not recorded: no parameter led to it", "", Error::Kind::internal);
   if (!grad) {
-    grad = Tensor::empty(result.shape(), result.dtype(), result.device());
-    kernels::kernels_for(result.device()).fill(grad.raw(), grad.dtype(), grad.numel(), 1.0F);
+    const bool root = result.rank() == 0 && result.dtype() == DType::f32;
+    grad = root ? root_gradient(result.device()) : ones(result.shape(), result.dtype(), result.device());
   }
   const NoGrad no_grad;
   const auto later = [](const std::shared_ptr<Node>& a, const std::shared_ptr<Node>& b) { return a->order < b->order; };

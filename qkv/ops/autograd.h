@@ -74,6 +74,10 @@ bool wants_grad(std::initializer_list<const Tensor*> tensors);
 std::shared_ptr<Node> record(std::initializer_list<Tensor*> outputs, std::initializer_list<const Tensor*> inputs,
                              Node::Backward backward);
 
+// In a backward closure: the value of an f32 scalar's gradient. Where backward() began with that scalar it is known to
+// be 1; else the device is asked, which waits for all work before.
+float scalar_gradient(const Tensor& grad);
+
 // In a backward closure: where a kernel may write the gradient of `input` directly. `accumulate` says whether it must
 // add to what is there. Parameters get f32; other tensors their own dtype. Call only if wants_grad held.
 struct GradSlot {

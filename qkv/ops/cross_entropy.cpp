@@ -33,18 +33,26 @@ void check_targets(const Tensor& targets, int64_t rows, int64_t vocab, std::stri
                   fmt::format("labels run from 0 to {}; {} marks a place to ignore", vocab - 1, ignored_target));
 }
 
-// scale * the sum of per-row losses, added in order in double.
+// scale * the sum of per-row losses: on the host added in order in double, on a device by its kernels, for which nobody
+// waits here.
 Tensor total_loss(const Tensor& losses, float scale) {
-  const Tensor on_host = losses.to({});
-  const float* values = on_host.data<float>();
+  Tensor result = Tensor::empty({}, DType::f32, losses.device());
+  if (losses.device() != Device()) {
+    const kernels::KernelSet& kernel = kernels_of(losses);
+    kernel.sum_rows({.rows = losses.numel(), .width = 1, .x = losses.raw(), .out = result.data<float>()});
+    kernel.scale({.count = 1, .x = result.raw(), .y = result.raw(), .alpha = scale});
+    return result;
+  }
+  const float* values = losses.data<float>();
   double total = 0;
   for (int64_t i = 0; i < losses.numel(); ++i) total += values[i];
-  return Tensor::from<float>({}, {static_cast<float>(total * scale)}, losses.device());
+  *result.data<float>() = static_cast<float>(total * scale);
+  return result;
 }
 
 // x times the value of an f32 scalar; x itself when that is 1, as it is at the root of the tape.
 Tensor times(const Tensor& x, const Tensor& factor) {
-  const float value = factor.item();
+  const float value = scalar_gradient(factor);
   if (value == 1) return x;
   kernels_of(x).scale({.count = x.numel(), .type = x.dtype(), .x = x.raw(), .y = x.raw(), .alpha = value});
   return x;

@@ -38,10 +38,13 @@ Optimizer::Optimizer(Model& model, const OptimizerOptions& options) : options_(o
 }
 
 double Optimizer::gradient_norm() const {
-  double total = 0;
+  std::vector<kernels::SumSquares> gradients;
   for (const Slot& slot : slots_)
-    if (const Tensor g = gradient(slot.parameter)) total += kernels_of(g).sum_squares(g.raw(), g.dtype(), g.numel());
-  return std::sqrt(total);
+    if (const Tensor g = gradient(slot.parameter)) {
+      check(g.device() == device_, "optimizer", "the gradient of {} lies on another device", slot.name);
+      gradients.push_back({.count = g.numel(), .type = g.dtype(), .x = g.raw()});
+    }
+  return std::sqrt(kernels::kernels_for(device_).sum_squares(gradients));
 }
 
 std::vector<kernels::OptimizerTensor> Optimizer::gather(bool decays) const {

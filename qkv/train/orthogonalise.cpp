@@ -44,7 +44,8 @@ Tensor orthogonalise(const Tensor& g) {
   const bool tall = g.size(0) > g.size(1);  // the products are over the shorter side
   Tensor x = clone(tall ? g.transpose(0, 1) : g);
   const kernels::KernelSet& kernel = kernels_of(x);
-  const float norm = static_cast<float>(std::sqrt(kernel.sum_squares(x.raw(), x.dtype(), x.numel())));
+  const kernels::SumSquares squares{.count = x.numel(), .type = x.dtype(), .x = x.raw()};
+  const float norm = static_cast<float>(std::sqrt(kernel.sum_squares({&squares, 1})));
   kernel.scale({.count = x.numel(), .x = x.raw(), .y = x.raw(), .alpha = 1 / (norm + 1e-7F)});
   for (int i = 0; i < 5; ++i) {
     const Tensor square = product(x, x, true);

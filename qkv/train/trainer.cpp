@@ -44,6 +44,7 @@ Trainer::StepResult Trainer::step(int64_t index) {
     counts.sentences += micro.back().rows;
   }
   StepResult result{0, 0, 0};
+  std::vector<Tensor> losses;  // read once all work has been given to the device, which then need not wait for the host
   for (size_t i = 0; i < micro.size(); ++i) {
     const RandomKey key = RandomKey{options_.seed}.child(static_cast<uint64_t>(index)).child(i);
     const Context context{.compute = options_.compute,
@@ -52,11 +53,12 @@ Trainer::StepResult Trainer::step(int64_t index) {
                           .label_smoothing = options_.label_smoothing,
                           .key = key};
     const Tensor loss = model_.loss(inputs_of(micro[i]), context, counts);
-    result.loss += loss.item<double>();
     backward(loss);
+    losses.push_back(loss.detach());
     result.tokens += micro[i].rows * micro[i].length;
   }
   result.norm = optimizer_.gradient_norm();
+  for (const Tensor& loss : losses) result.loss += loss.item<double>();
   if (!std::isfinite(result.loss) || !std::isfinite(result.norm))
     throw Error(
         fmt::format("step {}", index + 1),

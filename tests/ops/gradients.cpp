@@ -120,8 +120,17 @@ TEST(Gradients, Norms) {
         return add(both.sum, both.y);
       },
       {random({4, 11}, 1), random({4, 11}, 5), random({11}, 2), random({11}, 3)});
-  check_gradients([](const auto& x) { return add_rms_norm(x[0], x[1], x[2], 1e-2F).y; },
-                  {random({4, 11}, 1), random({4, 11}, 5), random({11}, 2)});
+  const std::vector<Tensor> of_rms = {random({4, 11}, 1), random({4, 11}, 5), random({11}, 2)};
+  check_gradients([](const auto& x) { return add_rms_norm(x[0], x[1], x[2], 1e-2F).y; }, of_rms);
+  const Tensor weight = random({11}, 2);  // which nothing reaches where the sum alone is used
+  check_gradients([=](const auto& x) { return add_rms_norm(x[0], x[1], weight, 1e-2F).sum; },
+                  {random({4, 11}, 1), random({4, 11}, 5)});
+  check_gradients(
+      [](const auto& x) {
+        const AddNorm both = add_rms_norm(x[0], x[1], x[2], 1e-2F);
+        return add(both.sum, both.y);
+      },
+      of_rms);
 }
 
 TEST(Gradients, CausalConv) {

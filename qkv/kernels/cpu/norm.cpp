@@ -178,19 +178,29 @@ void norm(const Norm& a) { HWY_DYNAMIC_DISPATCH(norm_on_target)(a); }
 void norm_backward(const NormBackward& a) { HWY_DYNAMIC_DISPATCH(norm_backward_on_target)(a); }
 void sum_rows(const SumRows& a) { HWY_DYNAMIC_DISPATCH(sum_rows_on_target)(a); }
 
-double sum_squares(const void* x, DType type, int64_t count) {
-  if (type != DType::f32) return reference().sum_squares(x, type, count);
-  const int64_t parts = std::clamp<int64_t>(count / (8 * elementwise_grain), 1, threads());
+namespace {
+
+double squares_of(const SumSquares& a) {
+  if (a.type != DType::f32) return reference().sum_squares({&a, 1});
+  const int64_t parts = std::clamp<int64_t>(a.count / (8 * elementwise_grain), 1, threads());
   std::vector<double> sums(static_cast<size_t>(parts), 0.0);
   parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
-      const int64_t from = count * part / parts;
-      sums[static_cast<size_t>(part)] = HWY_DYNAMIC_DISPATCH(sum_squares_of_f32)(static_cast<const float*>(x) + from,
-                                                                                 count * (part + 1) / parts - from);
+      const int64_t from = a.count * part / parts;
+      sums[static_cast<size_t>(part)] = HWY_DYNAMIC_DISPATCH(sum_squares_of_f32)(static_cast<const float*>(a.x) + from,
+                                                                                 a.count * (part + 1) / parts - from);
     }
   });
   double total = 0;
   for (const double sum : sums) total += sum;
+  return total;
+}
+
+}  // namespace
+
+double sum_squares(std::span<const SumSquares> arrays) {
+  double total = 0;
+  for (const SumSquares& a : arrays) total += squares_of(a);
   return total;
 }
 }  // namespace qkv::kernels::cpu_set

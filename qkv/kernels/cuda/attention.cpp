@@ -1,5 +1,6 @@
 #include "qkv/core/error.h"
 #include "qkv/kernels/cuda/attention/calls.h"
+#include "qkv/kernels/cuda/attention/cudnn.h"
 #include "qkv/kernels/cuda/cuda.h"
 
 namespace qkv::kernels::cuda_set {
@@ -44,6 +45,7 @@ void check_heads(const Attention& a) {
 }
 
 void attention(const Attention& a) {
+  if (attention_by_cudnn(a)) return;
   Calls calls{.count = 1, .at = {a}};
   start(way_of(a), calls);
 }

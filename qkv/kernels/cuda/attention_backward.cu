@@ -1,4 +1,5 @@
 #include "qkv/kernels/cuda/attention/calls.h"
+#include "qkv/kernels/cuda/attention/cudnn.h"
 #include "qkv/kernels/cuda/attention/gradients.h"
 #include "qkv/kernels/cuda/attention/rows.h"
 #include "qkv/kernels/cuda/cuda.h"
@@ -77,6 +78,7 @@ __global__ void __launch_bounds__(threads) collect_bias(const __grid_constant__ 
 }  // namespace
 
 void attention_backward(const AttentionBackward& call) {
+  if (attention_backward_by_cudnn(call)) return;
   const Attention& a = call.forward;
   check_heads(a);
   const int64_t count = a.batch * a.heads * a.queries;

@@ -55,7 +55,7 @@ struct Library {
 // Null where there is none.
 const Library* library() {
   static const Library* const instance = []() -> const Library* {
-    void* file = cuda::open_library("libcublasLt");
+    void* file = cuda::open_library("libcublasLt", {13, 12});
     if (file == nullptr) return nullptr;
     auto* made = new Library;  // as long as the process
     bool whole = true;

@@ -40,7 +40,7 @@ void scale(const Scale&);
 void dropout(const Dropout&);
 void copy(const Copy&);
 void fill(void* y, DType type, int64_t count, float value);
-double sum_squares(const void* x, DType type, int64_t count);
+double sum_squares(std::span<const SumSquares> arrays);
 void adamw(std::span<const OptimizerTensor> tensors, const AdamW&);
 void lion(std::span<const OptimizerTensor> tensors, const Lion&);
 void sgd(std::span<const OptimizerTensor> tensors, const Sgd&);

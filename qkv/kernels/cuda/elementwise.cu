@@ -45,24 +45,6 @@ struct Constant {
   __device__ float operator()(int64_t) const { return value; }
 };
 
-constexpr int64_t most_sums = 1024;
-
-template <bool vectors, typename T>
-__global__ void __launch_bounds__(element_block) sum_squares_of(const T* x, int64_t count, double* sums) {
-  double own = 0;
-  for_each<vectors>(
-      part_of_grid(), count, [&](int64_t, float value) { own += static_cast<double>(value) * value; }, x);
-  const double sum = reduce<element_block>(own, Add());
-  if (threadIdx.x == 0) sums[blockIdx.x] = sum;
-}
-
-__global__ void __launch_bounds__(element_block) sum_of(const double* sums, int64_t count, double* out) {
-  double own = 0;
-  for (int64_t i = threadIdx.x; i < count; i += blockDim.x) own += sums[i];
-  const double sum = reduce<element_block>(own, Add());
-  if (threadIdx.x == 0) *out = sum;
-}
-
 template <typename T>
 void fill_numbers(void* y, int64_t count, float value) {
   map("fill", static_cast<T*>(y), count, Constant{value});
@@ -128,21 +110,6 @@ void fill(void* y, DType type, int64_t count, float value) {
     default:
       return fill_integers<uint8_t>(y, count, value);
   }
-}
-
-double sum_squares(const void* x, DType type, int64_t count) {
-  if (count == 0) return 0;
-  const Scratch<double> sums(most_sums + 1);
-  const int64_t blocks = std::min(grid_for(count).x, most_sums);
-  with_type(type, [&]<typename T>(T) {
-    launch("sum_squares", vectors_at(type, 0, {x}) ? sum_squares_of<true, T> : sum_squares_of<false, T>, Grid{blocks},
-           element_block, 0, static_cast<const T*>(x), count, sums.data());
-  });
-  double* const result = sums.data() + most_sums;
-  launch("sum_squares", sum_of, Grid{1}, element_block, 0, sums.data(), blocks, result);
-  double sum = 0;
-  cuda::copy_to_host(&sum, result, sizeof sum);
-  return sum;
 }
 
 }  // namespace qkv::kernels::cuda_set

@@ -76,10 +76,14 @@ void fill(void* y, DType type, int64_t count, float value) {
   for (int64_t i = 0; i < count; ++i) store(y, type, i, value);
 }
 
-double sum_squares(const void* x, DType type, int64_t count) {
-  double sum = 0;
-  for (int64_t i = 0; i < count; ++i) sum += load(x, type, i) * load(x, type, i);
-  return sum;
+double sum_squares(std::span<const SumSquares> arrays) {
+  double total = 0;
+  for (const SumSquares& a : arrays) {
+    double sum = 0;
+    for (int64_t i = 0; i < a.count; ++i) sum += load(a.x, a.type, i) * load(a.x, a.type, i);
+    total += sum;
+  }
+  return total;
 }
 
 }  // namespace qkv::kernels::reference_set
