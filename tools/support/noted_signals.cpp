@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -39,6 +40,13 @@ NotedSignals::NotedSignals(const std::vector<int>& signals) {
 
 NotedSignals::~NotedSignals() {
   for (const auto& [signal, action] : before_) ::sigaction(signal, &action, nullptr);
+  std::vector<int> of_others;
+  while (const int signal = noted_signal()) {
+    const bool ours = std::any_of(before_.begin(), before_.end(), [&](const auto& one) { return one.first == signal; });
+    if (ours) ::raise(signal);
+    if (!ours) of_others.push_back(signal);
+  }
+  for (const int signal : of_others) note_signal(signal);
 }
 
 void NotedSignals::pass_on(int signal) const {

@@ -12,7 +12,8 @@ namespace qkv {
 class NotedSignals {
  public:
   explicit NotedSignals(const std::vector<int>& signals);
-  ~NotedSignals();  // they do again what they did before
+  // They do again what they did before: at once, if one was noted that nobody has been told of.
+  ~NotedSignals();
   NotedSignals(const NotedSignals&) = delete;
   NotedSignals& operator=(const NotedSignals&) = delete;
 
