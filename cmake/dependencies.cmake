@@ -12,6 +12,7 @@ pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc icu-i18n)
 pkg_check_modules(TOML REQUIRED IMPORTED_TARGET tomlplusplus)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
 
 # ThreadSanitizer does not see OpenMP's barriers, so that build runs qkv's own loops on plain threads.
 if(NOT QKV_SANITIZE STREQUAL "thread")

@@ -13,6 +13,7 @@
 #include "tools/support/chat_session.h"
 #include "tools/support/checks.h"
 #include "tools/support/constraint_options.h"
+#include "tools/support/user_data.h"
 
 #include <fmt/format.h>
 
@@ -21,12 +22,20 @@ namespace {
 
 struct ChatCommand {
   std::string model, template_file, system, load;
-  std::string dtype = "f32", cache, overflow = "refuse";
+  std::string dtype = "f32", cache, overflow = "refuse", history;
   int64_t context = 0;
   ConstraintOptions constraints;
   GenerationOptions generation{.max_new_tokens = 512, .sample = true, .temperature = 0.7F, .top_p = 0.95F};
   bool quiet = false;
 };
+
+// Where lines that are typed on a terminal are kept; "": nowhere.
+fs::path history_file(const std::string& said) {
+  if (said == "none") return {};
+  if (!said.empty()) return said;
+  const fs::path data = user_data_directory();
+  return data.empty() ? data : data / "chat_history";
+}
 
 void chat(const ChatCommand& options) {
   const Tokenizer tokenizer = load_tokenizer(options.model);
@@ -58,7 +67,7 @@ void chat(const ChatCommand& options) {
   Conversation conversation(engine, tokenizer, chat, settings, *full_context_named(options.overflow));
   if (!options.load.empty()) conversation.set_messages(read_messages(options.load));
   if (!options.system.empty()) conversation.set_system(options.system);
-  ChatSession(conversation, options.quiet).run();
+  ChatSession(conversation, history_file(options.history), options.quiet).run();
 }
 
 }  // namespace
@@ -76,6 +85,11 @@ void add_chat(CLI::App& app) {
   add("--system", o->system, "what the model is told before the conversation");
   add("--template", o->template_file, "a chat template (Jinja) in the place of the model's own")->type_name("FILE");
   add("--load", o->load, "go on with a conversation that /save wrote")->type_name("FILE");
+  command
+      ->add_option("--history", o->history,
+                   "where lines typed on a terminal are kept, for the arrow keys (default: chat_history in "
+                   "$XDG_DATA_HOME/qkv or ~/.local/share/qkv); none: nowhere")
+      ->type_name("FILE");
   add("--max-new-tokens", o->generation.max_new_tokens, "tokens of an answer at most")->check(at_least(1));
   add("--temperature", o->generation.temperature, "0: always the likeliest word; 1: as the model has it");
   add("--top-k", o->generation.top_k, "choose among the k likeliest (0: all)")->check(at_least(0));

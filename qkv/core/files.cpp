@@ -93,6 +93,8 @@ AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
   temporary_ += fmt::format(".{}.partial", ::getpid());
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail(target_, "create", errno);
+  struct stat old {};  // who may read it may read the new one
+  if (::stat(target_.c_str(), &old) == 0) ::fchmod(descriptor_, old.st_mode & 0777);
 }
 
 AtomicFile::~AtomicFile() {

@@ -10,6 +10,7 @@
 #include "qkv/io/tokenizer_fits.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/shape.h"
+#include "qkv/text/unicode.h"
 
 namespace qkv {
 namespace {
@@ -60,7 +61,7 @@ ConvertReport convert_to_gguf(const fs::path& source, const fs::path& file, cons
   how.metadata.merge(gguf_classes(loaded.model->spec(), loaded.config));
   how.metadata["general.file_type"] = GgufValue::of_u32(mix.file_type);
   const fs::path plain = source.has_filename() ? source : source.parent_path();
-  how.metadata["general.name"] = GgufValue::of_string(plain.stem().string());
+  how.metadata["general.name"] = GgufValue::of_string(lossy_utf8(plain.stem().string()));
   ConvertReport report;
   how.progress = [&](uint64_t done, uint64_t total) {
     ++report.tensors;

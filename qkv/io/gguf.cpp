@@ -3,6 +3,7 @@
 #include "qkv/core/byte_reader.h"
 #include "qkv/core/error.h"
 #include "qkv/io/weight_files.h"
+#include "qkv/text/unicode.h"
 
 #include <algorithm>
 #include <bit>
@@ -24,6 +25,15 @@ constexpr uint64_t least_tensor = 8 + 1 + 4 + 4 + 8;
 uint64_t least_item(GgufType type) {
   constexpr uint64_t sizes[] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 0, 8, 8, 8};
   return sizes[static_cast<size_t>(type)];
+}
+
+// Texts are UTF-8 by the format, and much here puts them into JSON, which has nothing else. `what` stands before "is".
+void require_text(std::string_view text, const std::string& place, std::string_view what) {
+  if (const size_t at = invalid_utf8(text); at != std::string_view::npos)
+    throw Error(place,
+                fmt::format("{}is not valid UTF-8: byte 0x{:02x} at position {}", what,
+                            static_cast<unsigned char>(text[at]), at),
+                "the file is damaged, or was made in another encoding: fetch it again, or convert the model again");
 }
 
 class Header {
@@ -49,6 +59,7 @@ class Header {
     std::string text(reader_.take(length));
     if (text.find('\0') != std::string::npos)
       throw Error(where_, fmt::format("has a {} with a zero byte in it", what), damaged_hint);
+    require_text(text, where_, fmt::format("a {} ", what));
     return text;
   }
 
@@ -62,7 +73,10 @@ class Header {
   GgufValue value(const std::string& key) {
     const GgufType kind = type(key);
     if (kind == GgufType::array) return {kind, {}, list(key)};
-    return {kind, read_gguf_value(reader_, kind, tensor_place(where_, key)), {}};
+    const std::string place = tensor_place(where_, key);
+    Json value = read_gguf_value(reader_, kind, place);
+    if (kind == GgufType::string) require_text(value.get_ref<const std::string&>(), place, "");
+    return {kind, std::move(value), {}};
   }
 
  private:
@@ -81,7 +95,8 @@ class Header {
         throw Error(tensor_place(where_, key), "has a value that is neither true nor false", damaged_hint);
       return {item, items, std::string(bytes)};
     }
-    for (uint64_t i = 0; i < items; ++i) reader_.take(reader_.u64());
+    const std::string place = tensor_place(where_, key);
+    for (uint64_t i = 0; i < items; ++i) require_text(reader_.take(reader_.u64()), place, "one of its texts ");
     return {item, items, std::string(bytes_.substr(begin, reader_.position() - begin))};
   }
 

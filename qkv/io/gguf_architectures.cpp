@@ -1,9 +1,11 @@
 #include "qkv/io/gguf_architectures.h"
 
 #include "qkv/core/error.h"
+#include "qkv/models/labels_config.h"
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace qkv {
 namespace {
@@ -168,17 +170,19 @@ void finish_bert(Json& config, const GgufContents& file) {
   if (head == file.shapes.end()) return;
   config["architectures"] = {"BertForSequenceClassification"};
   const int64_t count = head->second[0];
-  const GgufValue* names = file.find("bert.classifier.output_labels");
-  const Json named = names == nullptr ? Json() : names->list.json();
-  if (names != nullptr &&
-      (names->type != GgufType::array || names->list.item != GgufType::string || std::ssize(named) != count))
-    throw Error(file.where, fmt::format("has {} classes, and other bert.classifier.output_labels", count),
-                "fetch the file again, or convert the model again");
-  for (int64_t i = 0; i < count; ++i)
-    config["id2label"][std::to_string(i)] =
-        names == nullptr ? Json(fmt::format("LABEL_{}", i)) : named[static_cast<size_t>(i)];
-  for (const auto& [id, name] : config["id2label"].items())
-    config["label2id"][name.get<std::string>()] = std::stoll(id);
+  std::vector<std::string> names = label_names(Config(config, file.where), count);
+  if (const GgufValue* said = file.find("bert.classifier.output_labels"); said != nullptr) {
+    if (said->type != GgufType::array || said->list.item != GgufType::string ||
+        std::cmp_not_equal(said->list.size, count))
+      throw Error(file.where, fmt::format("has {} classes, and other bert.classifier.output_labels", count),
+                  "fetch the file again, or convert the model again");
+    names = said->list.json().get<std::vector<std::string>>();
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    const std::string& name = names[static_cast<size_t>(i)];
+    config["id2label"][std::to_string(i)] = name;
+    config["label2id"][name] = i;
+  }
   if (const GgufValue* type = file.find("bert.classifier.problem_type"); type != nullptr)
     config["problem_type"] = type->value;
 }

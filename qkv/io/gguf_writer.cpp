@@ -12,10 +12,7 @@ class Bytes {
   void number(T value) {
     text_.append(reinterpret_cast<const char*>(&value), sizeof value);
   }
-  void string(const std::string& value) {
-    number(static_cast<uint64_t>(value.size()));
-    text_ += value;
-  }
+  void string(const std::string& value) { append_gguf_value(text_, GgufType::string, value); }
   void value(const GgufValue& v) {
     number(static_cast<uint32_t>(v.type));
     if (v.type != GgufType::array) return append_gguf_value(text_, v.type, v.value);

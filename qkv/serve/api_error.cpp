@@ -15,4 +15,8 @@ Json ApiError::json() const {
             {"code", code_.empty() ? Json() : Json(code_)}}}};
 }
 
+ApiError overloaded() {
+  return {429, "The server is overloaded: too many requests wait already. Try again later.", "", "engine_overloaded"};
+}
+
 }  // namespace qkv

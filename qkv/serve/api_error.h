@@ -23,4 +23,7 @@ class ApiError : public std::runtime_error {
   std::string param_, code_;
 };
 
+// Too much waits already. Whoever answers it tells the client when to try again (answer_errors()).
+ApiError overloaded();
+
 }  // namespace qkv

@@ -52,7 +52,7 @@ Json rounded(const std::vector<float>& weights) {
   return list;
 }
 
-Json attended(ServedModel& model, Fields& fields) {
+Json attended(ServedModel& model, Fields& fields, const std::atomic<bool>& left) {
   std::vector<int32_t> ids = read_ids(fields, model);
   const int64_t length = std::ssize(ids);
   int64_t position = fields.integer("position", -length, length - 1).value_or(-1);
@@ -73,7 +73,7 @@ Json attended(ServedModel& model, Fields& fields) {
                                layer ? "shorten the text" : "ask for one 'layer'"),
                    "layer", "too_many_weights");
   Json layers = Json::array();
-  for (const LayerAttention& one : model.attention(ids, position, layer)) {
+  for (const LayerAttention& one : model.attention(ids, position, layer, left)) {
     Json of_heads = Json::array();
     for (const std::vector<float>& weights : one.heads) of_heads.push_back(rounded(weights));
     layers.push_back({{"layer", one.layer}, {"heads", of_heads}});
@@ -90,7 +90,7 @@ Json attended(ServedModel& model, Fields& fields) {
 }  // namespace
 
 void add_attention(Routes& routes, ModelStore& models) {
-  routes.add("POST", "/attention", [&models](const Call& call) { run_task(call, models, attended); });
+  routes.add("POST", "/attention", [&models](const Call& call) { run_long_task(call, models, attended); });
 }
 
 }  // namespace qkv

@@ -72,7 +72,7 @@ void add_conversations(Routes& routes, const fs::path& directory) {
     routes.add(method, path, [keeper, work = std::move(work)](const Call& call) {
       const bool queued = keeper->worker.run(
           [keeper = keeper.get(), work, call] { answer(*call.reply, [&] { work(keeper->store, call); }); });
-      if (!queued) throw ApiError(429, "Too many requests wait already. Try again later.", "", "overloaded");
+      if (!queued) throw overloaded();
     });
   };
   using Store = ConversationStore;

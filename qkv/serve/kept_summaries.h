@@ -4,12 +4,15 @@
 
 #include "qkv/tasks/running_summary.h"
 
+#include <array>
 #include <deque>
 #include <mutex>
+#include <span>
 
 namespace qkv {
 
-// The latest of a model, in memory alone. Any thread.
+// The latest of a model, in memory alone, without the messages themselves: a digest tells them from others, so that a
+// summary takes no more memory than its own text. Any thread.
 class KeptSummaries {
  public:
   // Takes `summary` as far as a conversation that begins with these messages had come.
@@ -18,8 +21,12 @@ class KeptSummaries {
   void clear();
 
  private:
+  using Digest = std::array<unsigned char, 32>;
+  // Element i: of the first i + 1 of these messages, d[i] = SHA-256(d[i - 1], message i).
+  static std::vector<Digest> digests_of(std::span<const OrderedJson> messages);
+
   struct Kept {
-    std::string said;  // the messages that it stands for
+    Digest said{};  // of the messages that it stands for
     std::string text;
     size_t covers = 0;
   };

@@ -110,7 +110,7 @@ void ServedModel::with_engine(std::function<void(Engine&)> work, std::function<v
     }
     work(*engine_);
   });
-  if (!queued) throw ApiError(429, "Too many requests wait already; try again later.");
+  if (!queued) throw overloaded();
 }
 
 const TextModel& ServedModel::text_model() {
@@ -155,22 +155,24 @@ const TextToText& ServedModel::rewriter(const std::string& from, const std::stri
 }
 
 std::vector<LayerAttention> ServedModel::attention(const std::vector<int32_t>& ids, int64_t position,
-                                                   std::optional<int64_t> layer) {
-  if (!writes() || !batches_continuously(spec_)) return task(attention_reader_).read(ids, position, layer);
+                                                   std::optional<int64_t> layer, const std::atomic<bool>& left) {
+  if (!writes() || !batches_continuously(spec_))
+    return task(attention_reader_).read(ids, position, layer, [&left] { return left.load(); });
   if (!engine_) load_engine();
   AttentionReading reading(spec_, options_.engine.compute, ids, position, layer);
   auto promise = std::make_shared<std::promise<void>>();
   std::future<void> done = promise->get_future();
   // The engine alone holds the promise, so that it is broken should the engine end first.
-  const bool taken = engine_->between_steps([&reading, promise = std::move(promise)](Model& model, int64_t positions) {
-    try {
-      if (reading.read(model, positions)) return true;
-      promise->set_value();
-    } catch (...) {
-      promise->set_exception(std::current_exception());
-    }
-    return false;
-  });
+  const bool taken =
+      engine_->between_steps([&reading, &left, promise = std::move(promise)](Model& model, int64_t positions) {
+        try {
+          if (!left && reading.read(model, positions)) return true;
+          promise->set_value();
+        } catch (...) {
+          promise->set_exception(std::current_exception());
+        }
+        return false;
+      });
   if (!taken) throw ApiError(503, "The model is being unloaded; try again later.");
   done.get();
   return reading.take();

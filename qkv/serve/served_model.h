@@ -69,9 +69,10 @@ class ServedModel {
   const Tagger& tagger();
   const MaskFiller& filler();
   const Answerer& answerer();
-  // What AttentionReader::read() gives, of the model that writes, between its engine's steps, where there is one.
-  std::vector<LayerAttention> attention(const std::vector<int32_t>& ids, int64_t position,
-                                        std::optional<int64_t> layer);
+  // What AttentionReader::read() gives, of the model that writes, between its engine's steps, where there is one. Empty
+  // if `left` becomes true before all is read: between two pieces of the text it ends.
+  std::vector<LayerAttention> attention(const std::vector<int32_t>& ids, int64_t position, std::optional<int64_t> layer,
+                                        const std::atomic<bool>& left);
   const TextToText& rewriter(const std::string& from, const std::string& to);
 
   // Gives all memory back. Nobody may be using the model.

@@ -3,15 +3,9 @@
 #include "qkv/serve/answers.h"
 #include "qkv/serve/api_error.h"
 #include "qkv/serve/chat_messages.h"
+#include "qkv/serve/leaving.h"
 
 namespace qkv {
-namespace {
-
-ApiError too_many_summaries() {
-  return {429, "The engine is overloaded: too many requests wait already. Try again later.", "", "engine_overloaded"};
-}
-
-}  // namespace
 
 SummingUp::SummingUp(Call call, std::shared_ptr<Lease> lease, OrderedJson messages, ChatOptions chat,
                      GenerationOptions options, std::function<void(std::vector<int32_t>)> ready)
@@ -35,7 +29,7 @@ void SummingUp::start() {
       self->go_on();
     });
   });
-  if (!queued) throw too_many_summaries();
+  if (!queued) throw overloaded();
 }
 
 // To the answer, or to one more summary. On the worker's thread: long texts are cut into tokens several times.
@@ -71,11 +65,8 @@ void SummingUp::submit(Engine& engine) {
     self->finished(finish, message);
   };
   // Before the engine has it: the answer behind it sets its own.
-  call_.reply->on_abandoned([cancelled = cancelled_, lease = lease_, &engine] {
-    cancelled->store(true);
-    engine.wake();
-  });
-  if (!engine.submit(std::move(request))) throw too_many_summaries();
+  cancel_when_left(*call_.reply, cancelled_, lease_, engine);
+  if (!engine.submit(std::move(request))) throw overloaded();
 }
 
 // On the engine's thread, which has others to serve.
@@ -91,7 +82,7 @@ void SummingUp::finished(Finish finish, const std::string& message) {
       self->go_on();
     });
   });
-  if (!queued) fail(std::make_exception_ptr(too_many_summaries()));
+  if (!queued) fail(std::make_exception_ptr(overloaded()));
 }
 
 void SummingUp::fail(const std::exception_ptr& error) {

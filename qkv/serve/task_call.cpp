@@ -1,10 +1,18 @@
 #include "qkv/serve/task_call.h"
 
 #include "qkv/serve/answers.h"
+#include "qkv/serve/api_error.h"
 
 namespace qkv {
 
 void run_task(const Call& call, ModelStore& models, std::function<Json(ServedModel&, Fields&)> work) {
+  run_long_task(call, models, [work = std::move(work)](ServedModel& model, Fields& fields, const std::atomic<bool>&) {
+    return work(model, fields);
+  });
+}
+
+void run_long_task(const Call& call, ModelStore& models,
+                   std::function<Json(ServedModel&, Fields&, const std::atomic<bool>&)> work) {
   auto body = std::make_shared<const OrderedJson>(parse_body(call.request->body));
   std::shared_ptr<Lease> lease = models.lease(Fields(*body).text("model").value_or(""));
   auto left = std::make_shared<std::atomic<bool>>(false);
@@ -14,10 +22,11 @@ void run_task(const Call& call, ModelStore& models, std::function<Json(ServedMod
     answer_errors(*reply, [&] {
       Fields fields(*body);
       fields.ignore({"model", "user"});
-      send_json(*reply, work(lease->model(), fields));
+      const Json answer = work(lease->model(), fields, *left);
+      if (!*left) send_json(*reply, answer);
     });
   });
-  if (!queued) throw ApiError(429, "Too many requests wait already. Try again later.", "", "engine_overloaded");
+  if (!queued) throw overloaded();
   call.reply->on_abandoned([left] { *left = true; });
 }
 

@@ -5,6 +5,7 @@
 #include "qkv/serve/model_store.h"
 #include "qkv/serve/routes.h"
 
+#include <atomic>
 #include <functional>
 
 namespace qkv {
@@ -12,6 +13,9 @@ namespace qkv {
 // Reads the body and its "model", then calls `work` on the model's worker; what it returns is the answer. Fields that
 // it has not asked for are errors. Nothing is done for a client that has left.
 void run_task(const Call& call, ModelStore& models, std::function<Json(ServedModel& model, Fields& fields)> work);
+// The same of work in pieces: `left` becomes true when the client leaves, and what is returned then is not looked at.
+void run_long_task(const Call& call, ModelStore& models,
+                   std::function<Json(ServedModel& model, Fields& fields, const std::atomic<bool>& left)> work);
 
 constexpr size_t most_inputs = 2048;  // of a request
 

@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/serve/answers.h"
+#include "qkv/serve/leaving.h"
 #include "qkv/serve/token_text.h"
 
 #include <algorithm>
@@ -75,19 +76,13 @@ void TextJob::submit(Engine& engine, const std::vector<Prompt>& prompts, bool sc
         self->finished(first + index, finish, message);
       };
       if (score_prompts && !request.score_prompt) show_prompt(p, {first_of(prompts[p].ids[0])});
-      if (!engine.submit(std::move(request)))
-        throw ApiError(429, "The engine is overloaded: too many requests wait already. Try again later.", "",
-                       "engine_overloaded");
+      if (!engine.submit(std::move(request))) throw overloaded();
     }
   } catch (...) {
     fail(std::current_exception());
     return;
   }
-  // The connection keeps this until the reply's end, so it must not keep the job, which keeps the connection.
-  call_.reply->on_abandoned([cancelled = cancelled_, lease = lease_, &engine] {
-    cancelled->store(true);
-    engine.wake();
-  });
+  cancel_when_left(*call_.reply, cancelled_, lease_, engine);
 }
 
 void TextJob::event(const Json& data) {

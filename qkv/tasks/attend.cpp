@@ -87,10 +87,11 @@ AttentionReader::AttentionReader(TextModel base) : base_(std::move(base)) {
 bool AttentionReader::can_read(const Spec& spec) { return batches_continuously(spec) || sees_both_ways(spec); }
 
 std::vector<LayerAttention> AttentionReader::read(std::span<const int32_t> ids, int64_t position,
-                                                  std::optional<int64_t> layer) const {
+                                                  std::optional<int64_t> layer,
+                                                  const std::function<bool()>& stop) const {
   AttentionReading reading(base_.model().spec(), base_.options().dtype, {ids.begin(), ids.end()}, position, layer);
   if (std::ssize(ids) > base_.limit()) throw base_.too_long("text", std::ssize(ids), false, "shorten it");
-  while (reading.read(base_.model(), chunk)) continue;
+  while (!(stop && stop()) && reading.read(base_.model(), chunk)) continue;
   return reading.take();
 }
 

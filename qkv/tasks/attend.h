@@ -6,6 +6,7 @@
 
 #include "qkv/tasks/text_model.h"
 
+#include <functional>
 #include <optional>
 
 namespace qkv {
@@ -48,9 +49,10 @@ class AttentionReader {
   static bool can_read(const Spec& spec);
 
   // Of all layers, or of `layer`. Causal models see the tokens up to `position`, others all. Throws Error for ids,
-  // positions and layers that there are not, and for a text that is too long.
-  std::vector<LayerAttention> read(std::span<const int32_t> ids, int64_t position,
-                                   std::optional<int64_t> layer = {}) const;
+  // positions and layers that there are not, and for a text that is too long. `stop` is asked before each piece of the
+  // text: once it is true, nothing more is read, and nothing given.
+  std::vector<LayerAttention> read(std::span<const int32_t> ids, int64_t position, std::optional<int64_t> layer = {},
+                                   const std::function<bool()>& stop = {}) const;
 
  private:
   TextModel base_;

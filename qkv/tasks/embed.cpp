@@ -11,24 +11,6 @@ namespace {
 
 constexpr std::string_view sentence_limit = "sentence_bert_config.json's max_seq_length is {}";
 
-}  // namespace
-
-Embedder::Embedder(const fs::path& directory, TaskOptions options, std::optional<Pooling> pooling,
-                   std::optional<bool> normalise)
-    : modules_(SentenceModules::read(directory)), base_(modules_.model, std::move(options)) {
-  if (pooling) modules_.pooling = *pooling;
-  if (normalise) modules_.normalise = *normalise;
-  base_.limit_to(modules_.max_length, sentence_limit);
-}
-
-Embedder::Embedder(const TextModel& base)
-    : modules_(SentenceModules::read(base.directory())),
-      base_(modules_.model == base.directory() ? base : TextModel(modules_.model, base.options())) {
-  base_.limit_to(modules_.max_length, sentence_limit);
-}
-
-namespace {
-
 // One vector from the hidden states h [length, width] of a row.
 std::vector<float> pooled(std::span<const float> h, int64_t length, int64_t width, Pooling pooling) {
   const auto at = [&](int64_t t) { return h.subspan(static_cast<size_t>(t * width), static_cast<size_t>(width)); };
@@ -54,6 +36,20 @@ double dot(std::span<const float> a, std::span<const float> b) {
 }
 
 }  // namespace
+
+Embedder::Embedder(const fs::path& directory, TaskOptions options, std::optional<Pooling> pooling,
+                   std::optional<bool> normalise)
+    : modules_(SentenceModules::read(directory)), base_(modules_.model, std::move(options)) {
+  if (pooling) modules_.pooling = *pooling;
+  if (normalise) modules_.normalise = *normalise;
+  base_.limit_to(modules_.max_length, sentence_limit);
+}
+
+Embedder::Embedder(const TextModel& base)
+    : modules_(SentenceModules::read(base.directory())),
+      base_(modules_.model == base.directory() ? base : TextModel(modules_.model, base.options())) {
+  base_.limit_to(modules_.max_length, sentence_limit);
+}
 
 std::vector<std::vector<float>> Embedder::embed(std::span<const Row> rows) const {
   std::vector<std::vector<float>> results(rows.size());

@@ -93,6 +93,15 @@ TEST_F(FilesTest, WithoutCommitTheOldFileStays) {
   EXPECT_EQ(count(), 1);
 }
 
+TEST_F(FilesTest, APrivateFileStaysPrivate) {
+  write_file(folder_ / "a", "old");
+  const fs::perms own = fs::perms::owner_read | fs::perms::owner_write;
+  fs::permissions(folder_ / "a", own);
+  write_file(folder_ / "a", "new");
+  EXPECT_EQ(fs::status(folder_ / "a").permissions(), own);
+  EXPECT_EQ(read_file(folder_ / "a"), "new");
+}
+
 TEST_F(FilesTest, AFileThatCannotGrowLeavesTheOldOne) {
   write_file(folder_ / "a", "old");
   std::string message;

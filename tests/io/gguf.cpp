@@ -73,7 +73,7 @@ TEST(Gguf, WhatIsWrittenIsReadInPlace) {
                            {"a.long", {GgufType::i64, -5000000000, {}}},
                            {"a.wide", {GgufType::f64, 0.1, {}}},
                            {"a.small", {GgufType::i8, -3, {}}},
-                           {"a.tokens", GgufValue::of_array(GgufType::string, {"x", "", "\xff"})},
+                           {"a.tokens", GgufValue::of_array(GgufType::string, {"x", "", "\xC3\xBF"})},
                            {"a.types", GgufValue::of_array(GgufType::i32, {1, -1})}};
   write_gguf(file.path, metadata, lazily({{"a", a}, {"b", b}}));
   EXPECT_TRUE(is_gguf(file.path));
@@ -135,6 +135,11 @@ TEST(Gguf, HostileFiles) {
       {Maker(0, 1).string("a").number(uint32_t{13}).data(40), "unknown type 13"},
       {Maker(0, 1).string("a").number(uint32_t{7}).number(uint8_t{2}).data(40), "neither true nor false"},
       {Maker(0, 1).string("a").number(uint32_t{8}).number(UINT64_MAX), "cut off"},
+      {Maker(0, 1).string("caf\xE9").number(uint32_t{4}).number(uint32_t{1}), "key is not valid UTF-8"},
+      {Maker(0, 1).string("a").number(string_type).string("caf\xE9"), "byte 0xe9 at position 3"},
+      {Maker(0, 1).string("a").number(array).number(string_type).number(uint64_t{2}).string("b").string("\xC3"),
+       "UTF-8"},
+      {Maker(1).tensor("caf\xE9", {8}, f32, 0).data(64), "tensor's name is not valid UTF-8"},
       {Maker(0, 1).string("a").number(array).number(array).number(uint64_t{1}).data(40), "list of lists"},
       {Maker(0, 1).string("a").number(array).number(string_type).number(UINT64_MAX / 8), "items"},
       {Maker(0, 1).string("a").number(array).number(uint32_t{0}).number(UINT64_MAX), "items"},

@@ -115,6 +115,9 @@ TEST(GgufHeads, DamagedOnesAreRefused) {
   };
   EXPECT_EQ(refusal({}), "");
   EXPECT_NE(refusal({{labels, GgufValue::of_array(GgufType::string, {"one"})}}).find("classes"), std::string::npos);
+  const std::string latin = refusal({{labels, GgufValue::of_array(GgufType::string, {"oui", "non", "peut-\xEAtre"})}});
+  EXPECT_NE(latin.find(labels), std::string::npos) << latin;
+  EXPECT_NE(latin.find("not valid UTF-8"), std::string::npos) << latin;
   EXPECT_NE(refusal({{labels, GgufValue::of_array(GgufType::u32, {1, 2, 3})}}).find("classes"), std::string::npos);
   EXPECT_NE(refusal({{labels, GgufValue::of_u32(3)}}).find("classes"), std::string::npos);
   EXPECT_NE(refusal({{"bert.classifier.problem_type", GgufValue::of_string("guess")}}).find("problem_type"),
@@ -122,6 +125,16 @@ TEST(GgufHeads, DamagedOnesAreRefused) {
   // Made without the pooler, a classifier would say something else.
   EXPECT_NE(refusal({}, "cls.weight").find("cls.weight"), std::string::npos);
   EXPECT_NE(refusal({}, "cls.output.bias").find("cls.output.bias"), std::string::npos);
+}
+
+TEST(GgufHeads, AModelsNameIsText) {
+  const Folder folder;
+  const fs::path model = bert_with_head(folder.path, "bert_sequence_classification");
+  const fs::path latin = folder.path / "caf\xE9";
+  fs::rename(model, latin);
+  const fs::path file = folder.path / "named.gguf";
+  convert_to_gguf(latin, file, {.mix = "f32"});
+  EXPECT_EQ(Gguf(file).metadata().at("general.name").value, "caf\xEF\xBF\xBD");
 }
 
 TEST(GgufHeads, ClassesWithoutNamesGetNumbers) {

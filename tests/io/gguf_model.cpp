@@ -161,6 +161,8 @@ TEST(GgufModel, HostileTokenizers) {
   EXPECT_NE(refusal("tokens", GgufValue::of_array(GgufType::u8, {1, 2})).find("list"), std::string::npos);
   EXPECT_NE(refusal("tokens", strings({"a", "a"})), "");
   EXPECT_NE(refusal("tokens", strings({"a", ""})), "");
+  EXPECT_NE(refusal("tokens", strings({"a", "\xE9"})).find("not valid UTF-8"), std::string::npos);
+  EXPECT_NE(refusal("model", GgufValue::of_string("\xE9")).find("not valid UTF-8"), std::string::npos);
   EXPECT_NE(refusal("token_type", GgufValue::of_array(GgufType::i32, {1})).find("entries"), std::string::npos);
   EXPECT_NE(refusal("scores", {}).find("entries"), std::string::npos);
   const GgufValue scores = changed(good.at("tokenizer.ggml.scores"), [](Json& list) { list[5] = INFINITY; });

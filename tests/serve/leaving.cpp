@@ -4,6 +4,7 @@
 #include "tests/serve/asked.h"
 #include "tests/serve/http_client.h"
 
+#include <future>
 #include <thread>
 
 namespace qkv {
@@ -64,6 +65,56 @@ TEST(Leaving, FreesEverything) {
   EXPECT_EQ(completion_of(server.port(), true), alone);
   server.drain(std::chrono::seconds(20));
   EXPECT_EQ(server.connections(), 0);
+}
+
+// A reply whose client leaves when the test says so.
+class LeavingReply : public HttpReply {
+ public:
+  void send(int, const std::string&, std::string, const Headers&) override { ADD_FAILURE() << "nobody reads it"; }
+  void begin(int, const std::string&, const Headers&) override {}
+  void write(std::string) override {}
+  void end() override {}
+  void on_abandoned(std::function<void()> callback) override { callback_ = std::move(callback); }
+  void leave() { callback_(); }
+
+ private:
+  std::function<void()> callback_;
+};
+
+TEST(Leaving, EndsAReadingOfAttention) {
+  const TinyModel tiny("gpt2");
+  ModelStore models({"tiny=" + tiny.path.string()}, {});
+  Service service({}, models);
+  const OrderedJson body = {{"tokens", {5, 6, 7, 8}}};
+  EXPECT_EQ(ask(service, "/attention", body).status, 200);  // the engine is there
+  // The engine is busy with something else until the client has left.
+  std::promise<void> gone;
+  models.all()[0]->with_engine(
+      [&](Engine& engine) {
+        engine.between_steps([until = gone.get_future().share()](Model&, int64_t) {
+          until.wait();
+          return false;
+        });
+      },
+      {});
+  const auto reply = std::make_shared<LeavingReply>();
+  HttpRequest request{.method = "POST", .path = "/attention", .body = body.dump(), .peer = "test"};
+  service.handler()(std::make_shared<const HttpRequest>(std::move(request)), reply);
+  while (models.all()[0]->waiting_tasks() > 0) std::this_thread::yield();
+  reply->leave();
+  gone.set_value();
+  EXPECT_EQ(ask(service, "/attention", body).status, 200);
+}
+
+TEST(Leaving, NothingMoreIsReadOfAttention) {
+  for (const char* name : {"gpt2", "bert_masked_lm_untied"}) {
+    const TinyModel tiny(name);
+    ModelStore models({"tiny=" + tiny.path.string()}, {});
+    std::atomic<bool> left = false;
+    EXPECT_FALSE(models.all()[0]->attention({5, 6, 7}, 2, {}, left).empty()) << name;
+    left = true;
+    EXPECT_TRUE(models.all()[0]->attention({5, 6, 7}, 2, {}, left).empty()) << name;
+  }
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 #include "qkv/serve/chat_messages.h"
 #include "tests/serve/chat_model.h"
 
+#include <malloc.h>
+
 #include <thread>
 
 namespace qkv {
@@ -170,6 +172,20 @@ TEST(KeptSummaries, AreOfTheSameBeginning) {
   }
   messages[0]["content"] = "0";
   EXPECT_EQ(found(messages), "") << "only the latest are kept";
+}
+
+TEST(KeptSummaries, TakeNoMemoryForTheMessages) {
+  KeptSummaries kept;
+  RunningSummary summary(100);
+  summary.resume("short", 1);
+  const auto taken = [] {
+    const struct mallinfo2 now = mallinfo2();
+    return now.uordblks + now.hblkhd;
+  };
+  const size_t before = taken();
+  for (int i = 0; i < 64; ++i)
+    kept.keep({{{"role", "user"}, {"content", std::to_string(i) + std::string(1 << 20, 'a')}}}, summary);
+  EXPECT_LT(taken(), before + (4 << 20));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 """A program on a terminal of its own: what it shows is read, and keys are pressed."""
+import codecs
 import fcntl
 import os
 import pty
@@ -8,21 +9,35 @@ import struct
 import termios
 import time
 
-BACKSPACE, CTRL_C, CTRL_D, CTRL_U = "\x7f", "\x03", "\x04", "\x15"
+BACKSPACE, DELETE = "\x7f", "\x1b[3~"
+UP, DOWN, RIGHT, LEFT = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D"
+HOME, END = "\x1b[H", "\x1b[F"
+CTRL_A, CTRL_C, CTRL_D, CTRL_E, CTRL_K, CTRL_R, CTRL_U, CTRL_W = (chr(ord(c) - 64) for c in "ACDEKRUW")
+MOVES = r"\x1b\[[0-9;?]*[A-Za-z@]"  # what moves the cursor, or changes what stands there
 PATIENCE = 60  # seconds, for a machine that is busy with other things
 
 
 class Terminal:
-    def __init__(self, test, *command):
+    def __init__(self, test, *command, **environment):
+        """Data of the user are in the test's folder; `environment` changes what else the program is told."""
         self.test, self.shown, self.code = test, "", None
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        told = os.environ | {"TERM": "xterm", "XDG_DATA_HOME": str(test.folder / "data"), "LC_ALL": "C"} | environment
         self.process, self.screen = pty.fork()
         if self.process == 0:
-            os.execv(command[0], [str(part) for part in command])
-        fcntl.ioctl(self.screen, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
+            os.execve(command[0], [str(part) for part in command], told)
+        self.resize(24, 200)
         test.addCleanup(self.close)
 
     def press(self, keys):
         os.write(self.screen, keys.encode())
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.screen, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def waits_for_lines(self):
+        """Whether the terminal edits lines itself, as it does for programs that know nothing of keys."""
+        return bool(termios.tcgetattr(self.screen)[3] & termios.ICANON)
 
     def wait_for(self, pattern):
         """Everything shown until the pattern is, with it; none of that is looked at again."""
@@ -40,7 +55,7 @@ class Terminal:
             piece = os.read(self.screen, 1 << 16)
         except OSError:  # the program has ended
             return False
-        self.shown += piece.decode(errors="replace").replace("\r\n", "\n")
+        self.shown = re.sub(MOVES, "", self.shown + self.decoder.decode(piece)).replace("\r\n", "\n")
         return bool(piece)
 
     def end(self):

@@ -30,8 +30,8 @@ OrderedJson read_messages(const std::string& path) {
   return file["messages"];
 }
 
-ChatSession::ChatSession(Conversation& conversation, bool quiet)
-    : conversation_(conversation), quiet_(quiet), terminal_(isatty(STDIN_FILENO) != 0) {}
+ChatSession::ChatSession(Conversation& conversation, const fs::path& history, bool quiet)
+    : conversation_(conversation), lines_(history), quiet_(quiet), terminal_(isatty(STDIN_FILENO) != 0) {}
 
 void ChatSession::run() {
   if (terminal_ && !quiet_) fmt::print(stderr, "/help lists the commands, Ctrl-D ends\n");
@@ -51,12 +51,9 @@ void ChatSession::run() {
 }
 
 bool ChatSession::read_line(const char* prompt, std::string& line) {
-  const bool shown = terminal_ && !quiet_;
-  if (shown) fmt::print(stderr, "{}", prompt);
   while (true) {
-    const LineReader::Got got = lines_.next(line);
-    if (got != LineReader::Got::interrupt) return got == LineReader::Got::line;
-    if (shown) fmt::print(stderr, "\n{}", prompt);
+    const GotLine got = lines_.next(terminal_ && !quiet_ ? prompt : "", line);
+    if (got != GotLine::interrupt) return got == GotLine::line;
   }
 }
 

@@ -13,8 +13,9 @@ OrderedJson read_messages(const std::string& path);
 
 class ChatSession {
  public:
-  // Quiet: answers alone. Prompts are shown to terminals only.
-  ChatSession(Conversation& conversation, bool quiet);
+  // `history`: where a terminal's lines are kept (LineHistory). Quiet: answers alone. Prompts are shown to terminals
+  // only.
+  ChatSession(Conversation& conversation, const fs::path& history, bool quiet);
 
   // Reads standard input to its end or /quit. What a user does wrong is told, and the conversation goes on; where no
   // terminal is there to mend it, it is thrown.
