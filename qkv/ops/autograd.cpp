@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
+#include <mutex>
 #include <queue>
 #include <unordered_set>
+#include <utility>
 
 namespace qkv {
 namespace {
@@ -47,12 +50,12 @@ Tensor ones(const Shape& shape, DType dtype, Device device) {
 // The 1 that backward() begins with at an f32 scalar: always the same memory, so that it is known where it arrives.
 // Nobody adds to it (grad_slot). Never freed: the device may be gone first.
 const Tensor& root_gradient(Device device) {
-  if (device.type == Device::Type::cpu) {
-    static const Tensor* const on_host = new Tensor(ones({}, DType::f32, device));
-    return *on_host;
-  }
-  static const Tensor* const on_device = new Tensor(ones({}, DType::f32, device));
-  return *on_device;
+  static std::mutex mutex;
+  static auto* const of_devices = new std::map<std::pair<Device::Type, int>, Tensor>;
+  const std::lock_guard lock(mutex);
+  Tensor& root = (*of_devices)[{device.type, device.index}];
+  if (!root) root = ones({}, DType::f32, device);
+  return root;
 }
 bool is_root(const Tensor& grad) { return grad.shares_memory(root_gradient(grad.device())); }
 

@@ -11,6 +11,7 @@
 #include "qkv/kernels/cpu/read_ahead.h"
 #include "qkv/kernels/cpu/vector-inl.h"
 
+#include <algorithm>
 #include <cstring>
 
 HWY_BEFORE_NAMESPACE();
@@ -47,6 +48,25 @@ struct NativePairs {
 
 // Quads of x that a tile takes: two registers for each row, beside those of the weight.
 constexpr int most_quads = HWY_TARGET == HWY_AVX3 ? 3 : 1;
+
+// The products of the first row of x alone with the rows of a panel, in out. A panel's rows go together, as many as
+// registers hold, so that memory is read in one stream.
+template <typename Word>
+HWY_NOINLINE void panel_row(const uint32_t* panel, const uint32_t* x, int64_t words, float* out) {
+  constexpr int vectors = std::min<int>(8, panel_rows / static_cast<int>(hn::MaxLanes(F())));
+  constexpr int64_t ahead = read_ahead / static_cast<int64_t>(sizeof(uint32_t));
+  for (int64_t lane = 0; lane < panel_rows; lane += vectors * lanes()) {
+    V sums[vectors];
+    for (V& sum : sums) sum = hn::Zero(F());
+    const uint32_t* w = panel + lane;
+    for (int64_t i = 0; i < words; ++i, w += panel_rows) {
+      for (int64_t line = 0; line < vectors * lanes(); line += 16) ask_for(w + ahead + line);
+      for (int v = 0; v < vectors; ++v)
+        sums[v] = Word::add(sums[v], hn::LoadU(U(), w + v * lanes()), x[i * quad_rows]);
+    }
+    for (int v = 0; v < vectors; ++v) store(sums[v], out + lane + v * lanes());
+  }
+}
 
 // out[r * panel_rows + j] = the products of 4 `quads` rows of x with the rows of a panel. A quad begins
 // `stride` words behind the one before it. With `cold`, the panel comes from memory: what is read next is asked for in

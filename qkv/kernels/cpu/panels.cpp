@@ -31,6 +31,10 @@ template <typename Word>
 void multiply_panel(const PackedGemm& g, int64_t words, const uint32_t* quads, int64_t top, int64_t bottom,
                     const uint32_t* panel, int64_t first) {
   alignas(64) float out[most_quads * quad_rows * panel_rows];
+  if (g.m == 1) {
+    panel_row<Word>(panel, quads, words, out);
+    return finish_rows(g, out, panel_rows, 0, 1, first);
+  }
   for (int64_t q = top; q < bottom;) {
     const uint32_t* x = quads + q * quad_rows * words;
     const int64_t done = q == top ? tile_of_some<Word, true>(panel, x, words, bottom - q, out)
