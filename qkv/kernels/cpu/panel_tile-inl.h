@@ -61,8 +61,7 @@ HWY_NOINLINE void panel_row(const uint32_t* panel, const uint32_t* x, int64_t wo
     const uint32_t* w = panel + lane;
     for (int64_t i = 0; i < words; ++i, w += panel_rows) {
       for (int64_t line = 0; line < vectors * lanes(); line += 16) ask_for(w + ahead + line);
-      for (int v = 0; v < vectors; ++v)
-        sums[v] = Word::add(sums[v], hn::LoadU(U(), w + v * lanes()), x[i * quad_rows]);
+      for (int v = 0; v < vectors; ++v) sums[v] = Word::add(sums[v], hn::LoadU(U(), w + v * lanes()), x[i * quad_rows]);
     }
     for (int v = 0; v < vectors; ++v) store(sums[v], out + lane + v * lanes());
   }
