@@ -187,5 +187,13 @@ class ChatOnATerminal(CommandTest):
         self.assertEqual(terminal.end(), 0)
 
 
+    def test_the_end_may_be_said_while_it_writes(self):
+        terminal = self.chat("--max-new-tokens", "40")
+        terminal.press("w7\n")
+        terminal.wait_for(r"\n")
+        terminal.press(CTRL_D)
+        self.assertEqual(terminal.end(), 0)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -24,12 +24,12 @@ class LocaleOfThread {
 };
 
 // What libedit does not know by itself: other terminals' Home, End and Delete, Control with the arrows, and what shells
-// do at these letters.
+// do at these letters. A Ctrl-D that was pressed while the terminal still kept lines arrives as ^@.
 constexpr std::pair<const char*, const char*> line_keys[] = {
     {"\\e[1~", "ed-move-to-beg"}, {"\\e[7~", "ed-move-to-beg"},      {"\\e[4~", "ed-move-to-end"},
     {"\\e[8~", "ed-move-to-end"}, {"\\e[3~", "ed-delete-next-char"}, {"\\e[1;5C", "em-next-word"},
     {"\\e[1;5D", "ed-prev-word"}, {"^U", "vi-kill-line-prev"},       {"^W", "ed-delete-prev-word"},
-    {"^R", "em-inc-search-prev"}};
+    {"^R", "em-inc-search-prev"}, {"^@", "em-delete-or-list"}};
 
 }  // namespace
 
@@ -70,6 +70,8 @@ GotLine LineEditor::next(const std::string& prompt, std::string& line) {
   prompt_ = prompt;
   without_ = GotLine::end;
   int count = 0;
+  // Before the prompt, behind which libedit would do it: a Ctrl-D between the two would not reach it.
+  ::el_set(editor_.get(), EL_PREP_TERM, 1);
   const char* text = ::el_gets(editor_.get(), &count);
   if (text == nullptr || count <= 0) {
     std::fputs("\n", stderr);
