@@ -128,7 +128,7 @@ TEST(Optimizer, TheNormIsOverAllGradients) {
   Optimizer optimizer(*model, options(Kind::adamw));
   double squares = 0;
   model->visit([&](const std::string&, Tensor& value, Role) {
-    set_gradient(value, Tensor::from<float>(value.shape(), std::vector<float>(value.numel(), 0.5F)));
+    set_gradient(value, Tensor::from<float>(value.shape(), std::vector<float>(value.numel(), 0.5F), value.device()));
     squares += 0.25 * static_cast<double>(value.numel());
   });
   EXPECT_NEAR(optimizer.gradient_norm(), std::sqrt(squares), 1e-4);
