@@ -131,6 +131,8 @@ void Model::to_half(DType type) {
 
 namespace {
 
+const std::string head_name = "heads.language_model.weight";
+
 // What no rounding of its input should touch: what routes, and the steps of a state space.
 bool packable(const std::string& name, const Tensor& parameter, Role role) {
   const bool matrix = role == Role::matrix || role == Role::residual_matrix;
@@ -145,33 +147,32 @@ bool Model::packs(const std::string& name, const Tensor& parameter, Role role, D
   return packable(name, parameter, role) && (is_block(type) ? !options.in_place : options.floats || options.int8);
 }
 
-void Model::round_inputs_of_blocks() {
-  visit([](const std::string& name, Tensor& value, Role role) {
-    if (is_block(value.dtype()) && packable(name, value, role)) value = packed_in_place(value);
-  });
-  // A tied head is not among the parameters.
+void Model::visit_packable(const ParameterVisitor& visitor) {
+  // The largest first, while nothing lies beside it yet: what a weight took before is given back when it is packed.
+  // And by itself: a tied one is not among the parameters.
   Tensor& head = heads_.language_model.weight;
-  if (heads_.spec.language_model && !heads_.spec.adaptive && is_block(head.dtype())) head = packed_in_place(head);
+  if (heads_.spec.language_model && !heads_.spec.adaptive && packable(head_name, head, Role::matrix))
+    visitor(head_name, head, Role::matrix);
+  visit([&](const std::string& name, Tensor& value, Role role) {
+    if (&value != &head && packable(name, value, role)) visitor(name, value, role);
+  });
 }
 
 void Model::pack(const PackOptions& options, const LateParameters& late) {
-  const std::string head_name = "heads.language_model.weight";
   const auto type_of = [&](const std::string& name, const Tensor& weight) {
     const auto found = late.find(name);
     return found == late.end() ? weight.dtype() : found->second.dtype;
   };
   const auto each = [&](const std::function<void(const std::string&, Tensor&)>& body) {
-    // The largest first, while nothing lies beside it yet: what a weight took before is given back when it is packed.
-    Tensor& head = heads_.language_model.weight;
-    if (heads_.spec.language_model && !heads_.spec.adaptive &&
-        packs(head_name, head, Role::matrix, type_of(head_name, head), options))
-      body(head_name, head);
-    visit([&](const std::string& name, Tensor& value, Role role) {
-      if (&value != &head && packs(name, value, role, type_of(name, value), options)) body(name, value);
+    visit_packable([&](const std::string& name, Tensor& value, Role role) {
+      if (packs(name, value, role, type_of(name, value), options)) body(name, value);
     });
   };
   const auto packed_type = [&](DType type) { return is_block(type) || !options.int8 ? type : DType::i8; };
-  if (options.in_place) round_inputs_of_blocks();
+  if (options.in_place)
+    visit_packable([](const std::string&, Tensor& value, Role) {
+      if (is_block(value.dtype())) value = packed_in_place(value);
+    });
   size_t bytes = 0;
   Device device;
   each([&](const std::string& name, Tensor& weight) {

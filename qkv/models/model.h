@@ -118,7 +118,7 @@ class Model {
     Embeddings embeddings;
     Stack stack;
   };
-  void round_inputs_of_blocks();
+  void visit_packable(const ParameterVisitor& visitor);
   Tensor run(const Embeddings& embeddings, const Stack& stack, const Inputs& inputs, Context& context) const;
   // With what the decoder reads of the encoder, unless the context or its cache has it already.
   Context with_memory(const Inputs& inputs, Context context);

@@ -100,6 +100,13 @@ HWY_INLINE VB codes_of(const uint8_t* planes) {
   return codes;
 }
 
+// Four bytes of a row of x as the word that goes to every lane.
+HWY_INLINE int32_t word_of(const int8_t* x4) {
+  int32_t word;
+  std::memcpy(&word, x4, sizeof word);
+  return word;
+}
+
 // sums[i] += sum over the four bytes of lane i of code (unsigned) times the byte of x4 (signed).
 HWY_INLINE VI dot_quads(VI sums, VB codes, const int8_t* x4) {
 #if defined(QKV_VNNI) && defined(__clang__)
@@ -107,14 +114,10 @@ HWY_INLINE VI dot_quads(VI sums, VB codes, const int8_t* x4) {
   asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sums.raw) : "v"(codes.raw), "m"(*reinterpret_cast<const int8_t(*)[4]>(x4)));
   return sums;
 #elif defined(QKV_VNNI)
-  int32_t word;
-  std::memcpy(&word, x4, sizeof word);
-  return VI{_mm512_dpbusd_epi32(sums.raw, codes.raw, _mm512_set1_epi32(word))};
+  return VI{_mm512_dpbusd_epi32(sums.raw, codes.raw, _mm512_set1_epi32(word_of(x4)))};
 #elif HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
-  int32_t word;
-  std::memcpy(&word, x4, sizeof word);
   using Signed = hn::Repartition<int16_t, I>;
-  const auto x = hn::BitCast(Signed(), hn::Set(I(), word));
+  const auto x = hn::BitCast(Signed(), hn::Set(I(), word_of(x4)));
   const auto w = hn::BitCast(Halves(), codes);
   const auto even = hn::BitCast(Signed(), hn::And(w, hn::Set(Halves(), 0x00ff)));
   const auto odd = hn::BitCast(Signed(), hn::ShiftRight<8>(w));
@@ -168,12 +171,6 @@ HWY_INLINE VI with_pairs(VI sums, Pairs pairs) {
   return hn::Add(sums, VI{_mm256_madd_epi16(pairs.raw, _mm256_set1_epi16(1))});
 }
 
-HWY_INLINE __m256i four_times_eight(const int8_t* x4) {
-  int32_t word;
-  std::memcpy(&word, x4, sizeof word);
-  return _mm256_set1_epi32(word);
-}
-
 // As many pairs as 16 bits can hold are added before they widen. Codes that fill a byte are taken as a sign, which goes
 // to x, and a magnitude.
 template <const PackedLayout& layout, int rows, int first, int... j>
@@ -191,7 +188,7 @@ HWY_INLINE void add_quads(VI (&sums)[rows * vectors], const uint8_t* planes, con
       if constexpr (fills_bytes(layout)) codes[v] = VB{_mm256_abs_epi8(signs[v].raw)};
     }
     for (int r = 0; r < rows; ++r) {
-      const __m256i four = four_times_eight(x + r * k + 4 * (first + at));
+      const __m256i four = _mm256_set1_epi32(word_of(x + r * k + 4 * (first + at)));
       for (int v = 0; v < vectors; ++v) {
         Pairs& sum = pairs[r * vectors + v];
         const Pairs now = multiplied(codes[v], fills_bytes(layout) ? _mm256_sign_epi8(four, signs[v].raw) : four);

@@ -1,20 +1,12 @@
 #include "qkv/kernels/cuda/cuda.h"
-#include "qkv/kernels/cuda/elements.h"
+#include "qkv/kernels/cuda/spans.h"
 
 #include <cmath>
 
 namespace qkv::kernels::cuda_set {
 namespace {
 
-// As many tensors as a kernel's arguments hold: they are stepped in one launch.
-struct Tensors {
-  static constexpr int most = 64;
-  static constexpr int64_t span = 16 * element_block;  // elements a block
-  OptimizerTensor tensor[most];
-  int64_t end[most];  // blocks of this tensor and those before it
-  int count = 0;
-};
-static_assert(sizeof(Tensors) < 4000);
+using Tensors = Spans<OptimizerTensor, 64, 16 * element_block>;
 
 struct Values {
   float parameter, first, second;
@@ -45,12 +37,8 @@ __device__ inline void step_span(const OptimizerTensor& t, int64_t begin, int64_
 }
 
 template <typename Step>
-__global__ void __launch_bounds__(element_block) step_tensors(Tensors all, Step step) {
-  int which = 0;
-  while (all.end[which] <= static_cast<int64_t>(blockIdx.x)) ++which;
-  const OptimizerTensor& t = all.tensor[which];
-  const int64_t begin = (static_cast<int64_t>(blockIdx.x) - (which > 0 ? all.end[which - 1] : 0)) * Tensors::span;
-  const int64_t end = begin + Tensors::span < t.count ? begin + Tensors::span : t.count;
+__global__ void __launch_bounds__(element_block) step_tensors(const __grid_constant__ Tensors all, Step step) {
+  const auto [t, begin, end] = all.of_block(static_cast<int64_t>(blockIdx.x));
   const auto aligned = [](const void* p, uintptr_t bytes) { return reinterpret_cast<uintptr_t>(p) % bytes == 0; };
   const bool vectors = aligned(t.parameter, 16) && aligned(t.gradient, 16) && aligned(t.first, 16) &&
                        aligned(t.second, 16) && aligned(t.half, 8);
@@ -61,55 +49,10 @@ __global__ void __launch_bounds__(element_block) step_tensors(Tensors all, Step 
 
 template <typename Step>
 void step_all(const char* op, std::span<const OptimizerTensor> tensors, const Step& step) {
-  Tensors all;
-  const auto start = [&] {
-    if (all.count > 0) launch(op, step_tensors<Step>, Grid{all.end[all.count - 1]}, element_block, 0, all, step);
-    all.count = 0;
-  };
-  for (const OptimizerTensor& tensor : tensors) {
-    if (tensor.count == 0) continue;
-    const int64_t before = all.count > 0 ? all.end[all.count - 1] : 0;
-    all.tensor[all.count] = tensor;
-    all.end[all.count] = before + (tensor.count + Tensors::span - 1) / Tensors::span;
-    if (++all.count == Tensors::most) start();
-  }
-  start();
+  for_spans<Tensors>(tensors, [&](const Tensors& some) {
+    launch(op, step_tensors<Step>, Grid{some.blocks()}, element_block, 0, some, step);
+  });
 }
-
-struct AdamWStep {
-  AdamW a;
-  float correction1, correction2;
-  static constexpr bool has_second = true;
-
-  __device__ Values operator()(const OptimizerTensor&, const Values& x, float g) const {
-    const float m = a.beta1 * x.first + (1 - a.beta1) * g;
-    const float v = a.beta2 * x.second + (1 - a.beta2) * g * g;
-    return {x.parameter * (1 - a.lr * a.weight_decay) - a.lr * (m / correction1) / (sqrtf(v / correction2) + a.eps), m,
-            v};
-  }
-};
-
-struct LionStep {
-  Lion a;
-  static constexpr bool has_second = false;
-
-  __device__ Values operator()(const OptimizerTensor&, const Values& x, float g) const {
-    const float direction = a.beta1 * x.first + (1 - a.beta1) * g;
-    const float sign = direction > 0 ? 1 : direction < 0 ? -1 : 0;
-    return {x.parameter * (1 - a.lr * a.weight_decay) - a.lr * sign, a.beta2 * x.first + (1 - a.beta2) * g, 0};
-  }
-};
-
-struct SgdStep {
-  Sgd a;
-  static constexpr bool has_second = false;
-
-  __device__ Values operator()(const OptimizerTensor& t, const Values& x, float g) const {
-    const float m = a.momentum * x.first + g;
-    const float direction = t.first == nullptr ? g : a.nesterov ? g + a.momentum * m : m;
-    return {x.parameter * (1 - a.lr * a.weight_decay) - a.lr * direction, m, 0};
-  }
-};
 
 }  // namespace
 
