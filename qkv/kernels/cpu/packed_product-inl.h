@@ -28,6 +28,9 @@ template <const PackedLayout& layout>
 HWY_INLINE int64_t tile_of_some(const uint8_t* group, int64_t k, const QuantisedRows& x, int64_t row, int64_t left,
                                 float* out) {
   if (left >= most_rows) return tile<layout, most_rows>(group, k, x, row, out), most_rows;
+  if constexpr (most_rows > 8) {
+    if (left >= 8) return tile<layout, 8>(group, k, x, row, out), 8;
+  }
   if (left >= 4) return tile<layout, 4>(group, k, x, row, out), 4;
   if (left >= 2) return tile<layout, 2>(group, k, x, row, out), 2;
   return tile<layout, 1>(group, k, x, row, out), 1;

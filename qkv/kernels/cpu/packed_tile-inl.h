@@ -213,6 +213,14 @@ HWY_INLINE void add_quads(VI (&sums)[rows], const uint8_t* planes, const int8_t*
 }
 #endif
 
+// So few rows wait for memory: groups behind theirs are asked for in time, at the pace at which theirs is read.
+constexpr int few_rows = 8;
+template <const PackedLayout& layout>
+HWY_INLINE void ask_for_block(const uint8_t* reached) {
+  constexpr int lines = static_cast<int>(layout.group_bytes(256) / 8 + 63) / 64;
+  for (int line = 0; line < lines; ++line) ask_for(reached + read_ahead + 64 * line);
+}
+
 // out[r * group_rows + i] = the products of `rows` rows of x with the rows of the group that `vectors` vectors hold,
 // the first of which is row `lane`.
 template <const PackedLayout& layout, int rows>
@@ -220,6 +228,7 @@ HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRo
                               float* out) {
   constexpr int results = rows * vectors;  // result i: of row i / vectors, in vector i % vectors
   const int64_t count = k / block_columns;
+  const int64_t step = layout.group_bytes(k) / count;
   const uint8_t* planes = group + 4 * lane;
   const uint8_t* header = group + layout.code_bytes(k);
   const int8_t* q = x.values + row * k;
@@ -229,9 +238,11 @@ HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRo
     VI sums[results];
     for (int i = 0; i < results; ++i)
       sums[i] = offset_of(layout) == 0 ? hn::Zero(I()) : hn::Set(I(), x.starts[row + i / vectors]);
-    for (int64_t b = 0; b < count; ++b)
+    for (int64_t b = 0; b < count; ++b) {
+      if constexpr (rows <= few_rows) ask_for_block<layout>(group + b * step);
       add_quads<layout, rows, 0>(sums, planes + b * layout.plane_bytes(), q + b * block_columns, k,
                                  std::make_integer_sequence<int, 8>());
+    }
     const float* scales = reinterpret_cast<const float*>(header) + lane;
     for (int i = 0; i < results; ++i)
       put(i, hn::Mul(hn::ConvertTo(F(), sums[i]),
@@ -275,7 +286,6 @@ HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRo
       half(std::integral_constant<int, 0>());
       if constexpr (layout.scales == 2) half(std::integral_constant<int, 1>());
     };
-    const int64_t step = layout.group_bytes(k) / count;
     for (int64_t super = 0; super < count / layout.blocks; ++super) {
       V scale[vectors], minimum[vectors];
       for (int v = 0; v < vectors; ++v) {
@@ -284,11 +294,7 @@ HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRo
         if constexpr (layout.minimum) minimum[v] = load_f16(at + 32);
       }
       for (int64_t b = super * layout.blocks; b < (super + 1) * layout.blocks; ++b) {
-        if constexpr (rows == 1) {
-          // A single row waits for memory: groups behind this one are asked for in time, at the pace at which this one
-          // is read.
-          for (int64_t line = b * step; line < (b + 1) * step; line += 64) ask_for(group + read_ahead + line);
-        }
+        if constexpr (rows <= few_rows) ask_for_block<layout>(group + b * step);
         block(b, scale, minimum);
       }
     }

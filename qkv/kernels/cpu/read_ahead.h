@@ -9,7 +9,8 @@ namespace qkv::kernels::cpu_set {
 constexpr int64_t read_ahead = 16 * 1024;
 
 // Brings a line of 64 bytes to the second-level cache. Not to the first: it keeps count of fewer lines on their way,
-// too few for the memory's speed. The address need not be valid.
-inline void ask_for(const void* line) { __builtin_prefetch(line, 0, 2); }
+// too few for the memory's speed. The address need not be valid. Inlined early, or GCC sees a function without effect
+// and drops its calls.
+[[gnu::always_inline]] inline void ask_for(const void* line) { __builtin_prefetch(line, 0, 2); }
 
 }  // namespace qkv::kernels::cpu_set
