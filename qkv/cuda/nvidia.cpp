@@ -155,7 +155,10 @@ void* allocate_now(size_t bytes) {
 
 // Nothing is said of a failure: at the end of the program the runtime may be gone before the last tensor, and a card
 // that has failed says so at the next call.
-void release_now(void* memory, size_t) noexcept { cudaFreeAsync(memory, work().stream); }
+void release_now(void* memory) noexcept try {
+  cudaFreeAsync(memory, work().stream);
+} catch (const Error&) {
+}
 
 class PinnedMemory : public StagedCopies::Driver {
  public:
@@ -189,6 +192,8 @@ const std::vector<DeviceInfo>& devices() { return found().devices; }
 std::string why_none() { return found().why_none; }
 
 void use(int device) {
+  if (const auto count = std::ssize(devices()); count > 0 && (device < 0 || device >= count))
+    throw Error("device", fmt::format("there is no card {} among {}", device, count), "`qkv info --devices` lists them");
   wanted = device;
   if (work().place != device)
     throw Error("device", fmt::format("this process works on card {} already", work().place), "one card a process");
@@ -196,7 +201,7 @@ void use(int device) {
 
 void* allocate(size_t bytes) { return capture != nullptr ? capture->memory.take(bytes) : allocate_now(bytes); }
 void release(void* memory, size_t bytes) noexcept {
-  if (!RecordedMemory::give_back(memory, bytes)) release_now(memory, bytes);
+  if (!RecordedMemory::give_back(memory, bytes)) release_now(memory);
 }
 
 MemoryUse memory_use() {
@@ -209,8 +214,8 @@ MemoryUse memory_use() {
 void copy_to_device(void* to, const void* from, size_t bytes) {
   refuse_to_record();
   if (staged_copies().copy(to, from, bytes)) return;
-  // From memory that is not pinned, the runtime has taken the bytes when it returns, for which it may wait.
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, the_stream()), "copying to the device");
+  synchronize();  // `from` may change now: a card that reads the host's memory by itself need not have taken it
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {
   refuse_to_record();

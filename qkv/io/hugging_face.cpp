@@ -241,7 +241,11 @@ LoadedModel load_model(const fs::path& directory, const LoadOptions& options) {
   check_dtype_option(options.matrices, options.device);
   LoadedModel loaded = is_gguf(directory) ? load_gguf_model(directory, options) : load_directory(directory, options);
   loaded.model->to(options.device);
-  if (packing_of(options) != nullptr) release_cached_memory();  // what weights were before they were packed
+  if (packing_of(options) != nullptr) {
+    release_cached_memory();  // what weights were before they were packed
+  } else if (options.pack) {
+    loaded.model->pack({.in_place = true});
+  }
   return loaded;
 }
 

@@ -23,7 +23,7 @@ struct LoadedModel {
 struct LoadOptions {
   bool in_place = false;             // parameters may stay on the file's pages: for inference, they must not be written
   DType matrices = DType::f32;       // and embeddings: bf16 and f16 are half the size; f16 is for GPUs
-  std::optional<PackOptions> pack;   // for inference: Model::pack(); on the CPU alone
+  std::optional<PackOptions> pack;   // for inference: Model::pack(); on a GPU in place, blocks alone
   Device device = default_device();  // where the parameters go
   bool new_head = false;             // a missing head is initialised, tensors left over are ignored: for fine-tuning
   RandomKey key;                     // for a new head

@@ -16,7 +16,7 @@ inline void copy_elements(const Tensor& from, const Tensor& to, const Tensor& pl
   }
   if (place) copy.place = place.on(to.device()).data<int32_t>();
   copy.place_stride = place_stride;
-  kernels_of(from).copy(copy);
+  kernels_of(from, to).copy(copy);
 }
 
 }  // namespace qkv

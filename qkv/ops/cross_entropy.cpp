@@ -12,9 +12,12 @@ namespace {
 // Logits of one chunk stay below this, whatever the batch.
 constexpr int64_t chunk_bytes = int64_t{128} << 20;
 
-// From one row of logits to the next. In f32 they begin on cache lines, whatever the vocabulary, which the products
-// like; those in bf16 repack their input and are slower so.
-int64_t logits_stride(int64_t vocab, DType type) { return type == DType::f32 ? (vocab + 15) / 16 * 16 : vocab; }
+// From one row of logits to the next. They begin on cache lines, whatever the vocabulary, which the products like; the
+// host's in bf16 repack their input and are slower so.
+int64_t logits_stride(int64_t vocab, DType type, Device device) {
+  const int64_t line = device != Device() ? 64 : type == DType::f32 ? 16 : 1;
+  return (vocab + line - 1) / line * line;
+}
 
 // Rows a chunk: as few chunks as fit, all of about the same size.
 int64_t chunk_rows(int64_t rows, int64_t row_bytes) {
@@ -124,8 +127,8 @@ Tensor linear_cross_entropy(const Tensor& x_in, const Tensor& weight, const Tens
   const bool dw_wanted = wants_grad(weight);
   const bool db_wanted = wants_grad(bias);
   const bool recorded = dx_wanted || dw_wanted || db_wanted;
-  const kernels::KernelSet& kernel = kernels_of(x);
-  const int64_t ld = logits_stride(vocab, x.dtype());
+  const kernels::KernelSet& kernel = kernels_of(x, weight, bias);
+  const int64_t ld = logits_stride(vocab, x.dtype(), x.device());
   const int64_t chunk = chunk_rows(rows, ld * size_of(x.dtype()));
   const Tensor logits = Tensor::empty({chunk, ld}, x.dtype(), x.device());
   const Tensor losses = Tensor::empty({rows}, DType::f32, x.device());

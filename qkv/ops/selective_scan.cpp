@@ -50,7 +50,7 @@ Tensor selective_scan(const Tensor& input, const Tensor& delta_input, const Tens
                                     .y = y.raw(),
                                     .before = state ? state.data<float>() : nullptr,
                                     .after = state ? state.data<float>() : nullptr};
-  kernels_of(x, delta, log_a, skip, state).selective_scan(call);
+  kernels_of(x, delta, b, c, log_a, skip, state).selective_scan(call);
   if (state || !wants_grad({&x, &delta, &b, &c, &log_a, &skip})) return y;
   record({&y}, {&x, &delta, &b, &c, &log_a, &skip}, [=](std::span<const Tensor> grads) {
     const Tensor dy = contiguous(grads[0]);

@@ -80,8 +80,8 @@ __global__ void __launch_bounds__(element_block) activate_result(Gemm g) {
   }
 }
 
-void round_bias(const Gemm& g, void* rounded) {
-  copy({.rank = 1, .size = {g.n}, .x = g.bias, .x_stride = {1}, .y = rounded, .y_type = g.c_type, .y_stride = {1}});
+void copy_bias(const Gemm& g, void* own) {
+  copy({.rank = 1, .size = {g.n}, .x = g.bias, .x_stride = {1}, .y = own, .y_type = g.c_type, .y_stride = {1}});
 }
 
 bool multiply_by_library(const Gemm& g);
@@ -105,16 +105,17 @@ bool multiply_and_round(const Gemm& g) {
   return true;
 }
 
-// Through the library where it can. It takes a bias of C's type, and few activations; the others follow in a kernel of
-// their own, where a 16-bit result rounds twice.
+// Through the library where it can. It takes a bias of C's type that begins at 16 bytes, and few activations; the others
+// follow in a kernel of their own, where a 16-bit result rounds twice.
 bool multiply_by_library(const Gemm& g) {
   if (!has_cublaslt()) return false;
   if (g.a_type == DType::f32 && g.c_type != DType::f32) return multiply_and_round(g);
   Gemm call = g;
   if (g.accumulate || !cublaslt_has(g.activation)) call.activation = Activation::none;
-  const Scratch<char> rounded(g.bias != nullptr && g.c_type != DType::f32 ? g.n * size_of(g.c_type) : 0);
-  if (rounded.data() != nullptr) round_bias(g, rounded.data());
-  const void* bias = rounded.data() != nullptr ? static_cast<const void*>(rounded.data()) : g.bias;
+  const bool as_it_is = g.c_type == DType::f32 && reinterpret_cast<uintptr_t>(g.bias) % 16 == 0;
+  const Scratch<char> own(g.bias == nullptr || as_it_is ? 0 : g.n * size_of(g.c_type));
+  if (own.data() != nullptr) copy_bias(g, own.data());
+  const void* bias = own.data() != nullptr ? static_cast<const void*>(own.data()) : g.bias;
   if (!multiply_by_cublaslt(call, bias)) return false;
   if (call.activation == g.activation || g.accumulate) return true;
   with_type(g.c_type, [&]<typename C>(C) {
@@ -156,7 +157,9 @@ void multiply(const Gemm& g) {
 // B's rows are taken out of their blocks some at a time, so that they need little memory.
 void multiply_blocks(const Gemm& g) {
   constexpr int64_t most_numbers = int64_t{1} << 24;
-  const int64_t step = std::clamp(most_numbers / std::max(g.k, int64_t{1}), int64_t{1}, g.n);
+  constexpr int64_t even = 64;  // every part begins where vectors may
+  const int64_t fitting = most_numbers / std::max(g.k, int64_t{1}) / even * even;
+  const int64_t step = std::min(g.n, std::max(even, fitting));
   const Scratch<float> rows(step * g.k);
   for (int64_t j = 0; j < g.n; j += step) {
     Gemm part = g;

@@ -27,6 +27,7 @@ void launch(const char* op, void (*kernel)(Parameters...), Grid grid, int thread
             Arguments... arguments) {
   if (grid.x <= 0 || grid.y <= 0 || grid.z <= 0) return;
 #if defined(__CUDACC__)
+  const auto stream = static_cast<cudaStream_t>(cuda::stream());  // first: it enters the thread's card
   constexpr size_t unasked = 48 << 10;  // more must be asked for
   if (shared_bytes > unasked)
     cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
@@ -34,7 +35,7 @@ void launch(const char* op, void (*kernel)(Parameters...), Grid grid, int thread
   config.gridDim = dim3(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z));
   config.blockDim = dim3(static_cast<unsigned>(threads));
   config.dynamicSmemBytes = shared_bytes;
-  config.stream = static_cast<cudaStream_t>(cuda::stream());
+  config.stream = stream;
   cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
   cuda::check_launch(op);
 #else
