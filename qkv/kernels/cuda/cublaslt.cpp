@@ -52,33 +52,45 @@ struct Library {
   void* workspace = nullptr;
 };
 
+enum class Found { nothing, works, refuses };
+
+// A library of a later CUDA than the driver's loads, and refuses to begin.
+Found open(int version, Library& lt) {
+  void* file = cuda::open_library("libcublasLt", {version});
+  if (file == nullptr) return Found::nothing;
+  bool whole = true;
+  const auto find = [&](auto& function, const char* name) {
+    void* symbol = ::dlsym(file, name);
+    function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(symbol);
+    whole = whole && symbol != nullptr;
+  };
+  find(lt.create, "cublasLtCreate");
+  find(lt.create_desc, "cublasLtMatmulDescCreate");
+  find(lt.set_desc, "cublasLtMatmulDescSetAttribute");
+  find(lt.create_layout, "cublasLtMatrixLayoutCreate");
+  find(lt.create_preference, "cublasLtMatmulPreferenceCreate");
+  find(lt.set_preference, "cublasLtMatmulPreferenceSetAttribute");
+  find(lt.choose, "cublasLtMatmulAlgoGetHeuristic");
+  find(lt.multiply, "cublasLtMatmul");
+  return whole && lt.create(&lt.handle) == 0 ? Found::works : Found::refuses;
+}
+
 // Null where there is none.
 const Library* library() {
   static const Library* const instance = []() -> const Library* {
-    void* file = cuda::open_library("libcublasLt", {13, 12});
-    if (file == nullptr) return nullptr;
-    auto* made = new Library;  // as long as the process
-    bool whole = true;
-    const auto find = [&](auto& function, const char* name) {
-      void* symbol = ::dlsym(file, name);
-      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(symbol);
-      whole = whole && symbol != nullptr;
-    };
-    find(made->create, "cublasLtCreate");
-    find(made->create_desc, "cublasLtMatmulDescCreate");
-    find(made->set_desc, "cublasLtMatmulDescSetAttribute");
-    find(made->create_layout, "cublasLtMatrixLayoutCreate");
-    find(made->create_preference, "cublasLtMatmulPreferenceCreate");
-    find(made->set_preference, "cublasLtMatmulPreferenceSetAttribute");
-    find(made->choose, "cublasLtMatmulAlgoGetHeuristic");
-    find(made->multiply, "cublasLtMatmul");
-    if (!whole || made->create(&made->handle) != 0) {
-      notice("cuda", "libcublasLt does not work with this driver or card: matrix products go through slow kernels");
-      delete made;
-      return nullptr;
+    cuda::stream();  // a handle is for the card that the thread has entered
+    bool refused = false;
+    for (const int version : {13, 12}) {
+      Library lt;
+      const Found found = open(version, lt);
+      refused = refused || found == Found::refuses;
+      if (found != Found::works) continue;
+      lt.workspace = cuda::allocate(workspace_bytes);
+      return new Library(lt);  // as long as the process
     }
-    made->workspace = cuda::allocate(workspace_bytes);
-    return made;
+    if (refused)
+      notice("cuda", "libcublasLt does not work with this driver or card: matrix products go through slow kernels");
+    return nullptr;
   }();
   return instance;
 }
