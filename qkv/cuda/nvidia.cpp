@@ -155,9 +155,7 @@ void* allocate_now(size_t bytes) {
 
 // Nothing is said of a failure: at the end of the program the runtime may be gone before the last tensor, and a card
 // that has failed says so at the next call.
-void release_now(void* memory) noexcept try {
-  cudaFreeAsync(memory, work().stream);
-} catch (const Error&) {
+void release_now(void* memory) noexcept try { cudaFreeAsync(memory, work().stream); } catch (const Error&) {
 }
 
 class PinnedMemory : public StagedCopies::Driver {
@@ -193,7 +191,8 @@ std::string why_none() { return found().why_none; }
 
 void use(int device) {
   if (const auto count = std::ssize(devices()); count > 0 && (device < 0 || device >= count))
-    throw Error("device", fmt::format("there is no card {} among {}", device, count), "`qkv info --devices` lists them");
+    throw Error("device", fmt::format("there is no card {} among {}", device, count),
+                "`qkv info --devices` lists them");
   wanted = device;
   if (work().place != device)
     throw Error("device", fmt::format("this process works on card {} already", work().place), "one card a process");

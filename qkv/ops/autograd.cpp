@@ -25,13 +25,14 @@ Tensor& collected(const Tensor& tensor) {
 }
 
 void add_into(const Tensor& into, const Tensor& from) {
-  kernels_of(into, from).binary({.op = kernels::BinaryOp::add,
-                                 .count = into.numel(),
-                                 .b_count = into.numel(),
-                                 .type = into.dtype(),
-                                 .a = into.raw(),
-                                 .b = from.raw(),
-                                 .y = into.raw()});
+  kernels_of(into, from)
+      .binary({.op = kernels::BinaryOp::add,
+               .count = into.numel(),
+               .b_count = into.numel(),
+               .type = into.dtype(),
+               .a = into.raw(),
+               .b = from.raw(),
+               .y = into.raw()});
 }
 
 Tensor converted(const Tensor& tensor, DType dtype) {

@@ -27,6 +27,13 @@ size_t block_size(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+void* from_system(size_t align, size_t bytes) {
+  void* block = nullptr;
+  return ::posix_memalign(&block, align, bytes) == 0 ? block : nullptr;
+}
+
+HostMemory host_memory{.take = from_system, .give_back = std::free};
+
 // Freed blocks by size. Leaked on purpose: tensors in static storage may outlive any other static object.
 class Cache {
  public:
@@ -47,10 +54,10 @@ class Cache {
     }
     // Not rounded up to whole huge pages: the last would be there whole, however little of it is used.
     const size_t align = size >= huge_page ? huge_page : alignment;
-    void* block = nullptr;
-    if (::posix_memalign(&block, align, size) != 0) {
+    void* block = host_memory.take(align, size);
+    if (block == nullptr) {
       release();
-      if (::posix_memalign(&block, align, size) != 0) block = nullptr;
+      block = host_memory.take(align, size);
     }
     if (block == nullptr) {
       give_up(size);
@@ -71,7 +78,7 @@ class Cache {
 
   void release() {
     const std::lock_guard lock(mutex_);
-    for (const auto& [size, block] : free_) std::free(block);
+    for (const auto& [size, block] : free_) host_memory.give_back(block);
     free_.clear();
     use_.cached = 0;
   }
@@ -187,5 +194,10 @@ MemoryUse memory_use(Device device) {
   return {.now = use.now, .peak = use.peak, .cached = use.cached};
 }
 void release_cached_memory() { cache().release(); }
+
+void set_host_memory(HostMemory memory) {
+  release_cached_memory();
+  host_memory = memory;
+}
 
 }  // namespace qkv

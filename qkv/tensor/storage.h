@@ -75,4 +75,12 @@ struct MemoryUse {
 MemoryUse memory_use(Device device = {});
 void release_cached_memory();
 
+// Where the host's memory comes from: the system, unless a program says otherwise before it makes tensors. Those who
+// hand the host's tensors to a card's kernels, as their tests do, take memory that both can read.
+struct HostMemory {
+  void* (*take)(size_t alignment, size_t bytes);  // null: there is no more
+  void (*give_back)(void* memory);
+};
+void set_host_memory(HostMemory memory);
+
 }  // namespace qkv

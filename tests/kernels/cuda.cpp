@@ -1,10 +1,11 @@
 // CUDA's kernels against the reference, on the whole table. The cases' tensors are the host's: the emulated device
-// takes them as they are, a card where its driver lets it read any memory. On the emulated device also with threads in
-// another order, which must not change a bit.
+// takes them as they are, for a card they lie in memory that both read (cudaMallocManaged). On the emulated device also
+// with threads in another order, which must not change a bit.
 #include "tests/kernels/compare.h"
 
 #include "qkv/core/error.h"
 #include "qkv/cuda/runtime.h"
+#include "qkv/tensor/storage.h"
 
 #if defined(QKV_CUDA_EMULATED)
 #include "qkv/cuda/emulated/threads.h"
@@ -18,13 +19,16 @@ namespace {
 #if defined(QKV_CUDA_EMULATED)
 void choose_order(uint64_t seed) { cuda::emulated::set_seed(seed); }
 bool takes(const KernelCase& one) { return !one.large && one.flops < 3e7; }  // a host is slow at playing a device
-bool reads_host_memory() { return true; }
+void share_memory() {}
 #else
 void choose_order(uint64_t) {}
 bool takes(const KernelCase& one) { return !one.large || one.flops < 3e8; }  // the reference is slow
-bool reads_host_memory() {
-  int reads = 0;
-  return cudaDeviceGetAttribute(&reads, cudaDevAttrPageableMemoryAccess, 0) == cudaSuccess && reads != 0;
+void share_memory() {
+  const auto take = [](size_t, size_t bytes) {
+    void* memory = nullptr;
+    return cudaMallocManaged(&memory, bytes) == cudaSuccess ? memory : nullptr;
+  };
+  set_host_memory({.take = take, .give_back = [](void* memory) { cudaFree(memory); }});
 }
 #endif
 
@@ -45,16 +49,20 @@ bool in_f16(const KernelCase& one) {
   return one.name.find(" f16") != std::string::npos || one.name.find("->f16") != std::string::npos;
 }
 
-TEST(CudaKernels, AgreeWithTheReference) {
-  if (cuda::devices().empty()) GTEST_SKIP() << cuda::why_none();
-  if (!reads_host_memory()) GTEST_SKIP() << "the driver does not let the card read the host's memory";
+class CudaKernels : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (cuda::devices().empty()) GTEST_SKIP() << cuda::why_none();
+    share_memory();
+  }
+};
+
+TEST_F(CudaKernels, AgreeWithTheReference) {
   for (const KernelCase& one : kernel_cases())
     if (takes(one)) compare(one);
 }
 
-TEST(CudaKernels, AgreeInF16Too) {
-  if (cuda::devices().empty()) GTEST_SKIP() << cuda::why_none();
-  if (!reads_host_memory()) GTEST_SKIP() << "the driver does not let the card read the host's memory";
+TEST_F(CudaKernels, AgreeInF16Too) {
   int compared = 0;
   for (const KernelCase& one : kernel_cases(DType::f16)) {
     if (!takes(one) || !in_f16(one)) continue;
@@ -64,8 +72,7 @@ TEST(CudaKernels, AgreeInF16Too) {
   EXPECT_GT(compared, 300);
 }
 
-TEST(CudaKernels, RefuseBf16BesideF16) {
-  if (cuda::devices().empty()) GTEST_SKIP() << cuda::why_none();
+TEST_F(CudaKernels, RefuseBf16BesideF16) {
   const Tensor a = Tensor::empty({8, 8}, DType::bf16), b = Tensor::empty({8, 8}, DType::f16), c = Tensor::empty({8, 8});
   EXPECT_THROW(kernels::cuda().gemm({.m = 8,
                                      .n = 8,

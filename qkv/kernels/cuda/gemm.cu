@@ -105,8 +105,8 @@ bool multiply_and_round(const Gemm& g) {
   return true;
 }
 
-// Through the library where it can. It takes a bias of C's type that begins at 16 bytes, and few activations; the others
-// follow in a kernel of their own, where a 16-bit result rounds twice.
+// Through the library where it can. It takes a bias of C's type that begins at 16 bytes, and few activations; the
+// others follow in a kernel of their own, where a 16-bit result rounds twice.
 bool multiply_by_library(const Gemm& g) {
   if (!has_cublaslt()) return false;
   if (g.a_type == DType::f32 && g.c_type != DType::f32) return multiply_and_round(g);

@@ -28,7 +28,7 @@ void launch(const char* op, void (*kernel)(Parameters...), Grid grid, int thread
   if (grid.x <= 0 || grid.y <= 0 || grid.z <= 0) return;
 #if defined(__CUDACC__)
   const auto stream = static_cast<cudaStream_t>(cuda::stream());  // first: it enters the thread's card
-  constexpr size_t unasked = 48 << 10;  // more must be asked for
+  constexpr size_t unasked = 48 << 10;                            // more must be asked for
   if (shared_bytes > unasked)
     cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
   cudaLaunchConfig_t config{};
