@@ -54,6 +54,41 @@ void step_all(const char* op, std::span<const OptimizerTensor> tensors, const St
   });
 }
 
+struct AdamWStep {
+  AdamW a;
+  float correction1, correction2;
+  static constexpr bool has_second = true;
+
+  __device__ Values operator()(const OptimizerTensor&, const Values& x, float g) const {
+    const float m = a.beta1 * x.first + (1 - a.beta1) * g;
+    const float v = a.beta2 * x.second + (1 - a.beta2) * g * g;
+    return {x.parameter * (1 - a.lr * a.weight_decay) - a.lr * (m / correction1) / (sqrtf(v / correction2) + a.eps), m,
+            v};
+  }
+};
+
+struct LionStep {
+  Lion a;
+  static constexpr bool has_second = false;
+
+  __device__ Values operator()(const OptimizerTensor&, const Values& x, float g) const {
+    const float direction = a.beta1 * x.first + (1 - a.beta1) * g;
+    const float sign = direction > 0 ? 1 : direction < 0 ? -1 : 0;
+    return {x.parameter * (1 - a.lr * a.weight_decay) - a.lr * sign, a.beta2 * x.first + (1 - a.beta2) * g, 0};
+  }
+};
+
+struct SgdStep {
+  Sgd a;
+  static constexpr bool has_second = false;
+
+  __device__ Values operator()(const OptimizerTensor& t, const Values& x, float g) const {
+    const float m = a.momentum * x.first + g;
+    const float direction = t.first == nullptr ? g : a.nesterov ? g + a.momentum * m : m;
+    return {x.parameter * (1 - a.lr * a.weight_decay) - a.lr * direction, m, 0};
+  }
+};
+
 }  // namespace
 
 void adamw(std::span<const OptimizerTensor> tensors, const AdamW& a) {
