@@ -155,7 +155,7 @@ void* allocate_now(size_t bytes) {
 
 // Nothing is said of a failure: at the end of the program the runtime may be gone before the last tensor, and a card
 // that has failed says so at the next call.
-void release_now(void* memory) noexcept try { cudaFreeAsync(memory, work().stream); } catch (const Error&) {
+void release_now(void* memory, size_t) noexcept try { cudaFreeAsync(memory, work().stream); } catch (const Error&) {
 }
 
 class PinnedMemory : public StagedCopies::Driver {
@@ -200,7 +200,7 @@ void use(int device) {
 
 void* allocate(size_t bytes) { return capture != nullptr ? capture->memory.take(bytes) : allocate_now(bytes); }
 void release(void* memory, size_t bytes) noexcept {
-  if (!RecordedMemory::give_back(memory, bytes)) release_now(memory);
+  if (!RecordedMemory::give_back(memory, bytes)) release_now(memory, bytes);
 }
 
 MemoryUse memory_use() {

@@ -5,8 +5,8 @@
 
 namespace qkv::kernels::cpu_set {
 
-// So far before it is used: what a core reads in one or two microseconds, several times the way to memory and back.
-constexpr int64_t read_ahead = 32 * 1024;
+// So far before it is used: what a core reads in a microsecond, several times the way to memory and back.
+constexpr int64_t read_ahead = 16 * 1024;
 
 // Brings a line of 64 bytes to the second-level cache. Not to the first: it keeps count of fewer lines on their way,
 // too few for the memory's speed. The address need not be valid. Inlined early, or GCC sees a function without effect
