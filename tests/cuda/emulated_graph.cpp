@@ -9,20 +9,20 @@
 namespace qkv::cuda {
 namespace {
 
-constexpr size_t bytes = 64 * sizeof(float);
+constexpr size_t row_bytes = 64 * sizeof(float);
 
 // Memory of 64 numbers, given back at the end.
 struct Numbers {
-  float* data = static_cast<float*>(allocate(bytes));
+  float* data = static_cast<float*>(allocate(row_bytes));
   Numbers() = default;
   Numbers(const Numbers&) = delete;
   Numbers& operator=(const Numbers&) = delete;
-  ~Numbers() { release(data, bytes); }
+  ~Numbers() { release(data, row_bytes); }
 };
 
 void set(const Numbers& x, float value) {
   const std::vector<float> all(64, value);
-  copy_to_device(x.data, all.data(), bytes);
+  copy_to_device(x.data, all.data(), row_bytes);
 }
 float first_of(const float* x) {
   float value = 0;

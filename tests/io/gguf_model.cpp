@@ -72,6 +72,35 @@ TEST(GgufModel, BlocksStayInPlaceAndSayNearlyTheSame) {
   }
 }
 
+TEST(GgufModel, OnADeviceBlocksAreMultipliedAsTheyLie) {
+  const Folder folder;
+  const std::unique_ptr<Model> model = wide_model("llama");
+  const fs::path file = folder.path / "mixed.gguf";
+  SaveGguf how;
+  how.type = [&](const std::string& name, const Shape& shape) {
+    return mix_type(gguf_mix("q4_k_m"), model->spec(), name, shape);
+  };
+  save_gguf_model(file, *model, how);
+  const LoadedModel loaded = load_model(file, {.in_place = true, .pack = PackOptions{}});
+  int in_place = 0, packed = 0;
+  loaded.model->visit([&](const std::string&, Tensor& value, Role) {
+    in_place += value.rounds_inputs();
+    packed += value.packed();
+  });
+  const bool host = default_device() == Device();
+  EXPECT_EQ(packed > 0, host);
+  EXPECT_EQ(in_place > 0, !host);
+  // What rounding the inputs changes.
+  const std::vector<float> got = outputs_of(*loaded.model), want = outputs_of(*load_model(file).model);
+  double squares = 0, differences = 0;
+  for (size_t i = 0; i < want.size(); ++i) {
+    squares += want[i] * static_cast<double>(want[i]);
+    differences += std::pow(got[i] - want[i], 2);
+  }
+  EXPECT_GT(differences, 0);
+  EXPECT_LE(std::sqrt(differences / squares), 0.05);
+}
+
 TEST(GgufModel, Q4KMGivesTheTensorsTheTypesThatLlamaCppDoes) {
   Spec spec = wide_model("llama")->spec();
   spec.stack.layers = 16;
