@@ -155,7 +155,11 @@ void* allocate_now(size_t bytes) {
 
 // Nothing is said of a failure: at the end of the program the runtime may be gone before the last tensor, and a card
 // that has failed says so at the next call.
-void release_now(void* memory, size_t) noexcept try { cudaFreeAsync(memory, work().stream); } catch (const Error&) {
+void release_now(void* memory, size_t) noexcept {
+  try {
+    cudaFreeAsync(memory, work().stream);
+  } catch (const Error&) {
+  }
 }
 
 class PinnedMemory : public StagedCopies::Driver {
@@ -190,9 +194,6 @@ const std::vector<DeviceInfo>& devices() { return found().devices; }
 std::string why_none() { return found().why_none; }
 
 void use(int device) {
-  if (const auto count = std::ssize(devices()); count > 0 && (device < 0 || device >= count))
-    throw Error("device", fmt::format("there is no card {} among {}", device, count),
-                "`qkv info --devices` lists them");
   wanted = device;
   if (work().place != device)
     throw Error("device", fmt::format("this process works on card {} already", work().place), "one card a process");
@@ -233,20 +234,23 @@ void synchronize() {
 }
 
 void* stream() { return the_stream(); }
-void* open_library(const char* name, std::initializer_list<int> versions) {
+void* open_library(const char* name, std::initializer_list<int> versions, const std::function<bool(void*)>& works) {
   std::vector<std::string> folders = {""};  // wherever the system looks
   if (const char* path = std::getenv("CUDA_PATH"))
     for (const char* folder : {"/lib64/", "/lib/", "/../cudnn/lib/"}) folders.push_back(std::string(path) + folder);
   folders.emplace_back("/usr/local/cuda/lib64/");
+  bool refused = false;
   for (const std::string& folder : folders)
     for (const int version : versions) {
       const std::string file = fmt::format("{}{}.so.{}", folder, name, version);
-      if (void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
+      void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+      if (library == nullptr) continue;
+      if (!works || works(library)) return library;
+      refused = true;
     }
-  notice("cuda",
-         fmt::format("{} was not found, and what it does goes through slower kernels: install NVIDIA's libraries, or "
-                     "set CUDA_PATH to where CUDA is",
-                     name));
+  notice("cuda", fmt::format("{} {}, and what it does goes through slower kernels: install NVIDIA's libraries, or "
+                             "set CUDA_PATH to where CUDA is",
+                             name, refused ? "does not work with this driver or card" : "was not found"));
   return nullptr;
 }
 

@@ -131,7 +131,7 @@ void Model::to_half(DType type) {
 
 namespace {
 
-const std::string head_name = "heads.language_model.weight";
+constexpr const char* head_name = "heads.language_model.weight";
 
 // What no rounding of its input should touch: what routes, and the steps of a state space.
 bool packable(const std::string& name, const Tensor& parameter, Role role) {

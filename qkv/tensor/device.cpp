@@ -35,8 +35,22 @@ std::optional<int> card_of(std::string_view name) {
   return whole ? std::optional(index) : std::nullopt;
 }
 
+// Throws Error where card `index`, which its user calls `name`, cannot be used.
+void check_card(int index, std::string_view name) {
+  const auto count = std::ssize(cuda::devices());
+  if (count == 0) throw Error("device", fmt::format("{}: {}", name, cuda::why_none()), "use --device cpu");
+  if (index < 0 || index >= count)
+    throw Error(
+        "device",
+        fmt::format("there is no {}: {} can be used", name, count == 1 ? "one card" : fmt::format("{} cards", count)),
+        "`qkv info --devices` lists them");
+}
+
 void make_default(Device device) {
-  if (device.type == Device::Type::cuda) cuda::use(device.index);
+  if (device.type == Device::Type::cuda) {
+    check_card(device.index, to_string(device));
+    cuda::use(device.index);
+  }
   chosen = device;
 }
 
@@ -51,13 +65,7 @@ Device device_named(std::string_view name) {
   if (name == "cpu") return {};
   const std::optional<int> card = card_of(name);
   if (!card) throw Error("device", fmt::format("there is no device '{}'", name), "cpu, cuda, or cuda:N for card N");
-  const auto count = std::ssize(cuda::devices());
-  if (count == 0) throw Error("device", fmt::format("{}: {}", name, cuda::why_none()), "use --device cpu");
-  if (*card >= count)
-    throw Error(
-        "device",
-        fmt::format("there is no {}: {} can be used", name, count == 1 ? "one card" : fmt::format("{} cards", count)),
-        "`qkv info --devices` lists them");
+  check_card(*card, name);
   return {.type = Device::Type::cuda, .index = *card};
 }
 

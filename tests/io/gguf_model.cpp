@@ -62,12 +62,7 @@ TEST(GgufModel, BlocksStayInPlaceAndSayNearlyTheSame) {
         return outputs_of(*load_model(file, {.in_place = true, .pack = PackOptions{.in_place = stays}}).model);
       };
       EXPECT_EQ(packed(true), packed(false));
-      double squares = 0, differences = 0;
-      for (size_t i = 0; i < want.size(); ++i) {
-        squares += want[i] * static_cast<double>(want[i]);
-        differences += std::pow(got[i] - want[i], 2);
-      }
-      EXPECT_LE(std::sqrt(differences / squares), is_block(mix.type) ? 0.45 : 0.01);
+      EXPECT_LE(distance(got, want), is_block(mix.type) ? 0.45 : 0.01);
     }
   }
 }
@@ -91,14 +86,9 @@ TEST(GgufModel, OnADeviceBlocksAreMultipliedAsTheyLie) {
   EXPECT_EQ(packed > 0, host);
   EXPECT_EQ(in_place > 0, !host);
   // What rounding the inputs changes.
-  const std::vector<float> got = outputs_of(*loaded.model), want = outputs_of(*load_model(file).model);
-  double squares = 0, differences = 0;
-  for (size_t i = 0; i < want.size(); ++i) {
-    squares += want[i] * static_cast<double>(want[i]);
-    differences += std::pow(got[i] - want[i], 2);
-  }
-  EXPECT_GT(differences, 0);
-  EXPECT_LE(std::sqrt(differences / squares), 0.05);
+  const double rounding = distance(outputs_of(*loaded.model), outputs_of(*load_model(file).model));
+  EXPECT_GT(rounding, 0);
+  EXPECT_LE(rounding, 0.05);
 }
 
 TEST(GgufModel, Q4KMGivesTheTensorsTheTypesThatLlamaCppDoes) {

@@ -55,6 +55,17 @@ inline void expect_near(const std::vector<float>& got, const std::vector<float>&
   EXPECT_LE(difference, tolerance * largest);
 }
 
+// The length of the difference, relative to that of what is wanted.
+inline double distance(const std::vector<float>& got, const std::vector<float>& want) {
+  EXPECT_EQ(got.size(), want.size());
+  double squares = 0, differences = 0;
+  for (size_t i = 0; i < want.size(); ++i) {
+    squares += want[i] * static_cast<double>(want[i]);
+    differences += std::pow(got[i] - want[i], 2);
+  }
+  return std::sqrt(differences / squares);
+}
+
 // A model whose rows are long enough for blocks of 256. `changes`: to its configuration.
 inline std::unique_ptr<Model> wide_model(const char* type, const Json& changes = Json::object()) {
   const Family& family = family_named(type, "test");

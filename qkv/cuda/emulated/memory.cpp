@@ -144,7 +144,7 @@ void fill_bytes(void* to, unsigned char value, size_t bytes) {
 }
 void synchronize() { emulated::refuse_to_record(); }
 void* stream() { return nullptr; }
-void* open_library(const char*, std::initializer_list<int>) { return nullptr; }
+void* open_library(const char*, std::initializer_list<int>, const std::function<bool(void*)>&) { return nullptr; }
 void check_launch(const char*) {}
 
 }  // namespace qkv::cuda

@@ -216,9 +216,10 @@ HWY_INLINE void add_quads(VI (&sums)[rows], const uint8_t* planes, const int8_t*
 // So few rows wait for memory: groups behind theirs are asked for in time, at the pace at which theirs is read.
 constexpr int few_rows = 8;
 template <const PackedLayout& layout>
-HWY_INLINE void ask_for_block(const uint8_t* reached) {
-  constexpr int lines = static_cast<int>(layout.group_bytes(256) / 8 + 63) / 64;
-  for (int line = 0; line < lines; ++line) ask_for(reached + read_ahead + 64 * line);
+HWY_INLINE void ask_for_block(const uint8_t* group, int64_t block) {
+  constexpr int64_t step = layout.group_bytes(8 * block_columns) / 8;  // a block's codes, and its share of the scales
+  constexpr int lines = static_cast<int>(step + 63) / 64;
+  for (int line = 0; line < lines; ++line) ask_for(group + block * step + read_ahead + 64 * line);
 }
 
 // out[r * group_rows + i] = the products of `rows` rows of x with the rows of the group that `vectors` vectors hold,
@@ -228,7 +229,6 @@ HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRo
                               float* out) {
   constexpr int results = rows * vectors;  // result i: of row i / vectors, in vector i % vectors
   const int64_t count = k / block_columns;
-  const int64_t step = layout.group_bytes(k) / count;
   const uint8_t* planes = group + 4 * lane;
   const uint8_t* header = group + layout.code_bytes(k);
   const int8_t* q = x.values + row * k;
@@ -239,7 +239,7 @@ HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRo
     for (int i = 0; i < results; ++i)
       sums[i] = offset_of(layout) == 0 ? hn::Zero(I()) : hn::Set(I(), x.starts[row + i / vectors]);
     for (int64_t b = 0; b < count; ++b) {
-      if constexpr (rows <= few_rows) ask_for_block<layout>(group + b * step);
+      if constexpr (rows <= few_rows) ask_for_block<layout>(group, b);
       add_quads<layout, rows, 0>(sums, planes + b * layout.plane_bytes(), q + b * block_columns, k,
                                  std::make_integer_sequence<int, 8>());
     }
@@ -294,7 +294,7 @@ HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRo
         if constexpr (layout.minimum) minimum[v] = load_f16(at + 32);
       }
       for (int64_t b = super * layout.blocks; b < (super + 1) * layout.blocks; ++b) {
-        if constexpr (rows <= few_rows) ask_for_block<layout>(group + b * step);
+        if constexpr (rows <= few_rows) ask_for_block<layout>(group, b);
         block(b, scale, minimum);
       }
     }

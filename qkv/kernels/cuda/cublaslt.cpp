@@ -1,6 +1,5 @@
 #include "qkv/kernels/cuda/cublaslt.h"
 
-#include "qkv/core/notice.h"
 #include "qkv/cuda/runtime.h"
 #include "qkv/tensor/device.h"
 
@@ -52,12 +51,8 @@ struct Library {
   void* workspace = nullptr;
 };
 
-enum class Found { nothing, works, refuses };
-
-// A library of a later CUDA than the driver's loads, and refuses to begin.
-Found open(int version, Library& lt) {
-  void* file = cuda::open_library("libcublasLt", {version});
-  if (file == nullptr) return Found::nothing;
+// Whether it has the functions, and a handle could be made.
+bool begins(void* file, Library& lt) {
   bool whole = true;
   const auto find = [&](auto& function, const char* name) {
     void* symbol = ::dlsym(file, name);
@@ -72,25 +67,18 @@ Found open(int version, Library& lt) {
   find(lt.set_preference, "cublasLtMatmulPreferenceSetAttribute");
   find(lt.choose, "cublasLtMatmulAlgoGetHeuristic");
   find(lt.multiply, "cublasLtMatmul");
-  return whole && lt.create(&lt.handle) == 0 ? Found::works : Found::refuses;
+  return whole && lt.create(&lt.handle) == 0;
 }
 
 // Null where there is none.
 const Library* library() {
   static const Library* const instance = []() -> const Library* {
     cuda::stream();  // a handle is for the card that the thread has entered
-    bool refused = false;
-    for (const int version : {13, 12}) {
-      Library lt;
-      const Found found = open(version, lt);
-      refused = refused || found == Found::refuses;
-      if (found != Found::works) continue;
-      lt.workspace = cuda::allocate(workspace_bytes);
-      return new Library(lt);  // as long as the process
-    }
-    if (refused)
-      notice("cuda", "libcublasLt does not work with this driver or card: matrix products go through slow kernels");
-    return nullptr;
+    Library lt;
+    const auto works = [&](void* file) { return begins(file, lt); };
+    if (cuda::open_library("libcublasLt", {13, 12}, works) == nullptr) return nullptr;
+    lt.workspace = cuda::allocate(workspace_bytes);
+    return new Library(lt);  // as long as the process
   }();
   return instance;
 }
