@@ -90,7 +90,8 @@ class Serve(CommandTest):
 
     def test_answers_and_stops(self):
         server = Server(self, self.model, "--api-key", "k1")
-        status, answer = server.post("/v1/completions", {"prompt": "w5", "max_tokens": 3}, {"Authorization": "Bearer k1"})
+        status, answer = server.post("/v1/completions", {"prompt": "w5", "max_tokens": 3, "ignore_eos": True},
+                                     {"Authorization": "Bearer k1"})
         self.assertEqual((status, answer["usage"]["completion_tokens"]), (200, 3))
         self.assertEqual(server.post("/v1/completions", {"prompt": "w5"})[0], 401)
         server.process.send_signal(signal.SIGTERM)
