@@ -180,6 +180,35 @@ class Chat(PageTest):
         expect(problem).to_have_count(0)
         self.problems.clear()  # the browser notes failed requests
 
+    def store_slowly(self):
+        self.page.evaluate(
+            "() => { const plain = fetch; window.fetch = async (url, options) => {"
+            " if (options?.method === 'POST' && String(url).includes('/conversations'))"
+            " await new Promise((done) => setTimeout(done, 700)); return plain(url, options); }; }"
+        )
+
+    def test_a_new_conversation_does_not_wait_for_the_last_one(self):
+        self.store_slowly()
+        self.say("long story")
+        self.button("New conversation").click()
+        self.say("plain hello")
+        self.done()
+        expect(self.answers).to_have_text(SCRIPTS["plain"])
+        expect(self.titles()).to_have_text(["plain hello", "long story"])
+        self.titles().last.click()
+        expect(self.answers).to_have_text(SCRIPTS["long"])
+
+    def test_nothing_is_said_while_a_message_is_on_its_way(self):
+        self.store_slowly()
+        self.say("plain hello")
+        self.say("long story")
+        expect(self.question).to_have_value("long story")
+        self.done()
+        expect(self.answers).to_have_text(SCRIPTS["plain"])
+        self.question.press("Enter")
+        expect(self.answers.last).to_have_text(SCRIPTS["long"])
+        expect(self.titles()).to_have_count(1)
+
     def test_answers_go_on_while_others_are_read(self):
         self.say("long story")
         self.button("New conversation").click()

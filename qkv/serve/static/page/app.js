@@ -150,7 +150,7 @@ class App {
   async open(id) {
     try {
       const open = this.#open.get(id);
-      if (open?.pending) this.#show(open);
+      if (open?.busy) this.#show(open);
       else {
         const stored = await this.#store.read(id);
         const read = this.#watch(new Conversation(this.#store, (chosen) => this.#modelOf(chosen), stored));
@@ -164,7 +164,7 @@ class App {
   }
 
   fresh() {
-    if (this.#shown.id !== null || this.#shown.path.length > 0) this.#show(this.#fresh());
+    if (this.#shown.id !== null || this.#shown.path.length > 0 || this.#shown.busy) this.#show(this.#fresh());
     if (narrow.matches) this.#toggleSidebar(false);
     this.#select("chat");
     byId("question").focus();

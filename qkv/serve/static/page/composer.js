@@ -51,14 +51,14 @@ export class Composer {
       send.setAttribute("aria-label", this.#writing ? "Stop" : "Send");
       send.title = this.#writing ? "Stop (Esc)" : "Send (Enter)";
     }
-    send.disabled = !this.#writing && byId("question").value.trim() === "";
+    send.disabled = !this.#writing && (this.#actions.conversation().busy || byId("question").value.trim() === "");
     if (!this.#writing) this.#count();
   }
 
   #submit() {
     const question = byId("question");
     const text = question.value;
-    if (this.#writing || text.trim() === "") return;
+    if (this.#actions.conversation().busy || text.trim() === "") return;
     question.value = "";
     this.#grow();
     this.#actions.send(text);

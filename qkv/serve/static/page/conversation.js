@@ -13,6 +13,7 @@ export class Conversation extends EventTarget {
   leaf = null;
   error = null; // why the last answer failed
   pending = null; // the message that is being written
+  #storing = false; // a message of the user's is on its way
   #store;
   #models;
   #abort = null;
@@ -31,13 +32,16 @@ export class Conversation extends EventTarget {
   get model() {
     return this.#models(this.settings);
   }
+  // Nothing else may be said meanwhile.
+  get busy() {
+    return this.#storing || this.pending !== null;
+  }
   branches(message) {
     return siblings(this.messages, message);
   }
 
   async send(text) {
-    await this.#keepUnstored();
-    await this.#say(text, this.leaf);
+    await this.#say(text);
     await this.#answer();
   }
 
@@ -86,16 +90,28 @@ export class Conversation extends EventTarget {
       this.#add({...this.pending, extra: {...this.pending.extra, finish: "stopped", tokens: []}}, {keepalive: true});
   }
 
+  // Under `parent`, or at the end.
   async #say(text, parent) {
-    if (this.id === null) {
-      const {id, title} = await this.#store.create({
-        title: text.trim().replace(/\s+/g, " ").slice(0, titleLength),
-        settings: this.settings,
-      });
-      Object.assign(this, {id, title});
+    this.#storing = true;
+    this.#changed();
+    try {
+      if (this.id === null) await this.#create(text);
+      await this.#keepUnstored();
+      this.error = null;
+      this.#append(await this.#add({parent: parent === undefined ? this.leaf : parent, role: "user", content: text}));
+    } finally {
+      this.#storing = false;
+      this.#changed();
     }
-    this.error = null;
-    this.#append(await this.#add({parent, role: "user", content: text}));
+    this.#stored();
+  }
+
+  async #create(text) {
+    const {id, title} = await this.#store.create({
+      title: text.trim().replace(/\s+/g, " ").slice(0, titleLength),
+      settings: this.settings,
+    });
+    Object.assign(this, {id, title});
     this.#stored();
   }
 

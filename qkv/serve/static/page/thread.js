@@ -47,7 +47,7 @@ export class Thread {
   }
   editLast() {
     const last = this.#conversation.path.findLast(({role}) => role === "user");
-    if (last && !this.#conversation.pending) this.#views.get(last).edit();
+    if (last && !this.#conversation.busy) this.#views.get(last).edit();
   }
 
   toEnd() {
@@ -89,7 +89,7 @@ export class Thread {
       view.update(message, {
         branches: conversation.branches(message),
         writing: message === pending,
-        busy: pending !== null,
+        busy: conversation.busy,
         inside: this.#inside,
         last: message.id === conversation.leaf,
       });
