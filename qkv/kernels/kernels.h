@@ -58,8 +58,8 @@ struct Pack {
 };
 
 // C[m,n] = activation(Q(A)[m,k] W^T + bias[n]), W packed. Q rounds A to integers times a scale, max |A| / 127 of a row
-// for i8, of 32 columns of a row for a block type; half-way cases go to the even integer. For a compute type, Q turns A
-// into W's type, and sums are f32. A, C: of a compute type.
+// for i8, of the columns of one of W's blocks for a block type (32, or 256 for q2_k to q6_k); half-way cases go to the
+// even integer. For a compute type, Q turns A into W's type, and sums are f32. A, C: of a compute type.
 // Where W was packed with outlier > 0 (i8 only), columns of A that hold a value beyond it are multiplied as they are,
 // beside the integers of the others (LLM.int8(), Dettmers et al. 2022).
 // With in_blocks, W lies in its blocks, and is rearranged on the way each time: for a weight that is read a few times.

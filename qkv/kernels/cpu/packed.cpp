@@ -46,35 +46,50 @@ HWY_INLINE int32_t rounded(const T* x, int64_t count, float inverse, int8_t* q) 
   return hn::GetLane(hn::SumOfLanes(I(), sum));
 }
 
-// A block of `length` columns has one scale; each of its `parts` has a start and a sum.
+// What QuantisedRows holds, from one of `rows` rows on.
+struct RoundedRow {
+  int64_t rows;
+  int8_t* values;
+  float* scales;
+  int32_t* starts;
+  float* sums;
+  int16_t* part_sums;
+};
+
+// Each `length` columns have one scale, and are `parts` parts.
 template <typename T>
-HWY_INLINE void quantise_row(const T* x, int64_t k, int64_t length, int64_t parts, int32_t offset, int8_t* q,
-                             float* scales, int32_t* starts, float* sums) {
+HWY_INLINE void quantise_row(const T* x, int64_t k, int64_t length, int64_t parts, int32_t offset,
+                             const RoundedRow& to) {
   for (int64_t b = 0; b * length < k; ++b) {
     const T* from = x + b * length;
     const float most = largest(from, length);
     const float inverse = most > 0 ? 127 / most : 0;
-    scales[b] = most / 127;
+    int32_t sum = 0;
     for (int64_t p = 0; p < parts; ++p) {
       const int64_t part = length / parts;
-      const int32_t sum = rounded(from + p * part, part, inverse, q + b * length + p * part);
-      starts[b * parts + p] = -offset * sum;
-      sums[b * parts + p] = scales[b] * static_cast<float>(sum);
+      const int32_t of_part = rounded(from + p * part, part, inverse, to.values + b * length + p * part);
+      if (parts > 1) to.part_sums[(b * parts + p) / 2 * to.rows * 2 + p % 2] = static_cast<int16_t>(of_part);
+      sum += of_part;
     }
+    to.scales[b * to.rows] = most / 127;
+    to.starts[b * to.rows] = -offset * sum;
+    to.sums[b * to.rows] = most / 127 * static_cast<float>(sum);
   }
 }
 
 void quantise_and_multiply(const PackedGemm& g) {
   const PackedLayout layout = layout_of(g.type);
   const int64_t padded = packed_columns(g.k);
-  const int64_t length = layout.scales == 0 ? std::max<int64_t>(1, g.k) : block_columns;
-  const int64_t parts = std::max(1, layout.scales);
+  const int64_t length = layout.scales == 0 ? std::max<int64_t>(1, g.k) : layout.blocks * block_columns;
+  const int64_t parts = layout.own_scales ? layout.blocks * layout.scales : 1;
   const int64_t blocks = g.k / length;
   const Tensor values = Tensor::empty({g.m * padded}, DType::u8);
   const Tensor scales = Tensor::empty({g.m * blocks});
-  const Tensor starts = Tensor::empty({g.m * blocks * parts}, DType::i32);
-  const Tensor sums = Tensor::empty({g.m * blocks * parts});
-  int8_t* q = static_cast<int8_t*>(values.raw());
+  const Tensor starts = Tensor::empty({g.m * blocks}, DType::i32);
+  const Tensor sums = Tensor::empty({g.m * blocks});
+  const Tensor part_sums = Tensor::empty({g.m * blocks * parts * static_cast<int64_t>(sizeof(int16_t))}, DType::u8);
+  auto* const q = static_cast<int8_t*>(values.raw());
+  auto* const of_parts = static_cast<int16_t*>(part_sums.raw());
   with_type(g.a_type, [&](auto t) HWY_ATTR {
     using T = decltype(t);
     parallel_for(g.m, std::max<int64_t>(1, elementwise_grain / std::max<int64_t>(1, g.k)),
@@ -82,12 +97,12 @@ void quantise_and_multiply(const PackedGemm& g) {
                    for (int64_t r = begin; r < end; ++r) {
                      std::memset(q + r * padded + g.k, 0, static_cast<size_t>(padded - g.k));
                      quantise_row(static_cast<const T*>(g.a) + r * g.lda, g.k, length, parts, offset_of(layout),
-                                  q + r * padded, scales.data<float>() + r * blocks,
-                                  starts.data<int32_t>() + r * blocks * parts, sums.data<float>() + r * blocks * parts);
+                                  {g.m, q + r * padded, scales.data<float>() + r, starts.data<int32_t>() + r,
+                                   sums.data<float>() + r, of_parts + 2 * r});
                    }
                  });
   });
-  const QuantisedRows x{q, scales.data<float>(), starts.data<int32_t>(), sums.data<float>()};
+  const QuantisedRows x{g.m, q, scales.data<float>(), starts.data<int32_t>(), sums.data<float>(), of_parts};
   PackedGemm whole = g;
   whole.k = padded;
   if (HWY_TARGET == HWY_AVX3 && vnni_supported()) return packed_product_vnni(whole, x);

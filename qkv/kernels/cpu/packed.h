@@ -5,13 +5,16 @@
 
 namespace qkv::kernels::cpu_set {
 
-// Rows of x as integers, x = scale q. For i8 weights a row has one scale, else each block of 32 columns has one. A part
-// is a row for i8, else the columns that share a scale of the weight: 32 or 16.
+// Rows of x as integers, x = scale q. A row has one scale for i8 weights, else each of the weight's blocks: 32 columns,
+// or 256 where it has super-blocks.
 struct QuantisedRows {
+  int64_t rows = 0;
   const int8_t* values = nullptr;   // [rows, k]
-  const float* scales = nullptr;    // [rows, blocks], or [rows]
-  const int32_t* starts = nullptr;  // [rows, parts]: -offset sum(q), what the sum over unsigned codes has too much
-  const float* sums = nullptr;      // [rows, parts]: scale sum(q), which multiplies the weight's minimum
+  const float* scales = nullptr;    // [blocks, rows], as rows are multiplied together
+  const int32_t* starts = nullptr;  // as scales: -offset sum(q), what the sum over unsigned codes has too much
+  const float* sums = nullptr;      // as scales: scale sum(q), which multiplies the weight's minimum
+  // [parts / 2, rows, 2]: sum(q) of the columns that share a scale of a super-block
+  const int16_t* part_sums = nullptr;
 };
 
 // Columns of A that an i8 weight wants apart, by rising number; and what they add to C: C += A[:, columns] W[:,

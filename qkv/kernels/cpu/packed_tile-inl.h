@@ -9,12 +9,12 @@
 
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/packed.h"
+#include "qkv/kernels/cpu/packed_codes-inl.h"
 #include "qkv/kernels/cpu/packed_layout.h"
 #include "qkv/kernels/cpu/read_ahead.h"
 #include "qkv/kernels/cpu/vector-inl.h"
 
-#include <algorithm>
-#include <cstring>
+#include <type_traits>
 #include <utility>
 
 HWY_BEFORE_NAMESPACE();
@@ -25,194 +25,6 @@ namespace qkv::kernels::cpu_set {
 namespace HWY_NAMESPACE {
 namespace {
 
-using VI = hn::Vec<I>;
-
-// Vectors of a group's rows that a tile takes at once: what it loads of x is used for each.
-constexpr int vectors = HWY_TARGET == HWY_AVX2 ? 2 : 1;
-
-// Codes of four columns in each lane's four bytes.
-#if HWY_TARGET == HWY_SCALAR
-using VB = uint32_t;
-HWY_INLINE VB load_codes(const uint8_t* p) {
-  VB codes;
-  std::memcpy(&codes, p, sizeof codes);
-  return codes;
-}
-HWY_INLINE VB masked(VB codes, uint8_t mask) { return codes & (mask * 0x01010101U); }
-HWY_INLINE VB both_of(VB a, VB b) { return a | b; }
-HWY_INLINE VB looked_up(const uint8_t* table, VB codes) {
-  VB values = 0;
-  for (int i = 0; i < 32; i += 8) values |= static_cast<VB>(table[(codes >> i) & 15]) << i;
-  return values;
-}
-#else
-using Bytes = hn::Repartition<uint8_t, I>;
-using Halves = hn::Repartition<uint16_t, I>;
-using VB = hn::Vec<Bytes>;
-HWY_INLINE VB load_codes(const uint8_t* p) { return hn::LoadU(Bytes(), p); }
-HWY_INLINE VB masked(VB codes, uint8_t mask) { return hn::And(codes, hn::Set(Bytes(), mask)); }
-HWY_INLINE VB both_of(VB a, VB b) { return hn::Or(a, b); }
-HWY_INLINE VB looked_up(const uint8_t* table, VB codes) {
-  return hn::TableLookupBytes(hn::LoadDup128(Bytes(), table), codes);
-}
-#endif
-
-// Shifts bytes left (right when negative); bits that cross into a neighbour are for the caller to mask away.
-template <int by>
-HWY_INLINE VB shifted(VB v) {
-#if HWY_TARGET == HWY_SCALAR
-  return by >= 0 ? v << (by > 0 ? by : 0) : v >> (by < 0 ? -by : 0);
-#else
-  if constexpr (by == 0) {
-    return v;
-  } else if constexpr (by > 0) {
-    return hn::BitCast(Bytes(), hn::ShiftLeft<by>(hn::BitCast(Halves(), v)));
-  } else {
-    return hn::BitCast(Bytes(), hn::ShiftRight<-by>(hn::BitCast(Halves(), v)));
-  }
-#endif
-}
-
-// The codes of quad j, of the rows whose bytes begin at `planes`.
-template <const PackedLayout& layout, int j>
-HWY_INLINE VB codes_of(const uint8_t* planes) {
-  VB codes;
-  if constexpr (layout.low_bits == 8) {
-    codes = load_codes(planes + 64 * j);
-  } else if constexpr (layout.low_bits == 4) {
-    codes = masked(shifted < j < 4 ? 0 : -4 > (load_codes(planes + 64 * (j % 4))), 0x0f);
-  } else {
-    codes = masked(shifted<-2 * (j % 4)>(load_codes(planes + 64 * (j / 4))), 0x03);
-  }
-  if constexpr (layout.high_bits > 0) {
-    constexpr int a_vector = 8 / layout.high_bits;
-    constexpr int place = layout.high_bits * (j % a_vector);
-    constexpr uint8_t mask = ((1 << layout.high_bits) - 1) << layout.low_bits;
-    const VB high = load_codes(planes + layout.low_bytes() + 64 * (j / a_vector));
-    codes = both_of(codes, masked(shifted<layout.low_bits - place>(high), mask));
-  }
-  if constexpr (layout.table) {
-    // IQ4_NL's values plus 128.
-    alignas(16) static constexpr uint8_t values[16] = {1,   24,  45,  63,  79,  93,  106, 118,
-                                                       129, 141, 153, 166, 181, 197, 217, 241};
-    codes = looked_up(values, codes);
-  }
-  return codes;
-}
-
-// Four bytes of a row of x as the word that goes to every lane.
-HWY_INLINE int32_t word_of(const int8_t* x4) {
-  int32_t word;
-  std::memcpy(&word, x4, sizeof word);
-  return word;
-}
-
-// sums[i] += sum over the four bytes of lane i of code (unsigned) times the byte of x4 (signed).
-HWY_INLINE VI dot_quads(VI sums, VB codes, const int8_t* x4) {
-#if defined(QKV_VNNI) && defined(__clang__)
-  // Clang keeps the first of two target attributes, and Highway's own has no VNNI.
-  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sums.raw) : "v"(codes.raw), "m"(*reinterpret_cast<const int8_t(*)[4]>(x4)));
-  return sums;
-#elif defined(QKV_VNNI)
-  return VI{_mm512_dpbusd_epi32(sums.raw, codes.raw, _mm512_set1_epi32(word_of(x4)))};
-#elif HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
-  using Signed = hn::Repartition<int16_t, I>;
-  const auto x = hn::BitCast(Signed(), hn::Set(I(), word_of(x4)));
-  const auto w = hn::BitCast(Halves(), codes);
-  const auto even = hn::BitCast(Signed(), hn::And(w, hn::Set(Halves(), 0x00ff)));
-  const auto odd = hn::BitCast(Signed(), hn::ShiftRight<8>(w));
-  VI unused = hn::Zero(I());
-  sums = hn::ReorderWidenMulAccumulate(I(), even, hn::ShiftRight<8>(hn::ShiftLeft<8>(x)), sums, unused);
-  return hn::ReorderWidenMulAccumulate(I(), odd, hn::ShiftRight<8>(x), sums, unused);
-#else
-#if HWY_TARGET == HWY_SCALAR
-  const VI w = hn::Set(I(), static_cast<int32_t>(codes));
-#else
-  const VI w = hn::BitCast(I(), codes);
-#endif
-  const VI byte = hn::Set(I(), 0xff);
-  sums = hn::Add(sums, hn::Mul(hn::And(w, byte), hn::Set(I(), x4[0])));
-  sums = hn::Add(sums, hn::Mul(hn::And(hn::ShiftRight<8>(w), byte), hn::Set(I(), x4[1])));
-  sums = hn::Add(sums, hn::Mul(hn::And(hn::ShiftRight<16>(w), byte), hn::Set(I(), x4[2])));
-  return hn::Add(sums, hn::Mul(hn::And(hn::ShiftRight<24>(w), byte), hn::Set(I(), x4[3])));
-#endif
-}
-
-HWY_INLINE V load_f16(const uint8_t* p) {
-  const hn::Rebind<hwy::float16_t, F> half;
-  return hn::PromoteTo(F(), hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(p)));
-}
-HWY_INLINE V load_i8(const uint8_t* p) {
-  const hn::Rebind<int8_t, F> byte;
-  return hn::ConvertTo(F(), hn::PromoteTo(I(), hn::LoadU(byte, reinterpret_cast<const int8_t*>(p))));
-}
-
-// Codes that use all of a byte's 256 values.
-constexpr bool fills_bytes(const PackedLayout& layout) { return layout.low_bits == 8 || layout.table; }
-
-// What the codes that are multiplied lie above the weight's integers.
-constexpr int32_t offset_of(const PackedLayout& layout) {
-  return HWY_TARGET == HWY_AVX2 && fills_bytes(layout) ? 0 : layout.offset;
-}
-
-// The largest code, or, of codes that fill a byte, the largest distance from their middle.
-constexpr int largest_code(const PackedLayout& layout) {
-  return fills_bytes(layout) ? 128 : (1 << (layout.low_bits + layout.high_bits)) - 1;
-}
-
-#if HWY_TARGET == HWY_AVX2
-constexpr int64_t vector_bytes = 32;
-using Pairs = hn::Vec<hn::Repartition<int16_t, I>>;
-
-// Of each two bytes beside each other the sum of w (unsigned) times x (signed), which must fit 16 bits.
-HWY_INLINE Pairs multiplied(VB w, __m256i x) { return Pairs{_mm256_maddubs_epi16(w.raw, x)}; }
-
-HWY_INLINE VI with_pairs(VI sums, Pairs pairs) {
-  return hn::Add(sums, VI{_mm256_madd_epi16(pairs.raw, _mm256_set1_epi16(1))});
-}
-
-// As many pairs as 16 bits can hold are added before they widen. Codes that fill a byte are taken as a sign, which goes
-// to x, and a magnitude.
-template <const PackedLayout& layout, int rows, int first, int... j>
-HWY_INLINE void add_quads(VI (&sums)[rows * vectors], const uint8_t* planes, const int8_t* x, int64_t k,
-                          std::integer_sequence<int, j...>) {
-  constexpr int fitting = std::min<int>(sizeof...(j), 32767 / (2 * 127 * largest_code(layout)));
-  constexpr int span = fitting >= 8 ? 8 : fitting >= 4 ? 4 : fitting >= 2 ? 2 : 1;
-  Pairs pairs[rows * vectors];
-  const auto one = [&](auto quad) HWY_ATTR {
-    constexpr int at = decltype(quad)::value;
-    VB codes[vectors], signs[vectors];
-    for (int v = 0; v < vectors; ++v) {
-      codes[v] = codes_of<layout, first + at>(planes + v * vector_bytes);
-      signs[v] = hn::Xor(codes[v], hn::Set(Bytes(), 0x80));
-      if constexpr (fills_bytes(layout)) codes[v] = VB{_mm256_abs_epi8(signs[v].raw)};
-    }
-    for (int r = 0; r < rows; ++r) {
-      const __m256i four = _mm256_set1_epi32(word_of(x + r * k + 4 * (first + at)));
-      for (int v = 0; v < vectors; ++v) {
-        Pairs& sum = pairs[r * vectors + v];
-        const Pairs now = multiplied(codes[v], fills_bytes(layout) ? _mm256_sign_epi8(four, signs[v].raw) : four);
-        sum = at % span == 0 ? now : hn::Add(sum, now);
-        asm("" : "+x"(sum.raw));  // sums in this order: in another, compilers keep all products in memory
-        if constexpr (at % span == span - 1) sums[r * vectors + v] = with_pairs(sums[r * vectors + v], sum);
-      }
-    }
-  };
-  (one(std::integral_constant<int, j>()), ...);
-}
-#else
-template <const PackedLayout& layout, int rows, int first, int... j>
-HWY_INLINE void add_quads(VI (&sums)[rows], const uint8_t* planes, const int8_t* x, int64_t k,
-                          std::integer_sequence<int, j...>) {
-  const auto one = [&](auto quad) HWY_ATTR {
-    constexpr int q = first + decltype(quad)::value;
-    const VB codes = codes_of<layout, q>(planes);
-    for (int r = 0; r < rows; ++r) sums[r] = dot_quads(sums[r], codes, x + r * k + 4 * q);
-  };
-  (one(std::integral_constant<int, j>()), ...);
-}
-#endif
-
 // So few rows wait for memory: groups behind theirs are asked for in time, at the pace at which theirs is read.
 constexpr int few_rows = 8;
 template <const PackedLayout& layout>
@@ -222,91 +34,185 @@ HWY_INLINE void ask_for_block(const uint8_t* group, int64_t block) {
   for (int line = 0; line < lines; ++line) ask_for(group + block * step + read_ahead + 64 * line);
 }
 
-// out[r * group_rows + i] = the products of `rows` rows of x with the rows of the group that `vectors` vectors hold,
-// the first of which is row `lane`.
+// Of results of `rows` rows of x with the rows of a group that `vectors` vectors hold, the first of which is row
+// `lane`: where result i, of row i / vectors and vector i % vectors, stands in out[rows][group_rows].
+HWY_INLINE float* place_of(int i, int64_t lane, float* out) {
+  return out + i / vectors * group_rows + lane + i % vectors * lanes();
+}
+
+// Where a row of the weight has one scale.
 template <const PackedLayout& layout, int rows>
-HWY_INLINE void tile_of_lanes(const uint8_t* group, int64_t k, const QuantisedRows& x, int64_t row, int64_t lane,
-                              float* out) {
-  constexpr int results = rows * vectors;  // result i: of row i / vectors, in vector i % vectors
+HWY_INLINE void tile_of_integers(const uint8_t* group, int64_t k, const QuantisedRows& x, int64_t row, int64_t lane,
+                                 float* out) {
+  constexpr int results = rows * vectors;
+  VI sums[results];
+  for (int i = 0; i < results; ++i)
+    sums[i] = offset_of(layout) == 0 ? hn::Zero(I()) : hn::Set(I(), x.starts[row + i / vectors]);
+  for (int64_t b = 0; b < k / block_columns; ++b) {
+    if constexpr (rows <= few_rows) ask_for_block<layout>(group, b);
+    add_quads<layout, rows, 0>(sums, group + 4 * lane + b * layout.plane_bytes(),
+                               x.values + row * k + b * block_columns, k, std::make_integer_sequence<int, 8>());
+  }
+  const float* scales = reinterpret_cast<const float*>(group + layout.code_bytes(k)) + lane;
+  for (int i = 0; i < results; ++i)
+    store(
+        hn::Mul(in_floats(sums[i]), hn::Mul(load(scales + i % vectors * lanes()), splat(x.scales[row + i / vectors]))),
+        place_of(i, lane, out));
+}
+
+// Where each block has a scale.
+template <const PackedLayout& layout, int rows>
+HWY_INLINE void tile_of_blocks(const uint8_t* group, int64_t k, const QuantisedRows& x, int64_t row, int64_t lane,
+                               float* out) {
+  constexpr int results = rows * vectors;
   const int64_t count = k / block_columns;
   const uint8_t* planes = group + 4 * lane;
-  const uint8_t* header = group + layout.code_bytes(k);
+  const uint8_t* header = group + layout.code_bytes(k) + 2 * lane;
   const int8_t* q = x.values + row * k;
-  const auto put = [&](int i, V result)
-                       HWY_ATTR { store(result, out + i / vectors * group_rows + lane + i % vectors * lanes()); };
-  if constexpr (layout.scales == 0) {
+  V totals[results];
+  for (V& total : totals) total = hn::Zero(F());
+  for (int64_t b = 0; b < count; ++b) {
+    if constexpr (rows <= few_rows) ask_for_block<layout>(group, b);
+    V scale[vectors], minimum[vectors];
+    for (int v = 0; v < vectors; ++v) {
+      const uint8_t* at = header + b * layout.header_bytes() + 2 * v * lanes();
+      minimum[v] = scale[v] = load_f16(at);
+      if constexpr (layout.minimum) minimum[v] = load_f16(at + 2 * group_rows);
+    }
+    const int64_t of_x = b * x.rows + row;
     VI sums[results];
     for (int i = 0; i < results; ++i)
-      sums[i] = offset_of(layout) == 0 ? hn::Zero(I()) : hn::Set(I(), x.starts[row + i / vectors]);
-    for (int64_t b = 0; b < count; ++b) {
-      if constexpr (rows <= few_rows) ask_for_block<layout>(group, b);
-      add_quads<layout, rows, 0>(sums, planes + b * layout.plane_bytes(), q + b * block_columns, k,
-                                 std::make_integer_sequence<int, 8>());
+      sums[i] = offset_of(layout) == 0 ? hn::Zero(I()) : hn::Set(I(), x.starts[of_x + i / vectors]);
+    add_quads<layout, rows, 0>(sums, planes + b * layout.plane_bytes(), q + b * block_columns, k,
+                               std::make_integer_sequence<int, 8>());
+    for (int i = 0; i < results; ++i) {
+      const V weight = hn::Mul(scale[i % vectors], splat(x.scales[of_x + i / vectors]));
+      totals[i] = hn::MulAdd(in_floats(sums[i]), weight, totals[i]);
+      if constexpr (layout.minimum)
+        totals[i] = hn::NegMulAdd(minimum[i % vectors], splat(x.sums[of_x + i / vectors]), totals[i]);
     }
-    const float* scales = reinterpret_cast<const float*>(header) + lane;
+  }
+  for (int i = 0; i < results; ++i) store(totals[i], place_of(i, lane, out));
+}
+
+// A super-block's scales, of the rows of a group from one lane on.
+template <const PackedLayout& layout>
+struct SuperBlock {
+  const uint8_t* header;
+  const uint8_t* own;
+
+  SuperBlock(const uint8_t* group, int64_t k, int64_t super, int64_t lane) {
+    const uint8_t* headers = group + layout.code_bytes(k);
+    const int64_t supers = k / (block_columns * layout.blocks);
+    header = headers + super * layout.header_bytes() + 2 * lane;
+    own = headers + supers * layout.header_bytes() + super * layout.blocks * layout.own_bytes() + lane;
+  }
+  V scale(int v) const { return load_f16(header + 2 * v * lanes()); }
+  // What a part takes away is `low` times the sum of its x times this.
+  V less(int v) const {
+    if constexpr (layout.minimum) return hn::Neg(load_f16(header + 2 * (group_rows + v * lanes())));
+    return hn::Mul(scale(v), splat(-layout.offset));
+  }
+  VI scale_of(int64_t part, int v) const { return load_i8(place_of_part(part) + v * lanes()); }
+  // A part's minimum, or its scale, which the codes' offset is multiplied by.
+  VI low(int64_t part, int v) const {
+    return load_i8(place_of_part(part) + (layout.minimum ? layout.scales * group_rows : 0) + v * lanes());
+  }
+
+ private:
+  const uint8_t* place_of_part(int64_t part) const {
+    return own + part / layout.scales * layout.own_bytes() + part % layout.scales * group_rows;
+  }
+};
+
+// sums[i] = sum over the parts of a super-block of low * sum of x.
+template <const PackedLayout& layout, int results, int... pair>
+HWY_INLINE void sum_lows(VI (&sums)[results], const SuperBlock<layout>& scales, const int16_t* part_sums, int64_t rows,
+                         std::integer_sequence<int, pair...>) {
+  for (VI& sum : sums) sum = hn::Zero(I());
+  const auto one = [&](auto which) HWY_ATTR {
+    constexpr int part = 2 * decltype(which)::value;
+    VI pairs[vectors];
+    for (int v = 0; v < vectors; ++v) pairs[v] = pair_of(scales.low(part, v), scales.low(part + 1, v));
     for (int i = 0; i < results; ++i)
-      put(i, hn::Mul(hn::ConvertTo(F(), sums[i]),
-                     hn::Mul(load(scales + i % vectors * lanes()), splat(x.scales[row + i / vectors]))));
-    return;
-  } else {
-    V totals[results];
-    for (V& total : totals) total = hn::Zero(F());
-    const uint8_t* own = header + count / layout.blocks * layout.header_bytes();
-    const float* x_scales = x.scales + row * count;
-    const int32_t* starts = x.starts + row * count * layout.scales;
-    const float* x_sums = x.sums + row * count * layout.scales;
-    const auto block = [&](int64_t b, const V(&scale)[vectors], const V(&minimum)[vectors]) HWY_ATTR {
-      const auto half = [&](auto which) HWY_ATTR {
+      sums[i] = dot_pairs(sums[i], pairs[i % vectors], part_sums + part * rows + 2 * (i / vectors));
+  };
+  (one(std::integral_constant<int, pair>()), ...);
+}
+
+// Where parts of a super-block have integer scales.
+template <const PackedLayout& layout, int rows>
+HWY_INLINE void tile_of_super_blocks(const uint8_t* group, int64_t k, const QuantisedRows& x, int64_t row, int64_t lane,
+                                     float* out) {
+  static_assert(layout.minimum == (layout.offset == 0));
+  constexpr int results = rows * vectors;
+  constexpr int parts = layout.blocks * layout.scales;
+  constexpr bool in_integers = std::is_same_v<Weighed, VI>;
+  const int64_t supers = k / (block_columns * layout.blocks);
+  for (int i = 0; i < results; ++i) store(hn::Zero(F()), place_of(i, lane, out));
+  for (int64_t super = 0; super < supers; ++super) {
+    const SuperBlock<layout> scales(group, k, super, lane);
+    V scale[vectors], less[vectors];
+    for (int v = 0; v < vectors; ++v) {
+      scale[v] = scales.scale(v);
+      less[v] = scales.less(v);
+    }
+    VI low[results];
+    sum_lows<layout>(low, scales, x.part_sums + super * parts * x.rows + 2 * row, x.rows,
+                     std::make_integer_sequence<int, parts / 2>());
+    Weighed total[results];
+    for (int i = 0; i < results; ++i) {
+      if constexpr (!in_integers) {
+        total[i] = hn::Mul(in_floats(low[i]), less[i % vectors]);
+      } else {
+        total[i] = layout.minimum ? hn::Zero(I()) : hn::Mul(low[i], hn::Set(I(), -layout.offset));
+      }
+    }
+    for (int64_t b = super * layout.blocks; b < (super + 1) * layout.blocks; ++b) {
+      if constexpr (rows <= few_rows) ask_for_block<layout>(group, b);
+      const auto part = [&](auto which) HWY_ATTR {
         constexpr int h = decltype(which)::value;
         constexpr int quads = 8 / layout.scales;
-        VI sums[results];
-        for (int i = 0; i < results; ++i)
-          sums[i] = offset_of(layout) == 0 ? hn::Zero(I())
-                                           : hn::Set(I(), starts[(i / vectors * count + b) * layout.scales + h]);
-        add_quads<layout, rows, h * quads>(sums, planes + b * layout.plane_bytes(), q + b * block_columns, k,
-                                           std::make_integer_sequence<int, quads>());
-        V mine[vectors], least[vectors];
+        Weighed weight[vectors];
         for (int v = 0; v < vectors; ++v) {
-          mine[v] = scale[v];
-          least[v] = minimum[v];
-          if constexpr (layout.own_scales) {
-            const uint8_t* at = own + b * layout.own_bytes() + h * 16 + lane + v * lanes();
-            mine[v] = hn::Mul(scale[v], load_i8(at));
-            if constexpr (layout.minimum) least[v] = hn::Mul(minimum[v], load_i8(at + layout.scales * 16));
+          const VI own = scales.scale_of((b - super * layout.blocks) * layout.scales + h, v);
+          if constexpr (in_integers) {
+            weight[v] = own;
+          } else {
+            weight[v] = hn::Mul(in_floats(own), scale[v]);
           }
         }
-        for (int i = 0; i < results; ++i) {
-          const int64_t part = i / vectors * count + b;
-          const V weight = hn::Mul(mine[i % vectors], splat(x_scales[part]));
-          totals[i] = hn::MulAdd(hn::ConvertTo(F(), sums[i]), weight, totals[i]);
-          if constexpr (layout.minimum)
-            totals[i] = hn::NegMulAdd(least[i % vectors], splat(x_sums[part * layout.scales + h]), totals[i]);
-        }
+        add_weighed<layout, rows, h * quads>(total, group + 4 * lane + b * layout.plane_bytes(),
+                                             x.values + row * k + b * block_columns, k, weight,
+                                             std::make_integer_sequence<int, quads>());
       };
-      half(std::integral_constant<int, 0>());
-      if constexpr (layout.scales == 2) half(std::integral_constant<int, 1>());
-    };
-    for (int64_t super = 0; super < count / layout.blocks; ++super) {
-      V scale[vectors], minimum[vectors];
-      for (int v = 0; v < vectors; ++v) {
-        const uint8_t* at = header + super * layout.header_bytes() + 2 * (lane + v * lanes());
-        minimum[v] = scale[v] = load_f16(at);
-        if constexpr (layout.minimum) minimum[v] = load_f16(at + 32);
-      }
-      for (int64_t b = super * layout.blocks; b < (super + 1) * layout.blocks; ++b) {
-        if constexpr (rows <= few_rows) ask_for_block<layout>(group, b);
-        block(b, scale, minimum);
-      }
+      part(std::integral_constant<int, 0>());
+      if constexpr (layout.scales == 2) part(std::integral_constant<int, 1>());
     }
-    for (int i = 0; i < results; ++i) put(i, totals[i]);
+    for (int i = 0; i < results; ++i) {
+      V sum = in_floats(total[i]);
+      if constexpr (in_integers) {
+        sum = hn::Mul(sum, scale[i % vectors]);
+        if constexpr (layout.minimum) sum = hn::MulAdd(in_floats(low[i]), less[i % vectors], sum);
+      }
+      float* at = place_of(i, lane, out);
+      store(hn::MulAdd(sum, splat(x.scales[super * x.rows + row + i / vectors]), load(at)), at);
+    }
   }
 }
 
 // The products of `rows` rows of x, from `row` on, with all sixteen rows of a group: out[rows][group_rows].
 template <const PackedLayout& layout, int rows>
 HWY_NOINLINE void tile(const uint8_t* group, int64_t k, const QuantisedRows& x, int64_t row, float* out) {
-  for (int64_t lane = 0; lane < group_rows; lane += vectors * lanes())
-    tile_of_lanes<layout, rows>(group, k, x, row, lane, out);
+  for (int64_t lane = 0; lane < group_rows; lane += vectors * lanes()) {
+    if constexpr (layout.scales == 0) {
+      tile_of_integers<layout, rows>(group, k, x, row, lane, out);
+    } else if constexpr (layout.own_scales) {
+      tile_of_super_blocks<layout, rows>(group, k, x, row, lane, out);
+    } else {
+      tile_of_blocks<layout, rows>(group, k, x, row, lane, out);
+    }
+  }
 }
 
 }  // namespace

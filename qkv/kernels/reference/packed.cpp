@@ -83,7 +83,7 @@ void packed_gemm(const PackedGemm& g) {
       if (outlier > 0 && std::abs(value) > outlier) apart[static_cast<size_t>(p)] = true;
     }
   std::vector<float> kept = x;  // the outliers' columns as they are
-  const int64_t block = g.type == DType::i8 ? g.k : 32;
+  const int64_t block = is_block(g.type) ? block_length(g.type) : g.k;
   for (int64_t i = 0; i < g.m; ++i) {
     float* row = kept.data() + i * g.k;
     for (int64_t p = 0; p < g.k; ++p)

@@ -19,15 +19,23 @@ __device__ inline void store_group(const Rounded& to, int64_t group, int lane, f
   if (lane == 0) to.scales[group] = most / 127;
 }
 
-// Every group has a scale of its own; a warp takes one.
-template <typename T>
-__global__ void __launch_bounds__(element_block) round_groups(PackedGemm g, Rounded to) {
+// The groups of one of the weight's blocks have one scale; a warp takes them.
+template <typename T, int groups_of_block>
+__global__ void __launch_bounds__(element_block) round_blocks(PackedGemm g, Rounded to) {
   const Part part = part_of_grid();
   const int lane = static_cast<int>(threadIdx.x) % warp_threads;
-  for (int64_t group = part.own / warp_threads; group < g.m * to.groups; group += part.step / warp_threads) {
-    const int64_t row = group / to.groups, p = group % to.groups * 32 + lane;
-    const float x = to_float(static_cast<const T*>(g.a)[row * g.lda + p]);
-    store_group(to, group, lane, x, reduce_warp(fabsf(x), Largest()));
+  const int64_t blocks = to.groups / groups_of_block;  // of a row
+  for (int64_t block = part.own / warp_threads; block < g.m * blocks; block += part.step / warp_threads) {
+    const T* a = static_cast<const T*>(g.a) + block / blocks * g.lda + block % blocks * groups_of_block * 32;
+    float x[groups_of_block], most = 0;
+#pragma unroll
+    for (int i = 0; i < groups_of_block; ++i) {
+      x[i] = to_float(a[32 * i + lane]);
+      most = fmaxf(most, fabsf(x[i]));
+    }
+    most = reduce_warp(most, Largest());
+#pragma unroll
+    for (int i = 0; i < groups_of_block; ++i) store_group(to, block * groups_of_block + i, lane, x[i], most);
   }
 }
 
@@ -91,8 +99,11 @@ RoundedRows::RoundedRows(const PackedGemm& g)
       apart_(g.type == DType::i8 ? 2 * g.k + 1 : 0) {
   view_ = {whole_groups(g.k) / 32, codes_.data(), scales_.data(), sums_.data()};
   if (g.type != DType::i8) {
+    const bool large = block_length(g.type) != 32;
+    const int64_t blocks = g.m * g.k / block_length(g.type);
     with_type(g.a_type, [&]<typename T>(T) {
-      launch("packed_gemm", round_groups<T>, grid_for(g.m * view_.groups * warp_threads), element_block, 0, g, view_);
+      launch("packed_gemm", large ? round_blocks<T, 8> : round_blocks<T, 1>, grid_for(blocks * warp_threads),
+             element_block, 0, g, view_);
     });
     return;
   }

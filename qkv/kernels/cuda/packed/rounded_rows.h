@@ -7,8 +7,8 @@
 namespace qkv::kernels {
 
 // As kernels see them: of group g of row i, 32 integers at codes[(i groups + g) 32], their scale at [i groups + g], and
-// the sums of its halves at [2 (i groups + g)]. Columns `apart` of A stand beside them, as they are: their integers are
-// 0.
+// the sums of its halves at [2 (i groups + g)]. Groups of one of the weight's blocks have the same scale. Columns
+// `apart` of A stand beside them, as they are: their integers are 0.
 struct Rounded {
   int64_t groups = 0;
   int8_t* codes = nullptr;
