@@ -34,8 +34,11 @@ class ReadAhead(unittest.TestCase):
         found = kernels()
         self.assertGreater(len(found), 24)
         for kernel, lines in found.items():
+            instructions, layout, rows = kernel
+            # Wide vectors leave one row's nibbles to the processor.
+            alone = instructions == "AVX3" and rows == 1 and layout in ("q4_0", "q4_1", "q4_k", "iq4_nl")
             with self.subTest(kernel):
-                self.assertEqual(lines > 0, kernel[2] <= 8)
+                self.assertEqual(lines > 0, rows <= 8 and not alone)
 
 
 if __name__ == "__main__":

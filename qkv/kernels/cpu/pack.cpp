@@ -44,7 +44,7 @@ void put_plane(const GroupWords& words, uint8_t* plane) {
   for (int vector = 0; vector < bits; ++vector) {
     uint32_t out[group_rows] = {};
     for (int i = 0; i < quads; ++i) {
-      const uint32_t* quad = words[bits == 4 ? vector + i * bits : vector * quads + i];
+      const uint32_t* quad = words[vector * quads + i];
       for (int r = 0; r < group_rows; ++r) out[r] |= ((quad[r] >> from) & mask) << (bits * i);
     }
     std::memcpy(plane + 64 * vector, out, sizeof out);
@@ -57,29 +57,31 @@ void pack_blocks(const Pack& a, int64_t row, int64_t rows, uint8_t* group) {
   const int64_t bytes = block_bytes(type);
   const int64_t row_bytes = blocks / layout.blocks * bytes;
   const uint8_t* from = static_cast<const uint8_t*>(a.rows) + row * row_bytes;
-  uint8_t* header = group + layout.code_bytes(a.k);
-  uint8_t* own = header + blocks / layout.blocks * layout.header_bytes();
-  std::memset(header, 0, static_cast<size_t>(group + layout.group_bytes(a.k) - header));
+  const int64_t end = layout.codes(blocks);
+  std::memset(group + end, 0, static_cast<size_t>(layout.group_bytes(a.k) - end));
   RowWords by_row = {};
   const int64_t step = group_rows * row_bytes / blocks;
   for (int64_t b = 0; b < blocks; ++b) {
     // The rows behind these, at the pace at which these are read: sixteen at once are too many for the processor to
     // guess.
     for (int64_t line = b * step; line < (b + 1) * step; line += 64) ask_for(from + group_rows * row_bytes + line);
+    uint8_t* scales = group + layout.scales_of(b / layout.blocks);
+    uint8_t* own = group + layout.own_scales_of(b);
+    if (b % layout.blocks == 0) std::memset(scales, 0, static_cast<size_t>(layout.scale_bytes()));
     for (int64_t r = 0; r < rows; ++r) {
       const uint8_t* block = from + r * row_bytes + b / layout.blocks * bytes;
       const BlockCodes codes = codes_of_block<type>(block, b % layout.blocks);
       std::memcpy(by_row[r], codes.words, sizeof codes.words);
-      uint8_t* at = header + b / layout.blocks * layout.header_bytes() + 2 * r;
+      uint8_t* at = scales + 2 * r;
       std::memcpy(at, &codes.d, sizeof codes.d);
       if (layout.minimum) std::memcpy(at + 32, &codes.minimum, sizeof codes.minimum);
       if (!layout.own_scales) continue;
       for (int h = 0; h < layout.scales; ++h) {
-        own[b * layout.own_bytes() + 16 * h + r] = static_cast<uint8_t>(codes.scales[h]);
-        if (layout.minimum) own[b * layout.own_bytes() + 16 * (layout.scales + h) + r] = codes.minima[h];
+        own[16 * h + r] = static_cast<uint8_t>(codes.scales[h]);
+        if (layout.minimum) own[16 * (layout.scales + h) + r] = codes.minima[h];
       }
     }
-    uint8_t* planes = group + b * layout.plane_bytes();
+    uint8_t* planes = group + layout.codes(b);
     if constexpr (layout.low_bits == 8) {  // which is the words themselves
       transpose(by_row, reinterpret_cast<uint32_t(*)[group_rows]>(planes));
       continue;
@@ -105,7 +107,7 @@ void pack_integers(const Pack& a, int64_t padded, int64_t row, uint8_t* group) {
     const int64_t place = i / 4 * 64 + 4 * r + i % 4;
     group[place] = static_cast<uint8_t>(128 + static_cast<int>(std::nearbyint(value * inverse)));
   }
-  std::memcpy(group + i8_layout.code_bytes(padded) + sizeof(float) * static_cast<size_t>(r), &scale, sizeof scale);
+  std::memcpy(group + i8_layout.row_scales(padded) + sizeof(float) * static_cast<size_t>(r), &scale, sizeof scale);
 }
 
 }  // namespace

@@ -77,10 +77,10 @@ HWY_INLINE VB codes_of(const uint8_t* planes) {
   VB codes;
   if constexpr (layout.low_bits == 8) {
     codes = load_codes(planes + 64 * j);
-  } else if constexpr (layout.low_bits == 4) {
-    codes = masked(shifted < j < 4 ? 0 : -4 > (load_codes(planes + 64 * (j % 4))), 0x0f);
   } else {
-    codes = masked(shifted<-2 * (j % 4)>(load_codes(planes + 64 * (j / 4))), 0x03);
+    constexpr int a_vector = 8 / layout.low_bits;
+    constexpr uint8_t mask = (1 << layout.low_bits) - 1;
+    codes = masked(shifted<-layout.low_bits*(j % a_vector)>(load_codes(planes + 64 * (j / a_vector))), mask);
   }
   if constexpr (layout.high_bits > 0) {
     constexpr int a_vector = 8 / layout.high_bits;

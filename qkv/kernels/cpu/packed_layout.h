@@ -1,13 +1,14 @@
 // How the fast kernels keep a quantised weight W[n,k]: sixteen rows side by side, so that one vector holds the same
 // four columns of all of them, which is what integer dot products (VNNI) take.
 //
-// A group is 16 rows. Its codes come first, for each block of 32 columns: a plane of the codes' low bits, then one of
-// their high bits. A plane of 8 bits is eight vectors of 64 bytes, "quads": quad j holds columns 4j to 4j+3 of row r in
-// bytes 4r to 4r+3. In a plane of b < 8 bits, 8/b quads share a vector, at rising bit positions: quad j is in vector
-// j mod (b vectors) for 4 bits, and in vector j / (8/b) for 1 and 2.
-// Behind the codes stand the scales of the group: for each super-block a row of 16 f16 scales (and one of minima),
-// then, where blocks have their own integer scales, 16 bytes for each (and 16 of minima). Rows beyond n are zero. A
-// weight is scale * (code - offset), or scale * code - minimum; IQ4_NL's code goes through a table.
+// A group is 16 rows. The codes of each block of 32 columns are a plane of their low bits, then one of their high bits.
+// A plane of 8 bits is eight vectors of 64 bytes, "quads": quad j holds columns 4j to 4j+3 of row r in bytes 4r to
+// 4r+3. In a plane of b < 8 bits, 8/b quads share a vector, at rising bit positions: quad j is in vector j / (8/b), so
+// that who takes the quads in order reads memory in order. Behind the codes of a block, or of the blocks of a
+// super-block, stand their scales: a row of 16 f16 scales (and one of minima), then, where blocks have their own
+// integer scales, 16 bytes for each (and 16 of minima). So a group is one stream. Where a row has one scale, 16 f32
+// stand behind all codes. Rows beyond n are zero. A weight is scale * (code - offset), or scale * code - minimum;
+// IQ4_NL's code goes through a table.
 #pragma once
 
 #include "qkv/tensor/dtype.h"
@@ -34,13 +35,22 @@ struct PackedLayout {
 
   constexpr int64_t low_bytes() const { return low_bits * 64; }
   constexpr int64_t plane_bytes() const { return (low_bits + high_bits) * 64; }  // of a block of a group
-  constexpr int64_t header_bytes() const { return scales == 0 ? 64 : (minimum ? 64 : 32); }
   constexpr int64_t own_bytes() const { return own_scales ? scales * (minimum ? 32 : 16) : 0; }  // of a block
-  constexpr int64_t code_bytes(int64_t k) const { return k / block_columns * plane_bytes(); }
+  constexpr int64_t scale_bytes() const { return scales == 0 ? 0 : (minimum ? 64 : 32) + blocks * own_bytes(); }
+  constexpr int64_t super_bytes() const { return blocks * plane_bytes() + scale_bytes(); }
+
+  // Places in a group: of a block's codes; of the scales of a super-block, behind which the own scales of its blocks
+  // stand; of the rows' scales where k columns have one.
+  constexpr int64_t codes(int64_t block) const {
+    return block / blocks * super_bytes() + block % blocks * plane_bytes();
+  }
+  constexpr int64_t scales_of(int64_t super) const { return super * super_bytes() + blocks * plane_bytes(); }
+  constexpr int64_t own_scales_of(int64_t block) const {
+    return scales_of(block / blocks) + (minimum ? 64 : 32) + block % blocks * own_bytes();
+  }
+  constexpr int64_t row_scales(int64_t k) const { return codes(k / block_columns); }
   constexpr int64_t group_bytes(int64_t k) const {
-    const int64_t all = k / block_columns;
-    const int64_t scale_bytes = scales == 0 ? header_bytes() : all / blocks * header_bytes() + all * own_bytes();
-    return (code_bytes(k) + scale_bytes + 63) / 64 * 64;
+    return (codes(k / block_columns) + (scales == 0 ? group_rows * 4 : 0) + 63) / 64 * 64;
   }
 };
 

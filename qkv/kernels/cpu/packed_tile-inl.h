@@ -27,11 +27,23 @@ namespace {
 
 // So few rows wait for memory: groups behind theirs are asked for in time, at the pace at which theirs is read.
 constexpr int few_rows = 8;
-template <const PackedLayout& layout>
+
+// How far ahead; 0: not at all. Vectors of 512 bits go through one row's whole bytes and nibbles like through a stream,
+// and asking for nibbles only slows them down.
+constexpr int64_t ahead_of(const PackedLayout& layout, int rows) {
+  if (rows > few_rows) return 0;
+  if (rows > 1 || HWY_TARGET != HWY_AVX3) return read_ahead;
+  if (layout.low_bits == 8) return read_ahead_of_stream;
+  return layout.low_bits == 4 && layout.high_bits == 0 ? 0 : read_ahead;
+}
+
+template <const PackedLayout& layout, int rows>
 HWY_INLINE void ask_for_block(const uint8_t* group, int64_t block) {
-  constexpr int64_t step = layout.group_bytes(8 * block_columns) / 8;  // a block's codes, and its share of the scales
+  constexpr int64_t step = layout.super_bytes() / layout.blocks;  // a block's codes, and its share of the scales
   constexpr int lines = static_cast<int>(step + 63) / 64;
-  for (int line = 0; line < lines; ++line) ask_for(group + block * step + read_ahead + 64 * line);
+  constexpr int64_t ahead = ahead_of(layout, rows);
+  if constexpr (ahead > 0)
+    for (int line = 0; line < lines; ++line) ask_for(group + block * step + ahead + 64 * line);
 }
 
 // Of results of `rows` rows of x with the rows of a group that `vectors` vectors hold, the first of which is row
@@ -49,11 +61,11 @@ HWY_INLINE void tile_of_integers(const uint8_t* group, int64_t k, const Quantise
   for (int i = 0; i < results; ++i)
     sums[i] = offset_of(layout) == 0 ? hn::Zero(I()) : hn::Set(I(), x.starts[row + i / vectors]);
   for (int64_t b = 0; b < k / block_columns; ++b) {
-    if constexpr (rows <= few_rows) ask_for_block<layout>(group, b);
-    add_quads<layout, rows, 0>(sums, group + 4 * lane + b * layout.plane_bytes(),
-                               x.values + row * k + b * block_columns, k, std::make_integer_sequence<int, 8>());
+    ask_for_block<layout, rows>(group, b);
+    add_quads<layout, rows, 0>(sums, group + 4 * lane + layout.codes(b), x.values + row * k + b * block_columns, k,
+                               std::make_integer_sequence<int, 8>());
   }
-  const float* scales = reinterpret_cast<const float*>(group + layout.code_bytes(k)) + lane;
+  const float* scales = reinterpret_cast<const float*>(group + layout.row_scales(k)) + lane;
   for (int i = 0; i < results; ++i)
     store(
         hn::Mul(in_floats(sums[i]), hn::Mul(load(scales + i % vectors * lanes()), splat(x.scales[row + i / vectors]))),
@@ -66,16 +78,14 @@ HWY_INLINE void tile_of_blocks(const uint8_t* group, int64_t k, const QuantisedR
                                float* out) {
   constexpr int results = rows * vectors;
   const int64_t count = k / block_columns;
-  const uint8_t* planes = group + 4 * lane;
-  const uint8_t* header = group + layout.code_bytes(k) + 2 * lane;
   const int8_t* q = x.values + row * k;
   V totals[results];
   for (V& total : totals) total = hn::Zero(F());
   for (int64_t b = 0; b < count; ++b) {
-    if constexpr (rows <= few_rows) ask_for_block<layout>(group, b);
+    ask_for_block<layout, rows>(group, b);
     V scale[vectors], minimum[vectors];
     for (int v = 0; v < vectors; ++v) {
-      const uint8_t* at = header + b * layout.header_bytes() + 2 * v * lanes();
+      const uint8_t* at = group + layout.scales_of(b) + 2 * (lane + v * lanes());
       minimum[v] = scale[v] = load_f16(at);
       if constexpr (layout.minimum) minimum[v] = load_f16(at + 2 * group_rows);
     }
@@ -83,7 +93,7 @@ HWY_INLINE void tile_of_blocks(const uint8_t* group, int64_t k, const QuantisedR
     VI sums[results];
     for (int i = 0; i < results; ++i)
       sums[i] = offset_of(layout) == 0 ? hn::Zero(I()) : hn::Set(I(), x.starts[of_x + i / vectors]);
-    add_quads<layout, rows, 0>(sums, planes + b * layout.plane_bytes(), q + b * block_columns, k,
+    add_quads<layout, rows, 0>(sums, group + 4 * lane + layout.codes(b), q + b * block_columns, k,
                                std::make_integer_sequence<int, 8>());
     for (int i = 0; i < results; ++i) {
       const V weight = hn::Mul(scale[i % vectors], splat(x.scales[of_x + i / vectors]));
@@ -101,12 +111,9 @@ struct SuperBlock {
   const uint8_t* header;
   const uint8_t* own;
 
-  SuperBlock(const uint8_t* group, int64_t k, int64_t super, int64_t lane) {
-    const uint8_t* headers = group + layout.code_bytes(k);
-    const int64_t supers = k / (block_columns * layout.blocks);
-    header = headers + super * layout.header_bytes() + 2 * lane;
-    own = headers + supers * layout.header_bytes() + super * layout.blocks * layout.own_bytes() + lane;
-  }
+  SuperBlock(const uint8_t* group, int64_t super, int64_t lane)
+      : header(group + layout.scales_of(super) + 2 * lane),
+        own(group + layout.own_scales_of(super * layout.blocks) + lane) {}
   V scale(int v) const { return load_f16(header + 2 * v * lanes()); }
   // What a part takes away is `low` times the sum of its x times this.
   V less(int v) const {
@@ -151,7 +158,7 @@ HWY_INLINE void tile_of_super_blocks(const uint8_t* group, int64_t k, const Quan
   const int64_t supers = k / (block_columns * layout.blocks);
   for (int i = 0; i < results; ++i) store(hn::Zero(F()), place_of(i, lane, out));
   for (int64_t super = 0; super < supers; ++super) {
-    const SuperBlock<layout> scales(group, k, super, lane);
+    const SuperBlock<layout> scales(group, super, lane);
     V scale[vectors], less[vectors];
     for (int v = 0; v < vectors; ++v) {
       scale[v] = scales.scale(v);
@@ -169,7 +176,7 @@ HWY_INLINE void tile_of_super_blocks(const uint8_t* group, int64_t k, const Quan
       }
     }
     for (int64_t b = super * layout.blocks; b < (super + 1) * layout.blocks; ++b) {
-      if constexpr (rows <= few_rows) ask_for_block<layout>(group, b);
+      ask_for_block<layout, rows>(group, b);
       const auto part = [&](auto which) HWY_ATTR {
         constexpr int h = decltype(which)::value;
         constexpr int quads = 8 / layout.scales;
@@ -182,7 +189,7 @@ HWY_INLINE void tile_of_super_blocks(const uint8_t* group, int64_t k, const Quan
             weight[v] = hn::Mul(in_floats(own), scale[v]);
           }
         }
-        add_weighed<layout, rows, h * quads>(total, group + 4 * lane + b * layout.plane_bytes(),
+        add_weighed<layout, rows, h * quads>(total, group + 4 * lane + layout.codes(b),
                                              x.values + row * k + b * block_columns, k, weight,
                                              std::make_integer_sequence<int, quads>());
       };

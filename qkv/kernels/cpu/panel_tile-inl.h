@@ -54,7 +54,8 @@ constexpr int most_quads = HWY_TARGET == HWY_AVX3 ? 3 : 1;
 template <typename Word>
 HWY_NOINLINE void panel_row(const uint32_t* panel, const uint32_t* x, int64_t words, float* out) {
   constexpr int vectors = std::min<int>(8, panel_rows / static_cast<int>(hn::MaxLanes(F())));
-  constexpr int64_t ahead = read_ahead / static_cast<int64_t>(sizeof(uint32_t));
+  constexpr int64_t ahead =
+      (HWY_TARGET == HWY_AVX3 ? read_ahead_of_stream : read_ahead) / static_cast<int64_t>(sizeof(uint32_t));
   for (int64_t lane = 0; lane < panel_rows; lane += vectors * lanes()) {
     V sums[vectors];
     for (V& sum : sums) sum = hn::Zero(F());

@@ -23,8 +23,7 @@ float number_at(const uint8_t* bytes) {
 // The code of column c of row r, in a block's plane of `bits` bits of each.
 int code_in_plane(const uint8_t* plane, int bits, int64_t r, int64_t c) {
   const int64_t quad = c / 4, quads = 8 / bits;
-  const int64_t vector = bits == 4 ? quad % bits : quad / quads;
-  const int64_t place = bits == 4 ? quad / bits : quad % quads;
+  const int64_t vector = quad / quads, place = quad % quads;
   return (plane[64 * vector + 4 * r + c % 4] >> (bits * place)) & ((1 << bits) - 1);
 }
 
@@ -33,12 +32,10 @@ void unpack_blocks(DType type, const uint8_t* packed, int64_t row, int64_t k, fl
   const int64_t r = row % group_rows;
   const uint8_t* group = packed + row / group_rows * layout.group_bytes(k);
   const int64_t blocks = k / block_columns;
-  const uint8_t* header = group + layout.code_bytes(k);
-  const uint8_t* own = header + blocks / layout.blocks * layout.header_bytes();
   for (int64_t b = 0; b < blocks; ++b) {
-    const uint8_t* planes = group + b * layout.plane_bytes();
-    const uint8_t* super_block = header + b / layout.blocks * layout.header_bytes();
-    const uint8_t* of_block = own + b * layout.own_bytes();
+    const uint8_t* planes = group + layout.codes(b);
+    const uint8_t* super_block = group + layout.scales_of(b / layout.blocks);
+    const uint8_t* of_block = group + layout.own_scales_of(b);
     const float d = number_at<f16>(super_block + 2 * r);
     const float m = layout.minimum ? number_at<f16>(super_block + 32 + 2 * r) : 0.0F;
     for (int64_t c = 0; c < block_columns; ++c) {
