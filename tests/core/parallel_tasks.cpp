@@ -1,5 +1,7 @@
 #include "qkv/core/parallel_tasks.h"
 
+#include "tests/core/with_threads.h"
+
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -7,12 +9,6 @@
 
 namespace qkv {
 namespace {
-
-struct WithThreads {
-  int before = threads();
-  explicit WithThreads(int count) { set_threads(count); }
-  ~WithThreads() { set_threads(before); }
-};
 
 TEST(ParallelTasks, EveryIndexIsDoneOnce) {
   const WithThreads some(4);

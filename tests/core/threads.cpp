@@ -3,6 +3,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/core/progress.h"
+#include "tests/core/with_threads.h"
 
 #include <atomic>
 #include <mutex>
@@ -13,12 +14,7 @@ namespace qkv {
 namespace {
 
 class ThreadsTest : public testing::Test {
- protected:
-  void SetUp() override { set_threads(4); }
-  void TearDown() override { set_threads(before_); }
-
- private:
-  int before_ = threads();
+  const WithThreads four_{4};
 };
 
 using Ranges = std::set<std::pair<int64_t, int64_t>>;

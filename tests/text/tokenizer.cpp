@@ -1,12 +1,12 @@
 #include "qkv/text/tokenizer.h"
 
 #include "qkv/core/error.h"
-#include "qkv/core/threads.h"
 #include "qkv/text/regex.h"
 #include "qkv/text/scanner.h"
 #include "qkv/text/train.h"
 #include "qkv/text/unicode.h"
 #include "qkv/text/unicode_normalization.h"
+#include "tests/core/with_threads.h"
 #include "tests/text/golden.h"
 
 #include <random>
@@ -171,14 +171,12 @@ TEST(Training, ThreadsDoNotChangeTheMerges) {
   const std::string_view view = text;
   TrainOptions options;
   options.vocab_size = 1000;
-  const int before = threads();
   std::vector<std::string> first, second;
   for (const int count : {1, 2}) {
-    set_threads(count);
+    const WithThreads so_many(count);
     const Tokenizer tokenizer = train_bpe(std::span(&view, 1), options);
     for (int id = 0; id < tokenizer.vocab_size(); ++id) (count == 1 ? first : second).push_back(tokenizer.token(id));
   }
-  set_threads(before);
   EXPECT_EQ(first, second);
 }
 

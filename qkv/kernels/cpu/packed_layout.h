@@ -35,8 +35,9 @@ struct PackedLayout {
 
   constexpr int64_t low_bytes() const { return low_bits * 64; }
   constexpr int64_t plane_bytes() const { return (low_bits + high_bits) * 64; }  // of a block of a group
+  constexpr int64_t header_bytes() const { return minimum ? 64 : 32; }           // of a super-block's f16
   constexpr int64_t own_bytes() const { return own_scales ? scales * (minimum ? 32 : 16) : 0; }  // of a block
-  constexpr int64_t scale_bytes() const { return scales == 0 ? 0 : (minimum ? 64 : 32) + blocks * own_bytes(); }
+  constexpr int64_t scale_bytes() const { return scales == 0 ? 0 : header_bytes() + blocks * own_bytes(); }
   constexpr int64_t super_bytes() const { return blocks * plane_bytes() + scale_bytes(); }
 
   // Places in a group: of a block's codes; of the scales of a super-block, behind which the own scales of its blocks
@@ -46,7 +47,7 @@ struct PackedLayout {
   }
   constexpr int64_t scales_of(int64_t super) const { return super * super_bytes() + blocks * plane_bytes(); }
   constexpr int64_t own_scales_of(int64_t block) const {
-    return scales_of(block / blocks) + (minimum ? 64 : 32) + block % blocks * own_bytes();
+    return scales_of(block / blocks) + header_bytes() + block % blocks * own_bytes();
   }
   constexpr int64_t row_scales(int64_t k) const { return codes(k / block_columns); }
   constexpr int64_t group_bytes(int64_t k) const {
