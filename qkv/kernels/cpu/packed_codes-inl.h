@@ -188,6 +188,9 @@ constexpr int largest_code(const PackedLayout& layout) {
 // Parts are weighed in integers, where widening them weighs them too.
 using Weighed = VI;
 
+// The weight of a part with the integer scale `own` in a super-block with the scale `scale`, which is multiplied later.
+HWY_INLINE Weighed weight_of(VI own, V /*scale*/) { return own; }
+
 constexpr int64_t vector_bytes = 32;
 using Pairs = hn::Vec<hn::Repartition<int16_t, I>>;
 
@@ -240,6 +243,9 @@ HWY_INLINE void add_quads(VI (&sums)[rows * vectors], const uint8_t* planes, con
 #else
 // Parts are weighed in floats, for which a multiplication and an addition are one operation.
 using Weighed = V;
+
+// The weight of a part with the integer scale `own` in a super-block with the scale `scale`.
+HWY_INLINE Weighed weight_of(VI own, V scale) { return hn::Mul(in_floats(own), scale); }
 
 // sums += sum over a part of a block, quads first to first + j, of code * x: lane i of result r is of row i of the
 // group and row r of x.

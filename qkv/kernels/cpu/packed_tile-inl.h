@@ -183,11 +183,7 @@ HWY_INLINE void tile_of_super_blocks(const uint8_t* group, int64_t k, const Quan
         Weighed weight[vectors];
         for (int v = 0; v < vectors; ++v) {
           const VI own = scales.scale_of((b - super * layout.blocks) * layout.scales + h, v);
-          if constexpr (in_integers) {
-            weight[v] = own;
-          } else {
-            weight[v] = hn::Mul(in_floats(own), scale[v]);
-          }
+          weight[v] = weight_of(own, scale[v]);
         }
         add_weighed<layout, rows, h * quads>(total, group + 4 * lane + layout.codes(b),
                                              x.values + row * k + b * block_columns, k, weight,
