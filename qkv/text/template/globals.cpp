@@ -6,7 +6,7 @@
 namespace qkv::jinja {
 
 void Renderer::add_globals() {
-  globals_.set("range", Function([this](const Arguments& a) {
+  globals_.set("range", Function([](const Arguments& a) {
                  int64_t begin = 0, end = a.at(0).as_integer(), step = 1;
                  if (a.values.size() > 1) {
                    begin = end;
