@@ -263,22 +263,25 @@ void add_elementwise(std::vector<KernelCase>& cases, const ComputeTypes& both) {
         set.scale({.count = count, .type = type, .x = x.raw(), .y = y.raw(), .alpha = -3});
       });
       add("dropout", traffic, [=](const KernelSet& set, const Tensor& y) {
-        set.dropout({.count = count, .type = type, .x = x.raw(), .y = y.raw(), .p = 0.3F, .key = 12345});
+        set.dropout({.count = count, .type = type, .x = x.raw(), .y = y.raw(), .p = 0.3F, .key = {12345}});
       });
       add("fill", traffic / 2, [=](const KernelSet& set, const Tensor& y) { set.fill(y.raw(), type, count, 1.5F); });
-      cases.push_back(
-          {"sum_squares " + label, 1e-6, 0, traffic / 2, large, [=](const KernelSet& set) {
-             const SumSquares whole{.count = count, .type = type, .x = x.raw()};
-             return std::vector<Tensor>{Tensor::from<float>({1}, {static_cast<float>(set.sum_squares({&whole, 1}))})};
-           }});
+      cases.push_back({"l2_norm " + label, 1e-6, 0, traffic / 2, large, [=](const KernelSet& set) {
+                         const L2NormPart whole{.count = count, .type = type, .x = x.raw()};
+                         const Tensor norm = Tensor::empty({1});
+                         set.l2_norm({&whole, 1}, norm.data<float>());
+                         return std::vector<Tensor>{norm};
+                       }});
     }
   const Tensor a = random({6, 35}, DType::f32, 1), b = random({35}, DType::f32, 2);
   const Tensor long_one = random({40000}, DType::f32, 3), half = random({35}, DType::bf16, 4);
-  cases.push_back({"sum_squares many", 1e-6, 0, 0, false, [=](const KernelSet& set) {
-                     std::vector<SumSquares> all = {{.count = 40000, .x = long_one.raw()}, {}};
+  cases.push_back({"l2_norm many", 1e-6, 0, 0, false, [=](const KernelSet& set) {
+                     std::vector<L2NormPart> all = {{.count = 40000, .x = long_one.raw()}, {}};
                      for (int64_t i = 0; i < 100; ++i) all.push_back({.count = 2 * i, .x = a.data<float>() + i % 7});
                      all.push_back({.count = 35, .type = DType::bf16, .x = half.raw()});
-                     return std::vector<Tensor>{Tensor::from<float>({1}, {static_cast<float>(set.sum_squares(all))})};
+                     const Tensor norm = Tensor::empty({1});
+                     set.l2_norm(all, norm.data<float>());
+                     return std::vector<Tensor>{norm};
                    }});
   cases.push_back({"add repeated", f32_tolerance, 0, 0, false, [=](const KernelSet& set) {
                      const Tensor y = copy_of(a);
@@ -489,13 +492,22 @@ void add_optimizers(std::vector<KernelCase>& cases) {
           state->halves.push_back(half);
         }
       };
-      const auto step = [=](const KernelSet& set) {
-        if (which == "adamw")
-          set.adamw(state->tensors, {.lr = 0.01F, .weight_decay = 0.1F, .gradient_scale = 0.5F, .step = 3});
-        if (which == "lion") set.lion(state->tensors, {.lr = 0.01F, .weight_decay = 0.1F, .gradient_scale = 0.5F});
+      const Tensor numbers = Tensor::from<float>({3}, {0.01F, 0.271F, 0.003F});  // StepNumbers
+      const auto step_with = [=](const KernelSet& set, float norm_of_all) {
+        const Tensor norm = Tensor::from<float>({1}, {norm_of_all});
+        const auto* now = static_cast<const StepNumbers*>(numbers.raw());
+        const Clipping clipping{.norm = norm.data<float>(), .most = 2};
+        if (which == "adamw") set.adamw(state->tensors, {.now = now, .clipping = clipping, .weight_decay = 0.1F});
+        if (which == "lion") set.lion(state->tensors, {.now = now, .clipping = clipping, .weight_decay = 0.1F});
         if (which.starts_with("sgd"))
           set.sgd(state->tensors,
-                  {.lr = 0.01F, .momentum = 0.9F, .weight_decay = 0.1F, .gradient_scale = 0.5F, .nesterov = true});
+                  {.now = now, .clipping = clipping, .momentum = 0.9F, .weight_decay = 0.1F, .nesterov = true});
+      };
+      // Gradients that are cut, some that are not, and such as change nothing.
+      const auto step = [=](const KernelSet& set) {
+        step_with(set, 4);
+        if (!large)
+          for (const float norm : {1.5F, NAN, INFINITY}) step_with(set, norm);
         return state->values;
       };
       // Read: parameter, gradient, two moments; written: parameter, two moments, bf16 copy.

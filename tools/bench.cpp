@@ -7,8 +7,9 @@
 #include "qkv/io/hugging_face.h"
 #include "qkv/models/family.h"
 #include "qkv/ops/autograd.h"
+#include "qkv/ops/cross_entropy.h"
 #include "qkv/train/cost.h"
-#include "qkv/train/optimizer.h"
+#include "qkv/train/training_step.h"
 #include "tools/commands.h"
 #include "tools/support/bench_model.h"
 #include "tools/support/int8_options.h"
@@ -103,11 +104,12 @@ void bench_train(const BenchCommand& options) {
   Optimizer optimizer(model, {.beta2 = 0.99F});
   const Inputs inputs = random_inputs(model.spec(), options.batch, options.length);
   double last_loss = 0;
+  TrainingStep step(model, optimizer, {.compute = dtype});
+  const LossCounts counts{.tokens = count_targets(inputs.labels), .sentences = options.batch};
+  int64_t index = 0;
   const std::vector<double> times = times_of(options.repeat, 2, [&] {
-    const Tensor loss = model.loss(inputs, {.compute = dtype, .training = true});
-    backward(loss);
-    optimizer.step(3e-4F, static_cast<float>(std::min(1.0, 1 / optimizer.gradient_norm())));
-    last_loss = loss.to_vector<float>().front();
+    step.give(index++, 3e-4F, {&inputs, 1}, counts);
+    last_loss = step.loss();
   });
   const double time = median(times);
   const double tokens = static_cast<double>(options.batch * options.length);

@@ -54,8 +54,9 @@ int64_t copies(uint64_t working_set, double bytes) {
 
 double read_bandwidth(uint64_t bytes) {
   const Tensor block = Tensor::zeros({static_cast<int64_t>(bytes / sizeof(float))});
-  const kernels::SumSquares squares{.count = block.numel(), .type = block.dtype(), .x = block.raw()};
-  return static_cast<double>(bytes) / seconds_of(1, [&](int64_t) { kernels_of(block).sum_squares({&squares, 1}); });
+  const kernels::L2NormPart whole{.count = block.numel(), .type = block.dtype(), .x = block.raw()};
+  float norm = 0;
+  return static_cast<double>(bytes) / seconds_of(1, [&](int64_t) { kernels_of(block).l2_norm({&whole, 1}, &norm); });
 }
 
 ProductRate product_rate(DType type, bool pack, DType compute, int64_t rows, int64_t columns, int64_t few, int64_t many,

@@ -15,6 +15,7 @@
 #include "qkv/tensor/storage.h"
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -196,6 +197,15 @@ struct ConstHeads {
   int64_t batch_stride = 0, time_stride = 0, head_stride = 0;
 };
 
+// What masks of dropout are drawn from (core/random.h): `key`, xored with *step where that is given: in the device's
+// memory, and read when the kernel runs.
+struct MaskKey {
+  uint32_t key = 0;
+  const uint32_t* step = nullptr;
+
+  constexpr uint32_t operator()() const { return step == nullptr ? key : key ^ *step; }
+};
+
 // Scaled dot-product attention (Vaswani et al. 2017), without ever holding T x S scores for all heads
 // (Dao et al. 2022):
 //   out[b,t,h,:] = sum_s p[b,h,t,s] v[b,s,g,:],  p = softmax_s(scale q.k + bias[h,t,s]),  g = h / (heads / kv_heads)
@@ -206,7 +216,7 @@ struct ConstHeads {
 // stand before position 0. key_mask u8 [batch, keys]: 0
 // hides a key from every query of that row. A query that sees nothing gives zeros. bias f32 with its own strides
 // (0 = shared). Dropout on p with probability `dropout`: element index ((b heads + h) queries + t) keys + s, as
-// 32 bits, dropped when dropout_hash(dropout_key, index) < dropout * 2^32, others divided by 1 - dropout.
+// 32 bits, dropped when dropout_hash(dropout_key(), index) < dropout * 2^32, others divided by 1 - dropout.
 // logsumexp f32 [batch, heads, queries] (of the scaled, biased scores; 0 where nothing is seen): may be null when no
 // backward pass follows.
 // q and out have the compute type; k and v have a compute type or, in a cache, q8_0, whose blocks lie along head_dim, a
@@ -228,7 +238,7 @@ struct Attention {
   const float* bias = nullptr;
   int64_t bias_batch_stride = 0, bias_head_stride = 0, bias_query_stride = 0, bias_key_stride = 0;
   float dropout = 0;
-  uint32_t dropout_key = 0;
+  MaskKey dropout_key;
   // Keys and values in pages: position s stands in row s % page_size of page pages[s / page_size], and the batch stride
   // of k and v leads from page to page; batch is 1. null: positions stand in order. Not for backward passes.
   const int32_t* pages = nullptr;
@@ -438,7 +448,7 @@ struct Scale {
   float alpha = 1;
 };
 
-// Inverted dropout: element i is dropped when dropout_hash(key, i mod 2^32) < p * 2^32, others are divided by 1 - p.
+// Inverted dropout: element i is dropped when dropout_hash(key(), i mod 2^32) < p * 2^32, others are divided by 1 - p.
 // The same call on the gradient is its backward pass. y may be x.
 struct Dropout {
   int64_t count = 0;
@@ -446,7 +456,7 @@ struct Dropout {
   const void* x = nullptr;
   void* y = nullptr;
   float p = 0;
-  uint32_t key = 0;
+  MaskKey key;
 };
 
 // y = x for arrays of up to six dimensions with any strides, converting between any two dtypes (float to integer is not
@@ -467,16 +477,33 @@ struct Copy {
   int64_t place_stride = 0;
 };
 
-// An array of a compute type whose squares are summed in f64, over all arrays of a call; NaN and inf propagate. The
-// host waits for the sum, and so for all work before it.
-struct SumSquares {
+// Arrays of a compute type that are taken as one vector, whose norm is the root of the sum of squares, summed in f64.
+// NaN and inf propagate.
+struct L2NormPart {
   int64_t count = 0;
   DType type = DType::f32;
   const void* x = nullptr;
 };
 
-// Optimizers take all tensors of a parameter group in one call. `gradient` is multiplied by `gradient_scale` (clipping,
-// averaging). `half`, if given, receives the new parameter rounded to bf16.
+// What differs from step to step, which optimizers read when they run: in the device's memory, for a recorded step is
+// replayed with other numbers (tensor/replay.h).
+struct StepNumbers {
+  float lr = 0;
+  float correction1 = 1, correction2 = 1;  // of AdamW: 1 - b1^step and 1 - b2^step, with steps counted from 1
+};
+
+// How an optimizer takes gradients: times min(1, most / *norm), where *norm, in the device's memory, is the norm of all
+// that step together; most = 0 leaves them as they are. Where *norm is not finite, nothing changes. null: no norm.
+struct Clipping {
+  const float* norm = nullptr;
+  float most = 0;
+
+  constexpr bool skips() const { return norm != nullptr && !(*norm <= std::numeric_limits<float>::max()); }
+  constexpr float factor() const { return norm != nullptr && most > 0 && *norm > most ? most / *norm : 1; }
+};
+
+// Optimizers take all tensors of a parameter group in one call. `half`, if given, receives the new parameter rounded to
+// bf16.
 struct OptimizerTensor {
   int64_t count = 0;
   float* parameter = nullptr;
@@ -487,19 +514,24 @@ struct OptimizerTensor {
 };
 
 // AdamW (Loshchilov & Hutter 2019): m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
-// p = p (1 - lr decay) - lr (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps). step counts from 1.
+// p = p (1 - lr decay) - lr (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps).
 struct AdamW {
-  float lr = 0, beta1 = 0.9F, beta2 = 0.999F, eps = 1e-8F, weight_decay = 0, gradient_scale = 1;
-  int64_t step = 1;
+  const StepNumbers* now = nullptr;
+  Clipping clipping;
+  float beta1 = 0.9F, beta2 = 0.999F, eps = 1e-8F, weight_decay = 0;
 };
 // Lion (Chen et al. 2023): p = p (1 - lr decay) - lr sign(b1 m + (1-b1) g); m = b2 m + (1-b2) g.
 struct Lion {
-  float lr = 0, beta1 = 0.9F, beta2 = 0.99F, weight_decay = 0, gradient_scale = 1;
+  const StepNumbers* now = nullptr;
+  Clipping clipping;
+  float beta1 = 0.9F, beta2 = 0.99F, weight_decay = 0;
 };
 // SGD with momentum: m = momentum m + g; p = p (1 - lr decay) - lr (nesterov ? g + momentum m : m). With momentum 0,
 // `first` may be null.
 struct Sgd {
-  float lr = 0, momentum = 0, weight_decay = 0, gradient_scale = 1;
+  const StepNumbers* now = nullptr;
+  Clipping clipping;
+  float momentum = 0, weight_decay = 0;
   bool nesterov = false;
 };
 
@@ -543,7 +575,7 @@ struct KernelSet {
   void (*dropout)(const Dropout&) = nullptr;
   void (*copy)(const Copy&) = nullptr;
   void (*fill)(void* y, DType type, int64_t count, float value) = nullptr;
-  double (*sum_squares)(std::span<const SumSquares>) = nullptr;
+  void (*l2_norm)(std::span<const L2NormPart>, float* norm) = nullptr;
   void (*adamw)(std::span<const OptimizerTensor>, const AdamW&) = nullptr;
   void (*lion)(std::span<const OptimizerTensor>, const Lion&) = nullptr;
   void (*sgd)(std::span<const OptimizerTensor>, const Sgd&) = nullptr;

@@ -57,6 +57,12 @@ Tensor moved_right(const Tensor& labels, const Spec& spec) {
 
 }  // namespace
 
+bool Inputs::only_ids_and_labels() const {
+  return input_ids && labels && !attention_mask && !token_type_ids && !position_ids && !decoder_input_ids &&
+         !decoder_attention_mask && !decoder_position_ids && !document_ids && !document_mask && !global_attention &&
+         !hidden_pairs && !targets && !next_sentence && !start_positions && !end_positions;
+}
+
 Model::Model(const Spec& spec)
     : spec_(spec),
       embeddings_(spec.vocab, spec.width(), spec.embeddings),

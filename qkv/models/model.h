@@ -33,6 +33,8 @@ struct Inputs {
   Tensor next_sentence;           // i32 [B]
   Tensor start_positions;         // i32 [B]
   Tensor end_positions;           // i32 [B]
+
+  bool only_ids_and_labels() const;
 };
 
 // What a mean is taken over. A step of several micro-batches divides by the whole step's counts, so that

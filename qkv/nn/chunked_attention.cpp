@@ -47,7 +47,7 @@ Tensor ChunkedAttention::hashed(const Tensor& q, int64_t layer, const Context& c
   const int64_t columns = spec.hashes * turns;
   Tensor rotations = context.rotations;
   if (!rotations) {
-    Random draw(spec.seed ? RandomKey{*spec.seed} : context.dropout_key(layer, 4));
+    Random draw(spec.seed ? RandomKey{*spec.seed} : context.dropout_key(layer, 4).on_host());
     std::vector<float> values;
     for (int64_t i = 0; i < H * K * columns; ++i) values.push_back(static_cast<float>(draw.normal()));
     rotations = Tensor::from({H, K, columns}, values, q.device());

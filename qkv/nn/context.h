@@ -1,12 +1,12 @@
 // What a forward pass carries along: everything that is neither a parameter nor the activations.
 #pragma once
 
-#include "qkv/core/random.h"
 #include "qkv/nn/cache.h"
 #include "qkv/nn/paged_cache.h"
 #include "qkv/nn/past.h"
 #include "qkv/nn/streams.h"
 #include "qkv/nn/taps.h"
+#include "qkv/ops/step_key.h"
 
 #include <string>
 #include <string_view>
@@ -21,7 +21,7 @@ struct Context {
   bool training = false;       // dropout on
   bool checkpoint = false;     // recompute each block in the backward pass instead of keeping its intermediates
   float label_smoothing = 0;   // of language-model losses
-  RandomKey key;               // of this step: dropout draws from its children
+  StepKey key;                 // of this step: dropout draws from its children
   Tensor positions;            // i32 [B, T]
   Tensor key_mask;             // u8 [B, S], 0 = padding; undefined = none
   Tensor global;               // u8 [B, T]: 1 = a global token; undefined = none
@@ -55,8 +55,8 @@ struct Context {
     return key_mask ? key_mask.narrow(1, key_mask.size(1) - count, count) : Tensor();
   }
 
-  // The dropout key of place `site` (0..7) in a layer; layer -1 is the embeddings.
-  RandomKey dropout_key(int64_t layer, int site) const {
+  // The key of place `site` (0..7) in a layer, for dropout; layer -1 is the embeddings.
+  StepKey dropout_key(int64_t layer, int site) const {
     return key.child(static_cast<uint64_t>((layer + 1) * 8 + site));
   }
 

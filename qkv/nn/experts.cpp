@@ -67,7 +67,7 @@ Tensor Experts::operator()(const Tensor& x, int64_t layer, const Context& contex
   const int64_t N = x.numel() / D;
   const Tensor rows = reshape(x, {N, D});
   const Tensor seen = context.training && spec.jitter > 0
-                          ? jittered(rows, spec.jitter, context.dropout_key(layer, 6).child(jitter_key))
+                          ? jittered(rows, spec.jitter, context.dropout_key(layer, 6).child(jitter_key).on_host())
                           : rows;
   const Tensor logits =
       reshape(context.tap(layer, "mlp.hook_router_logits",

@@ -79,15 +79,15 @@ Tensor gated(const Tensor& input, Activation activation) {
   return y;
 }
 
-Tensor dropout(const Tensor& input, float p, RandomKey key) {
+Tensor dropout(const Tensor& input, float p, const StepKey& key) {
   check_compute_type(input, "dropout");
   check(p >= 0 && p < 1, "dropout", "expected a probability in [0, 1), got {}", p);
   if (p == 0) return input;
   const Tensor x = contiguous(input);
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-  const auto run = [p, folded = dropout_key(key)](const Tensor& from, const Tensor& to) {
+  const auto run = [p, mask = key.mask(x.device()), key](const Tensor& from, const Tensor& to) {
     kernels_of(from).dropout(
-        {.count = from.numel(), .type = from.dtype(), .x = from.raw(), .y = to.raw(), .p = p, .key = folded});
+        {.count = from.numel(), .type = from.dtype(), .x = from.raw(), .y = to.raw(), .p = p, .key = mask});
   };
   run(x, y);
   if (wants_grad(x))

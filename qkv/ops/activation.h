@@ -1,8 +1,8 @@
 // Elementwise non-linearities.
 #pragma once
 
-#include "qkv/core/random.h"
 #include "qkv/kernels/activation.h"
+#include "qkv/ops/step_key.h"
 #include "qkv/tensor/tensor.h"
 
 namespace qkv {
@@ -13,7 +13,7 @@ Tensor activate(const Tensor& x, Activation activation);
 Tensor gated(const Tensor& x, Activation activation);
 
 // Inverted dropout with probability p of zeroing; the same key drops the same elements. p = 0 returns x.
-Tensor dropout(const Tensor& x, float p, RandomKey key);
+Tensor dropout(const Tensor& x, float p, const StepKey& key);
 
 // Over the last dimension.
 Tensor softmax(const Tensor& x);

@@ -49,7 +49,7 @@ kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
                        .always = options.always,
                        .softcap = options.softcap,
                        .dropout = options.dropout,
-                       .dropout_key = dropout_key(options.key)};
+                       .dropout_key = options.key.mask(q.device())};
   check(options.always >= 0 && options.always <= std::max<int64_t>(0, a.keys - a.queries), op,
         "{} keys that are always seen do not stand before {} queries of {} keys", options.always, a.queries, a.keys);
   if (options.key_mask) {

@@ -1,7 +1,7 @@
 // Attention and the positions that enter it.
 #pragma once
 
-#include "qkv/core/random.h"
+#include "qkv/ops/step_key.h"
 #include "qkv/tensor/tensor.h"
 
 namespace qkv {
@@ -17,7 +17,7 @@ struct AttentionOptions {
   Tensor bias;         // f32 [B or 1, H or 1, T or 1, S], added to the scaled scores; may be undefined
   Tensor distances;    // f32 [H, T + S - 1]: adds distances[h, s - t + T - 1], a bias by distance; may be undefined
   float dropout = 0;   // of the probabilities
-  RandomKey key;
+  StepKey key;
   Tensor key_count;  // i32 [1]: so many keys, the first, are there, read when a replay runs (tensor/replay.h);
                      // T <= 4, no mask, bias or dropout; may be undefined
 };

@@ -12,6 +12,7 @@ namespace qkv {
 namespace {
 
 constexpr const char* steps_name = "optimizer.steps";
+constexpr int64_t numbers_count = sizeof(kernels::StepNumbers) / sizeof(float);
 
 }  // namespace
 
@@ -23,7 +24,8 @@ OptimizerOptions::Kind optimizer_named(std::string_view name) {
   throw Error("optimizer", fmt::format("there is no optimizer '{}'", name), "adamw, sgd, lion or muon");
 }
 
-Optimizer::Optimizer(Model& model, const OptimizerOptions& options) : options_(options) {
+Optimizer::Optimizer(Model& model, const OptimizerOptions& options)
+    : options_(options), numbers_(Tensor::zeros({numbers_count})) {
   using Kind = OptimizerOptions::Kind;
   model.visit([&](const std::string& name, Tensor& value, Role role) {
     if (role == Role::fixed) return;
@@ -35,16 +37,17 @@ Optimizer::Optimizer(Model& model, const OptimizerOptions& options) : options_(o
     device_ = value.device();
     slots_.push_back(std::move(slot));
   });
+  norm_ = Tensor::zeros({}, DType::f32, device_);
 }
 
-double Optimizer::gradient_norm() const {
-  std::vector<kernels::SumSquares> gradients;
+void Optimizer::measure_gradients() {
+  std::vector<kernels::L2NormPart> gradients;
   for (const Slot& slot : slots_)
     if (const Tensor g = gradient(slot.parameter)) {
       check(g.device() == device_, "optimizer", "the gradient of {} lies on another device", slot.name);
       gradients.push_back({.count = g.numel(), .type = g.dtype(), .x = g.raw()});
     }
-  return std::sqrt(kernels::kernels_for(device_).sum_squares(gradients));
+  kernels::kernels_for(device_).l2_norm(gradients, norm_.data<float>());
 }
 
 std::vector<kernels::OptimizerTensor> Optimizer::gather(bool decays) const {
@@ -68,42 +71,63 @@ std::vector<kernels::OptimizerTensor> Optimizer::gather(bool decays) const {
   return tensors;
 }
 
-void Optimizer::step(float lr, float gradient_scale) {
+void Optimizer::step(float lr, float clip) {
+  begin(lr);
+  apply(clip);
+}
+
+void Optimizer::begin(float lr) {
+  ++steps_;
+  const auto correction = [&](float beta) {
+    return static_cast<float>(1 - std::pow(static_cast<double>(beta), static_cast<double>(steps_)));
+  };
+  *static_cast<kernels::StepNumbers*>(numbers_.raw()) = {
+      .lr = lr, .correction1 = correction(options_.beta1), .correction2 = correction(options_.beta2)};
+  numbers_.on(device_);
+  numbers_.renew();
+}
+
+void Optimizer::apply(float clip) {
   using Kind = OptimizerOptions::Kind;
   const kernels::KernelSet& kernel = kernels::kernels_for(device_);
-  ++steps_;
+  measure_gradients();
+  const auto* now = static_cast<const kernels::StepNumbers*>(numbers_.on(device_).raw());
+  const kernels::Clipping clipping{.norm = norm_.data<float>(), .most = clip};
   for (const bool decays : {true, false}) {
     const std::vector<kernels::OptimizerTensor> tensors = gather(decays);
     const float decay = decays ? options_.weight_decay : 0;
     switch (options_.kind) {
       case Kind::adamw:
       case Kind::muon:
-        kernel.adamw(tensors, {.lr = lr,
+        kernel.adamw(tensors, {.now = now,
+                               .clipping = clipping,
                                .beta1 = options_.beta1,
                                .beta2 = options_.beta2,
                                .eps = options_.eps,
-                               .weight_decay = decay,
-                               .gradient_scale = gradient_scale,
-                               .step = steps_});
+                               .weight_decay = decay});
         break;
       case Kind::lion:
-        kernel.lion(tensors, {.lr = lr,
+        kernel.lion(tensors, {.now = now,
+                              .clipping = clipping,
                               .beta1 = options_.beta1,
                               .beta2 = options_.beta2,
-                              .weight_decay = decay,
-                              .gradient_scale = gradient_scale});
+                              .weight_decay = decay});
         break;
       case Kind::sgd:
-        kernel.sgd(tensors, {.lr = lr,
-                             .momentum = options_.momentum,
-                             .weight_decay = decay,
-                             .gradient_scale = gradient_scale,
-                             .nesterov = true});
+        kernel.sgd(
+            tensors,
+            {.now = now, .clipping = clipping, .momentum = options_.momentum, .weight_decay = decay, .nesterov = true});
         break;
     }
   }
-  for (Slot& slot : slots_)
-    if (slot.muon && gradient(slot.parameter)) muon_step(slot, lr, gradient_scale);
+  if (options_.kind == Kind::muon) {
+    // Its numbers are the host's, which waits for the norm: such a step is not recorded.
+    const float norm = norm_.item();
+    const kernels::Clipping known{.norm = &norm, .most = clip};
+    for (Slot& slot : slots_)
+      if (slot.muon && gradient(slot.parameter) && !known.skips())
+        muon_step(slot, numbers_.data<float>()[0], known.factor());
+  }
   clear_gradients();
 }
 

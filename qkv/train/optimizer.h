@@ -32,10 +32,16 @@ class Optimizer {
   // Takes every parameter of the model. Where bf16 copies of parameters exist, steps keep them up to date.
   Optimizer(Model& model, const OptimizerOptions& options);
 
-  // The norm of all gradients together; NaN or infinity where one holds such.
-  double gradient_norm() const;
-  // One step with gradients times `gradient_scale`; then they are cleared. Parameters without a gradient stay.
-  void step(float lr, float gradient_scale);
+  // One step, which nobody waits for: gradients, their norm cut to `clip` (0: never), move the parameters and are
+  // cleared. Parameters without a gradient stay, and all do where the norm is not finite.
+  void step(float lr, float clip);
+  // The same in two: begin() counts the step and sets its numbers, which apply() reads. What a step that is recorded
+  // (tensor/replay.h) has in apply() its replays do with the numbers of their own begin().
+  void begin(float lr);
+  void apply(float clip);
+  // f32 []: the norm of all gradients together in the last step; NaN or infinity where one held such.
+  const Tensor& norm() const { return norm_; }
+
   void clear_gradients();
   int64_t steps() const { return steps_; }
 
@@ -53,12 +59,15 @@ class Optimizer {
     bool decays;
     bool muon;
   };
+  void measure_gradients();
   std::vector<kernels::OptimizerTensor> gather(bool decays) const;
   void muon_step(Slot& slot, float lr, float gradient_scale);
 
   OptimizerOptions options_;
   Device device_;
   std::vector<Slot> slots_;
+  Tensor numbers_;  // kernels::StepNumbers, on the host
+  Tensor norm_;     // f32 [], on the device
   int64_t steps_ = 0;
 };
 

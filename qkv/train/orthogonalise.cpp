@@ -44,9 +44,10 @@ Tensor orthogonalise(const Tensor& g) {
   const bool tall = g.size(0) > g.size(1);  // the products are over the shorter side
   Tensor x = clone(tall ? g.transpose(0, 1) : g);
   const kernels::KernelSet& kernel = kernels_of(x);
-  const kernels::SumSquares squares{.count = x.numel(), .type = x.dtype(), .x = x.raw()};
-  const float norm = static_cast<float>(std::sqrt(kernel.sum_squares({&squares, 1})));
-  kernel.scale({.count = x.numel(), .x = x.raw(), .y = x.raw(), .alpha = 1 / (norm + 1e-7F)});
+  const kernels::L2NormPart whole{.count = x.numel(), .type = x.dtype(), .x = x.raw()};
+  const Tensor norm = Tensor::empty({}, DType::f32, x.device());
+  kernel.l2_norm({&whole, 1}, norm.data<float>());
+  kernel.scale({.count = x.numel(), .x = x.raw(), .y = x.raw(), .alpha = 1 / (norm.item() + 1e-7F)});
   for (int i = 0; i < 5; ++i) {
     const Tensor square = product(x, x, true);
     const Tensor factor = weighted_sum(b, square, c, product(square, square, false));

@@ -33,40 +33,39 @@ Trainer::Trainer(Model& model, Optimizer& optimizer, const Schedule& schedule, c
       eval_(eval),
       directory_(directory),
       options_(options),
-      save_model_(std::move(save_model)) {}
+      save_model_(std::move(save_model)),
+      step_(model, optimizer,
+            {.compute = options.compute,
+             .checkpoint_activations = options.checkpoint_activations,
+             .label_smoothing = options.label_smoothing,
+             .clip = static_cast<float>(options.clip),
+             .seed = options.seed}) {}
+
+Trainer::StepInputs Trainer::inputs_of_step(int64_t index) const {
+  StepInputs inputs{.index = index, .micro_batches = {}, .counts = {}, .tokens = 0};
+  for (int64_t i = 0; i < options_.accumulate; ++i) {
+    const Batch batch = train_.batch(index * options_.accumulate + i);
+    inputs.micro_batches.push_back(inputs_of(batch));
+    inputs.counts.tokens += batch.target_count;
+    inputs.counts.sentences += batch.rows;
+    inputs.tokens += batch.rows * batch.length;
+  }
+  return inputs;
+}
 
 Trainer::StepResult Trainer::step(int64_t index) {
-  std::vector<Batch> micro;
-  LossCounts counts;
-  for (int64_t i = 0; i < options_.accumulate; ++i) {
-    micro.push_back(train_.batch(index * options_.accumulate + i));
-    counts.tokens += micro.back().target_count;
-    counts.sentences += micro.back().rows;
-  }
-  StepResult result{0, 0, 0};
-  std::vector<Tensor> losses;  // read once all work has been given to the device, which then need not wait for the host
-  for (size_t i = 0; i < micro.size(); ++i) {
-    const RandomKey key = RandomKey{options_.seed}.child(static_cast<uint64_t>(index)).child(i);
-    const Context context{.compute = options_.compute,
-                          .training = true,
-                          .checkpoint = options_.checkpoint_activations,
-                          .label_smoothing = options_.label_smoothing,
-                          .key = key};
-    const Tensor loss = model_.loss(inputs_of(micro[i]), context, counts);
-    backward(loss);
-    losses.push_back(loss.detach());
-    result.tokens += micro[i].rows * micro[i].length;
-  }
-  result.norm = optimizer_.gradient_norm();
-  for (const Tensor& loss : losses) result.loss += loss.item<double>();
+  const StepInputs inputs = ahead_ && ahead_->index == index ? *std::move(ahead_) : inputs_of_step(index);
+  ahead_.reset();
+  step_.give(index, static_cast<float>(schedule_.rate(index)), inputs.micro_batches, inputs.counts);
+  // While a device works, the host has time for the next batches.
+  if (model_.device() != Device() && index + 1 < options_.steps) ahead_ = inputs_of_step(index + 1);
+  const StepResult result{.loss = step_.loss(), .norm = step_.norm(), .tokens = inputs.tokens};
   if (!std::isfinite(result.loss) || !std::isfinite(result.norm))
     throw Error(
         fmt::format("step {}", index + 1),
         fmt::format("the loss is {} and the gradients' norm {}: training has diverged", result.loss, result.norm),
         fmt::format("a lower --lr, more --warmup-steps, --clip 1 or --dtype f32; {} keeps the last good state",
                     directory_.path().string()));
-  const double scale = options_.clip > 0 && result.norm > options_.clip ? options_.clip / result.norm : 1;
-  optimizer_.step(static_cast<float>(schedule_.rate(index)), static_cast<float>(scale));
   return result;
 }
 

@@ -6,6 +6,7 @@
 #include "qkv/train/optimizer.h"
 #include "qkv/train/run_directory.h"
 #include "qkv/train/schedule.h"
+#include "qkv/train/training_step.h"
 
 #include <atomic>
 #include <functional>
@@ -51,6 +52,15 @@ class Trainer {
   double evaluate();
 
  private:
+  // What a step reads.
+  struct StepInputs {
+    int64_t index;
+    std::vector<Inputs> micro_batches;
+    LossCounts counts;
+    int64_t tokens;
+  };
+  StepInputs inputs_of_step(int64_t index) const;
+
   struct StepResult {
     double loss;
     double norm;
@@ -67,6 +77,8 @@ class Trainer {
   const RunDirectory& directory_;
   TrainerOptions options_;
   std::function<void()> save_model_;
+  TrainingStep step_;
+  std::optional<StepInputs> ahead_;  // of the next step
 };
 
 }  // namespace qkv

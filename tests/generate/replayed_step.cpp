@@ -3,19 +3,12 @@
 
 #include "qkv/generate/decoding.h"
 #include "tests/generate/writers.h"
-
-#include <cstdlib>
+#include "tests/tensor/without_replays.h"
 
 namespace qkv {
 namespace {
 
 bool on_gpu() { return default_device().type == Device::Type::cuda; }
-
-// While one lives, nothing is recorded.
-struct WithoutReplays {
-  WithoutReplays() { setenv("QKV_CUDA_GRAPHS", "0", 1); }
-  ~WithoutReplays() { unsetenv("QKV_CUDA_GRAPHS"); }
-};
 
 std::unique_ptr<Model> long_model_of(const std::string& family) {
   const Sizes sizes{.vocab = vocab, .context = 300, .layers = 2, .heads = 2, .width = 16};

@@ -70,7 +70,8 @@ TEST(Kernels, ReferenceOnHandComputedValues) {
   Tensor p = Tensor::from<float>({1}, {1}), g = Tensor::from<float>({1}, {4}), m = Tensor::zeros({1}),
          v = Tensor::zeros({1});
   const kernels::OptimizerTensor one{1, p.data<float>(), g.data<float>(), m.data<float>(), v.data<float>(), nullptr};
-  set.adamw({&one, 1}, {.lr = 0.1F, .weight_decay = 0.5F});
+  const kernels::StepNumbers now{.lr = 0.1F, .correction1 = 0.1F, .correction2 = 0.001F};
+  set.adamw({&one, 1}, {.now = &now, .weight_decay = 0.5F});
   EXPECT_NEAR(p.item(), 0.85, 1e-6);
 }
 

@@ -107,7 +107,7 @@ TEST(Gradients, Softmax) {
 }
 
 TEST(Gradients, DropoutRepeatsItsMask) {
-  check_gradients([](const auto& x) { return dropout(x[0], 0.4F, {7, 3}); }, {random({50}, 1)});
+  check_gradients([](const auto& x) { return dropout(x[0], 0.4F, RandomKey{7, 3}); }, {random({50}, 1)});
 }
 
 TEST(Gradients, Norms) {
@@ -247,7 +247,7 @@ TEST(Gradients, Attention) {
   for (const bool causal : {false, true})
     for (const int64_t window : {0, 2}) {
       const AttentionOptions options{
-          .scale = 0.4F, .causal = causal, .window = window, .key_mask = mask, .dropout = 0.2F, .key = {3, 4}};
+          .scale = 0.4F, .causal = causal, .window = window, .key_mask = mask, .dropout = 0.2F, .key = RandomKey{3, 4}};
       check_gradients([=](const auto& x) { return attention(x[0], x[1], x[2], options); },
                       {random({2, 5, 4, 6}, 1), random({2, 5, 2, 6}, 2), random({2, 5, 2, 6}, 3)});
     }
@@ -344,7 +344,7 @@ TEST(Gradients, FusedProjectionThroughSplitAndRotary) {
 TEST(Gradients, CheckpointingChangesNothing) {
   const auto block = [](const std::vector<Tensor>& x, bool again) {
     const auto f = [&x](std::span<const Tensor> h) {
-      return activate(dropout(add(linear(h[0], x[1], x[2]), h[2]), 0.3F, {1, 2}), Activation::gelu);
+      return activate(dropout(add(linear(h[0], x[1], x[2]), h[2]), 0.3F, RandomKey{1, 2}), Activation::gelu);
     };
     // The second input has a tape of its own, which must be played once.
     const std::vector<Tensor> inputs = {x[0], Tensor(), activate(x[3], Activation::tanh)};

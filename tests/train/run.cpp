@@ -10,16 +10,20 @@ TEST_F(RunTest, ResumingIsTheStraightRunBitForBit) {
   const RandomBatches eval(2, false, 2);
   // Steps between lines of metrics and between saves do not divide each other: a line's mean may begin before a save.
   const TrainerOptions options{.steps = 17, .accumulate = 2, .log_every = 5, .eval_every = 6, .save_every = 4};
-  for (const Kind kind : {Kind::adamw, Kind::sgd, Kind::lion, Kind::muon}) {
+  // A device's batches are read while it works on the step before. Emulated ones are slow: there a part is enough.
+  const bool host = default_device() == Device();
+  const std::vector<Kind> kinds =
+      host ? std::vector{Kind::adamw, Kind::sgd, Kind::lion, Kind::muon} : std::vector{Kind::adamw, Kind::muon};
+  for (const Kind kind : kinds) {
     const fs::path straight_folder = folder_ / fmt::format("straight-{}", static_cast<int>(kind));
     Run straight(straight_folder, tiny_model("gpt2", 0.1F), kind);
     straight.train(RandomBatches(2, true), options, &eval);
-    for (const int64_t stop_in : {0, 3, 6, 10, 16}) {
+    for (const int64_t stop_in : host ? std::vector<int64_t>{0, 3, 6, 10, 16} : std::vector<int64_t>{0, 10}) {
       const fs::path folder = folder_ / fmt::format("resumed-{}-{}", static_cast<int>(kind), stop_in);
       {
         Run first(folder, tiny_model("gpt2", 0.1F), kind);
         RandomBatches batches(2, true);
-        batches.before_batch = [&](int64_t n) { first.stop = first.stop || n / 2 == stop_in; };
+        batches.before_batch = [&](int64_t n) { first.stop = first.stop || n / 2 == stop_in + (host ? 0 : 1); };
         const TrainResult result = first.train(batches, options, &eval);
         EXPECT_EQ(result.state.step, stop_in + 1);
         EXPECT_EQ(result.interrupted, stop_in + 1 < 17);

@@ -5,7 +5,7 @@
 #include "qkv/io/hugging_face.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/cross_entropy.h"
-#include "qkv/train/optimizer.h"
+#include "qkv/train/training_step.h"
 
 #include <algorithm>
 #include <chrono>
@@ -71,11 +71,12 @@ Json time_model(const ModelTimes& wanted) {
   model.require_grad();
   Optimizer optimizer(model, {});
   double last_loss = 0;
+  TrainingStep step(model, optimizer, {.compute = wanted.compute});
+  const LossCounts counts{.tokens = count_targets(inputs.labels), .sentences = wanted.batch};
+  int64_t index = 0;
   const std::vector<double> steps = times_of(wanted.repeat, 2, [&] {
-    const Tensor loss = model.loss(inputs, {.compute = wanted.compute, .training = true});
-    backward(loss);
-    optimizer.step(3e-4F, static_cast<float>(std::min(1.0, 1 / optimizer.gradient_norm())));
-    last_loss = loss.to_vector<float>().front();
+    step.give(index++, 3e-4F, {&inputs, 1}, counts);
+    last_loss = step.loss();
   });
   return {{"forward_seconds", forward}, {"step_seconds", steps}, {"loss", last_loss}};
 }

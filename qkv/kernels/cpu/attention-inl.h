@@ -176,10 +176,10 @@ HWY_INLINE uint32_t dropout_threshold(const Attention& a) {
 // Multiplies a row of the tile by what dropout leaves of it: 0 or 1 / (1 - dropout).
 HWY_INLINE void drop_row(const Attention& a, HeadPlace place, int64_t query, int64_t k0, float* row) {
   const uint32_t first = static_cast<uint32_t>(((place.b * a.heads + place.h) * a.queries + query) * a.keys + k0);
-  const uint32_t threshold = dropout_threshold(a);
+  const uint32_t threshold = dropout_threshold(a), key = a.dropout_key();
   const V factor = splat(1 / (1 - a.dropout));
   for (int64_t j = 0; j < tile; j += lanes()) {
-    const auto kept = keeps(hn::Iota(U(), first + static_cast<uint32_t>(j)), a.dropout_key, threshold);
+    const auto kept = keeps(hn::Iota(U(), first + static_cast<uint32_t>(j)), key, threshold);
     store(hn::IfThenElseZero(kept, hn::Mul(load(row + j), factor)), row + j);
   }
 }

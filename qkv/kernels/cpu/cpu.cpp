@@ -40,7 +40,7 @@ KernelSet make_cpu() {
   set.dropout = c::dropout;
   set.copy = c::copy;
   set.fill = c::fill;
-  set.sum_squares = c::sum_squares;
+  set.l2_norm = c::l2_norm;
   set.adamw = c::adamw;
   set.lion = c::lion;
   set.sgd = c::sgd;

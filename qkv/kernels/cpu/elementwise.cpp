@@ -57,14 +57,14 @@ void scale_on_target(const Scale& a) {
 }
 
 void dropout_on_target(const Dropout& a) {
-  const uint32_t threshold = static_cast<uint32_t>(static_cast<double>(a.p) * 0x1p32);
+  const uint32_t threshold = static_cast<uint32_t>(static_cast<double>(a.p) * 0x1p32), key = a.key();
   with_type(a.type, [&](auto t) HWY_ATTR {
     using T = decltype(t);
     const V factor = splat(1 / (1 - a.p));
     parallel_for(a.count, elementwise_grain, [&](int64_t begin, int64_t end) HWY_ATTR {
       uint32_t index = static_cast<uint32_t>(begin);
       map(static_cast<const T*>(a.x) + begin, static_cast<T*>(a.y) + begin, end - begin, [&](V x) HWY_ATTR {
-        const auto kept = keeps(hn::Iota(U(), index), a.key, threshold);
+        const auto kept = keeps(hn::Iota(U(), index), key, threshold);
         index += static_cast<uint32_t>(lanes());
         return hn::IfThenElseZero(kept, hn::Mul(x, factor));
       });

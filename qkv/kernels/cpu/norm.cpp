@@ -154,13 +154,21 @@ void sum_rows_on_target(const SumRows& a) {
   with_type(a.type, [&](auto t) HWY_ATTR { sum_rows_of<decltype(t)>(a); });
 }
 
-double sum_squares_of_f32(const float* x, int64_t count) {
+template <typename T>
+double squares_of(const T* x, int64_t count) {
   // Short runs in f32, their sums in f64: neither the speed nor the digits of a long sum are lost.
   constexpr int64_t run = 4096;
   double total = 0;
   for (int64_t i = 0; i < count; i += run)
     total += static_cast<double>(
         reduce(x + i, std::min(run, count - i), [](V v, int64_t, int64_t) HWY_ATTR { return hn::Mul(v, v); }));
+  return total;
+}
+
+double squares_on_target(const L2NormPart& a, int64_t begin, int64_t end) {
+  double total = 0;
+  with_type(a.type,
+            [&](auto t) HWY_ATTR { total = squares_of(static_cast<const decltype(t)*>(a.x) + begin, end - begin); });
   return total;
 }
 
@@ -173,22 +181,20 @@ namespace qkv::kernels::cpu_set {
 HWY_EXPORT(norm_on_target);
 HWY_EXPORT(norm_backward_on_target);
 HWY_EXPORT(sum_rows_on_target);
-HWY_EXPORT(sum_squares_of_f32);
+HWY_EXPORT(squares_on_target);
 void norm(const Norm& a) { HWY_DYNAMIC_DISPATCH(norm_on_target)(a); }
 void norm_backward(const NormBackward& a) { HWY_DYNAMIC_DISPATCH(norm_backward_on_target)(a); }
 void sum_rows(const SumRows& a) { HWY_DYNAMIC_DISPATCH(sum_rows_on_target)(a); }
 
 namespace {
 
-double squares_of(const SumSquares& a) {
-  if (a.type != DType::f32) return reference().sum_squares({&a, 1});
+double squares_of_part(const L2NormPart& a) {
   const int64_t parts = std::clamp<int64_t>(a.count / (8 * elementwise_grain), 1, threads());
   std::vector<double> sums(static_cast<size_t>(parts), 0.0);
   parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
-      const int64_t from = a.count * part / parts;
-      sums[static_cast<size_t>(part)] = HWY_DYNAMIC_DISPATCH(sum_squares_of_f32)(static_cast<const float*>(a.x) + from,
-                                                                                 a.count * (part + 1) / parts - from);
+      sums[static_cast<size_t>(part)] =
+          HWY_DYNAMIC_DISPATCH(squares_on_target)(a, a.count * part / parts, a.count * (part + 1) / parts);
     }
   });
   double total = 0;
@@ -198,10 +204,10 @@ double squares_of(const SumSquares& a) {
 
 }  // namespace
 
-double sum_squares(std::span<const SumSquares> arrays) {
-  double total = 0;
-  for (const SumSquares& a : arrays) total += squares_of(a);
-  return total;
+void l2_norm(std::span<const L2NormPart> parts, float* norm) {
+  double squares = 0;
+  for (const L2NormPart& part : parts) squares += squares_of_part(part);
+  *norm = static_cast<float>(std::sqrt(squares));
 }
 }  // namespace qkv::kernels::cpu_set
 #endif

@@ -16,7 +16,8 @@ namespace HWY_NAMESPACE {
 
 // Where a group's tensors lie one behind another, so that a thread's share may begin and end inside any of them.
 template <typename Body>
-void over_all(std::span<const OptimizerTensor> tensors, const Body& body) {
+void over_all(std::span<const OptimizerTensor> tensors, const Clipping& clipping, const Body& body) {
+  if (clipping.skips()) return;
   int64_t total = 0;
   for (const OptimizerTensor& tensor : tensors) total += tensor.count;
   parallel_for(total, elementwise_grain, [&](int64_t begin, int64_t end) HWY_ATTR {
@@ -40,8 +41,8 @@ void over_all(std::span<const OptimizerTensor> tensors, const Body& body) {
 
 // Calls step(i, count, parameter, gradient) for each vector of a tensor and stores the parameter it returns.
 template <typename Step>
-HWY_INLINE void for_each_vector(const OptimizerTensor& t, float gradient_scale, const Step& step) {
-  const V factor = splat(gradient_scale);
+HWY_INLINE void for_each_vector(const OptimizerTensor& t, const Clipping& clipping, const Step& step) {
+  const V factor = splat(clipping.factor());
   for (int64_t i = 0; i < t.count; i += lanes()) {
     const int64_t count = std::min(lanes(), t.count - i);
     const V p = step(i, count, load_at(t.parameter, i, count), hn::Mul(factor, load_at(t.gradient, i, count)));
@@ -51,15 +52,14 @@ HWY_INLINE void for_each_vector(const OptimizerTensor& t, float gradient_scale, 
 }
 
 void adamw_on_target(std::span<const OptimizerTensor> tensors, const AdamW& a) {
-  const double correction1 = 1 - std::pow(static_cast<double>(a.beta1), static_cast<double>(a.step));
-  const double correction2 = 1 - std::pow(static_cast<double>(a.beta2), static_cast<double>(a.step));
+  const auto [lr, correction1, correction2] = *a.now;
   const V beta1 = splat(a.beta1), rest1 = splat(1 - a.beta1), beta2 = splat(a.beta2), rest2 = splat(1 - a.beta2);
-  const V keep = splat(static_cast<float>(1 - static_cast<double>(a.lr) * a.weight_decay));
+  const V keep = splat(static_cast<float>(1 - static_cast<double>(lr) * a.weight_decay));
   // sqrt(v / c2) + eps = (sqrt(v) + eps sqrt(c2)) / sqrt(c2)
-  const V rate = splat(static_cast<float>(a.lr * std::sqrt(correction2) / correction1));
-  const V eps = splat(static_cast<float>(a.eps * std::sqrt(correction2)));
-  over_all(tensors, [&](const OptimizerTensor& t) HWY_ATTR {
-    for_each_vector(t, a.gradient_scale, [&](int64_t i, int64_t count, V p, V g) HWY_ATTR {
+  const V rate = splat(lr * std::sqrt(correction2) / correction1);
+  const V eps = splat(a.eps * std::sqrt(correction2));
+  over_all(tensors, a.clipping, [&](const OptimizerTensor& t) HWY_ATTR {
+    for_each_vector(t, a.clipping, [&](int64_t i, int64_t count, V p, V g) HWY_ATTR {
       const V m = hn::MulAdd(beta1, load_at(t.first, i, count), hn::Mul(rest1, g));
       const V v = hn::MulAdd(beta2, load_at(t.second, i, count), hn::Mul(rest2, hn::Mul(g, g)));
       store_at(m, t.first, i, count);
@@ -71,10 +71,11 @@ void adamw_on_target(std::span<const OptimizerTensor> tensors, const AdamW& a) {
 
 void lion_on_target(std::span<const OptimizerTensor> tensors, const Lion& a) {
   const V beta1 = splat(a.beta1), rest1 = splat(1 - a.beta1), beta2 = splat(a.beta2), rest2 = splat(1 - a.beta2);
-  const V keep = splat(static_cast<float>(1 - static_cast<double>(a.lr) * a.weight_decay));
-  const V rate = splat(a.lr);
-  over_all(tensors, [&](const OptimizerTensor& t) HWY_ATTR {
-    for_each_vector(t, a.gradient_scale, [&](int64_t i, int64_t count, V p, V g) HWY_ATTR {
+  const float lr = a.now->lr;
+  const V keep = splat(static_cast<float>(1 - static_cast<double>(lr) * a.weight_decay));
+  const V rate = splat(lr);
+  over_all(tensors, a.clipping, [&](const OptimizerTensor& t) HWY_ATTR {
+    for_each_vector(t, a.clipping, [&](int64_t i, int64_t count, V p, V g) HWY_ATTR {
       const V m = load_at(t.first, i, count);
       const V direction = hn::MulAdd(beta1, m, hn::Mul(rest1, g));
       store_at(hn::MulAdd(beta2, m, hn::Mul(rest2, g)), t.first, i, count);
@@ -85,10 +86,11 @@ void lion_on_target(std::span<const OptimizerTensor> tensors, const Lion& a) {
 }
 
 void sgd_on_target(std::span<const OptimizerTensor> tensors, const Sgd& a) {
-  const V momentum = splat(a.momentum), rate = splat(a.lr);
-  const V keep = splat(static_cast<float>(1 - static_cast<double>(a.lr) * a.weight_decay));
-  over_all(tensors, [&](const OptimizerTensor& t) HWY_ATTR {
-    for_each_vector(t, a.gradient_scale, [&](int64_t i, int64_t count, V p, V g) HWY_ATTR {
+  const float lr = a.now->lr;
+  const V momentum = splat(a.momentum), rate = splat(lr);
+  const V keep = splat(static_cast<float>(1 - static_cast<double>(lr) * a.weight_decay));
+  over_all(tensors, a.clipping, [&](const OptimizerTensor& t) HWY_ATTR {
+    for_each_vector(t, a.clipping, [&](int64_t i, int64_t count, V p, V g) HWY_ATTR {
       V direction = g;
       if (t.first != nullptr) {
         const V m = hn::MulAdd(momentum, load_at(t.first, i, count), g);

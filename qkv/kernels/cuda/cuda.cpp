@@ -42,7 +42,7 @@ const KernelSet& cuda() {
                              .dropout = c::dropout,
                              .copy = c::copy,
                              .fill = c::fill,
-                             .sum_squares = c::sum_squares,
+                             .l2_norm = c::l2_norm,
                              .adamw = c::adamw,
                              .lion = c::lion,
                              .sgd = c::sgd,

@@ -1,5 +1,5 @@
 // The entries of the set `cuda`, one file a kernel. Pointers are to the device's memory, work goes to its stream, and
-// only sum_squares waits for it.
+// none waits for it.
 #pragma once
 
 #include "qkv/kernels/kernels.h"
@@ -40,7 +40,7 @@ void scale(const Scale&);
 void dropout(const Dropout&);
 void copy(const Copy&);
 void fill(void* y, DType type, int64_t count, float value);
-double sum_squares(std::span<const SumSquares> arrays);
+void l2_norm(std::span<const L2NormPart> parts, float* norm);
 void adamw(std::span<const OptimizerTensor> tensors, const AdamW&);
 void lion(std::span<const OptimizerTensor> tensors, const Lion&);
 void sgd(std::span<const OptimizerTensor> tensors, const Sgd&);

@@ -33,10 +33,11 @@ struct Times {
 };
 
 struct Drop {
-  uint32_t key, threshold;  // dropped: hash < threshold
+  MaskKey key;
+  uint32_t threshold;  // dropped: hash < threshold
   float kept;
   __device__ float operator()(int64_t i, float x) const {
-    return dropout_hash(key, static_cast<uint32_t>(i)) < threshold ? 0 : x * kept;
+    return dropout_hash(key(), static_cast<uint32_t>(i)) < threshold ? 0 : x * kept;
   }
 };
 

@@ -89,7 +89,7 @@ double kept(const Attention& a, const Place& p, int64_t s) {
   if (a.dropout == 0) return 1;
   const int64_t index = ((p.b * a.heads + p.h) * a.queries + p.t) * a.keys + s;
   const bool dropped =
-      dropout_hash(a.dropout_key, static_cast<uint32_t>(index)) < static_cast<double>(a.dropout) * 0x1p32;
+      dropout_hash(a.dropout_key(), static_cast<uint32_t>(index)) < static_cast<double>(a.dropout) * 0x1p32;
   return dropped ? 0 : 1 / (1 - static_cast<double>(a.dropout));
 }
 

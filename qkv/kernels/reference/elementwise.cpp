@@ -4,6 +4,7 @@
 #include "qkv/kernels/reference/element.h"
 #include "qkv/kernels/reference/reference.h"
 
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -23,7 +24,7 @@ void scale(const Scale& a) {
 
 void dropout(const Dropout& a) {
   for (int64_t i = 0; i < a.count; ++i) {
-    const bool dropped = dropout_hash(a.key, static_cast<uint32_t>(i)) < static_cast<double>(a.p) * 0x1p32;
+    const bool dropped = dropout_hash(a.key(), static_cast<uint32_t>(i)) < static_cast<double>(a.p) * 0x1p32;
     store(a.y, a.type, i, dropped ? 0 : load(a.x, a.type, i) / (1 - static_cast<double>(a.p)));
   }
 }
@@ -76,14 +77,11 @@ void fill(void* y, DType type, int64_t count, float value) {
   for (int64_t i = 0; i < count; ++i) store(y, type, i, value);
 }
 
-double sum_squares(std::span<const SumSquares> arrays) {
-  double total = 0;
-  for (const SumSquares& a : arrays) {
-    double sum = 0;
-    for (int64_t i = 0; i < a.count; ++i) sum += load(a.x, a.type, i) * load(a.x, a.type, i);
-    total += sum;
-  }
-  return total;
+void l2_norm(std::span<const L2NormPart> parts, float* norm) {
+  double squares = 0;
+  for (const L2NormPart& part : parts)
+    for (int64_t i = 0; i < part.count; ++i) squares += load(part.x, part.type, i) * load(part.x, part.type, i);
+  *norm = static_cast<float>(std::sqrt(squares));
 }
 
 }  // namespace qkv::kernels::reference_set

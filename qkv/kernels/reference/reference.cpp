@@ -39,7 +39,7 @@ const KernelSet& reference() {
                              .dropout = r::dropout,
                              .copy = r::copy,
                              .fill = r::fill,
-                             .sum_squares = r::sum_squares,
+                             .l2_norm = r::l2_norm,
                              .adamw = r::adamw,
                              .lion = r::lion,
                              .sgd = r::sgd,

@@ -39,7 +39,7 @@ void scale(const Scale& a);
 void dropout(const Dropout& a);
 void copy(const Copy& a);
 void fill(void* y, DType type, int64_t count, float value);
-double sum_squares(std::span<const SumSquares> arrays);
+void l2_norm(std::span<const L2NormPart> parts, float* norm);
 void adamw(std::span<const OptimizerTensor> tensors, const AdamW& a);
 void lion(std::span<const OptimizerTensor> tensors, const Lion& a);
 void sgd(std::span<const OptimizerTensor> tensors, const Sgd& a);

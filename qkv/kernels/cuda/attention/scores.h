@@ -32,7 +32,8 @@ class Scores {
         mask_(a.key_mask == nullptr ? nullptr : a.key_mask + b * a.keys),
         bias_(a.bias == nullptr ? nullptr : a.bias + b * a.bias_batch_stride + h * a.bias_head_stride),
         first_(static_cast<uint32_t>((b * a.heads + h) * a.queries * a.keys)),
-        dropped_(static_cast<uint32_t>(a.dropout * 0x1p32F)) {}
+        dropped_(static_cast<uint32_t>(a.dropout * 0x1p32F)),
+        mask_key_(a.dropout == 0 ? 0 : a.dropout_key()) {}
 
   // Whether any query of [t, t + rows) may see a key of [s, s + columns), before the mask is asked.
   __device__ bool any_seen(int t, int rows, int s, int columns) const {
@@ -83,7 +84,7 @@ class Scores {
   __device__ float kept(int t, int s) const {
     if (a_.dropout == 0) return 1;
     const uint32_t index = first_ + static_cast<uint32_t>(t) * static_cast<uint32_t>(keys_) + static_cast<uint32_t>(s);
-    return dropout_hash(a_.dropout_key, index) < dropped_ ? 0 : 1 / (1 - a_.dropout);
+    return dropout_hash(mask_key_, index) < dropped_ ? 0 : 1 / (1 - a_.dropout);
   }
 
  private:
@@ -92,7 +93,7 @@ class Scores {
   float slope_;
   const uint8_t* mask_;
   const float* bias_;
-  uint32_t first_, dropped_;
+  uint32_t first_, dropped_, mask_key_;
 };
 
 }  // namespace qkv::kernels

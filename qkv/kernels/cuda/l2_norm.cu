@@ -6,7 +6,7 @@
 namespace qkv::kernels::cuda_set {
 namespace {
 
-using Squared = Spans<SumSquares, 96, 128 * element_block>;
+using Squared = Spans<L2NormPart, 96, 128 * element_block>;
 
 template <typename T>
 __device__ inline double squares_of(const T* x, int64_t count) {
@@ -36,30 +36,25 @@ __global__ void __launch_bounds__(element_block) square_spans(const __grid_const
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
-__global__ void __launch_bounds__(element_block) sum_of(const double* sums, int64_t count, double* out) {
+__global__ void __launch_bounds__(element_block) root_of_sum(const double* sums, int64_t count, float* out) {
   double own = 0;
   for (int64_t i = threadIdx.x; i < count; i += blockDim.x) own += sums[i];
   const double sum = reduce<element_block>(own, Add());
-  if (threadIdx.x == 0) *out = sum;
+  if (threadIdx.x == 0) *out = static_cast<float>(sqrt(sum));
 }
 
 }  // namespace
 
-double sum_squares(std::span<const SumSquares> arrays) {
+void l2_norm(std::span<const L2NormPart> parts, float* norm) {
   int64_t blocks = 0;
-  for (const SumSquares& a : arrays) blocks += Squared::spans_of(a);
-  if (blocks == 0) return 0;
-  const Scratch<double> sums(blocks + 1);
+  for (const L2NormPart& part : parts) blocks += Squared::spans_of(part);
+  const Scratch<double> sums(std::max<int64_t>(1, blocks));
   int64_t done = 0;
-  for_spans<Squared>(arrays, [&](const Squared& some) {
-    launch("sum_squares", square_spans, Grid{some.blocks()}, element_block, 0, some, sums.data() + done);
+  for_spans<Squared>(parts, [&](const Squared& some) {
+    launch("l2_norm", square_spans, Grid{some.blocks()}, element_block, 0, some, sums.data() + done);
     done += some.blocks();
   });
-  double* const result = sums.data() + blocks;
-  launch("sum_squares", sum_of, Grid{1}, element_block, 0, sums.data(), blocks, result);
-  double sum = 0;
-  cuda::copy_to_host(&sum, result, sizeof sum);
-  return sum;
+  launch("l2_norm", root_of_sum, Grid{1}, element_block, 0, sums.data(), blocks, norm);
 }
 
 }  // namespace qkv::kernels::cuda_set

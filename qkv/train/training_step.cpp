@@ -1,0 +1,129 @@
+#include "qkv/train/training_step.h"
+
+#include "qkv/core/error.h"
+#include "qkv/ops/autograd.h"
+#include "qkv/ops/cross_entropy.h"
+
+#include <algorithm>
+
+namespace qkv {
+namespace {
+
+// Whether the host does nothing in such a step that depends on what the texts say.
+bool suits(const Spec& spec) {
+  return spec.task == Task::causal_lm && !spec.encoder && !spec.embeddings.skip_padding;
+}
+
+template <typename Rule>
+bool all_of(const Tensor& ids, const Rule& rule) {
+  return std::all_of(ids.data<int32_t>(), ids.data<int32_t>() + ids.numel(), rule);
+}
+
+void overwrite(const Tensor& kept, const Tensor& with) {
+  std::copy_n(with.data<int32_t>(), with.numel(), kept.data<int32_t>());
+  kept.renew();
+}
+
+Tensor positions_of(const Shape& shape) {
+  Tensor positions = Tensor::empty(shape, DType::i32);
+  for (int64_t i = 0; i < positions.numel(); ++i) positions.data<int32_t>()[i] = static_cast<int32_t>(i % shape[1]);
+  return positions;
+}
+
+}  // namespace
+
+TrainingStep::TrainingStep(Model& model, Optimizer& optimizer, const TrainingStepOptions& options)
+    : model_(model),
+      optimizer_(optimizer),
+      options_(options),
+      word_(Tensor::zeros({1}, DType::i32)),
+      possible_(model.device().type == Device::Type::cuda && suits(model.spec())) {}
+
+// None where ids would be refused too: the step without a replay says what is wrong.
+std::optional<TrainingStep::Form> TrainingStep::form_of(std::span<const Inputs> micro_batches,
+                                                        LossCounts counts) const {
+  if (!possible_ || micro_batches.empty()) return std::nullopt;
+  const Shape shape = micro_batches[0].input_ids.shape();
+  const auto is_token = [vocab = model_.spec().vocab](int32_t id) { return id >= 0 && id < vocab; };
+  const auto is_label = [&](int32_t id) { return id == ignored_target || is_token(id); };
+  for (const Inputs& inputs : micro_batches) {
+    if (!inputs.only_ids_and_labels() || inputs.input_ids.shape() != shape || inputs.labels.shape() != shape ||
+        !all_of(inputs.input_ids, is_token) || !all_of(inputs.labels, is_label))
+      return std::nullopt;
+  }
+  return Form{shape, micro_batches.size(), counts.tokens};
+}
+
+std::vector<Tensor> TrainingStep::gradients(std::span<const Inputs> micro_batches, LossCounts counts,
+                                            const StepKey& key) {
+  std::vector<Tensor> losses;
+  for (size_t i = 0; i < micro_batches.size(); ++i) {
+    const Context context{.compute = options_.compute,
+                          .training = true,
+                          .checkpoint = options_.checkpoint_activations,
+                          .label_smoothing = options_.label_smoothing,
+                          .key = key.child(i)};
+    const Tensor loss = model_.loss(micro_batches[i], context, counts);
+    backward(loss);
+    losses.push_back(loss.detach());
+  }
+  return losses;
+}
+
+void TrainingStep::record(const Form& form, LossCounts counts) {
+  recorded_.reset();
+  losses_.clear();
+  inputs_.clear();
+  const Device device = model_.device();
+  word_.on(device);
+  for (size_t i = 0; i < form.micro_batches; ++i) {
+    inputs_.push_back({.input_ids = Tensor::zeros(form.shape, DType::i32),
+                       .position_ids = positions_of(form.shape),
+                       .labels = Tensor::zeros(form.shape, DType::i32)});
+    for (const Tensor& each : {inputs_[i].input_ids, inputs_[i].position_ids, inputs_[i].labels}) each.on(device);
+  }
+  const StepKey key{RandomKey{options_.seed}, 0, word_};
+  try {
+    possible_ = replay_.record(device, [&] {
+      losses_ = gradients(inputs_, counts, key);
+      optimizer_.apply(options_.clip);
+    });
+  } catch (const Error&) {
+    possible_ = false;  // the step without a replay says it again, unless a recording alone needs too much memory
+  }
+  if (possible_) {
+    recorded_ = form;
+  } else {
+    optimizer_.clear_gradients();
+  }
+}
+
+void TrainingStep::give(int64_t index, float lr, std::span<const Inputs> micro_batches, LossCounts counts) {
+  const std::optional<Form> form = form_of(micro_batches, counts);
+  // The first of its form makes what is made once.
+  if (form && form != recorded_ && form == last_) record(*form, counts);
+  last_ = form;
+  const uint32_t word = step_word(options_.seed, static_cast<uint64_t>(index));
+  replayed_ = form && form == recorded_;
+  if (!replayed_) {
+    losses_ = gradients(micro_batches, counts, {RandomKey{options_.seed}, word});
+    optimizer_.step(lr, options_.clip);
+    return;
+  }
+  optimizer_.begin(lr);
+  for (size_t i = 0; i < micro_batches.size(); ++i) {
+    overwrite(inputs_[i].input_ids, micro_batches[i].input_ids);
+    overwrite(inputs_[i].labels, micro_batches[i].labels);
+  }
+  *word_.data<uint32_t>() = word;
+  word_.renew();
+  replay_.play();
+}
+
+double TrainingStep::loss() const {
+  double total = 0;
+  for (const Tensor& loss : losses_) total += loss.item<double>();
+  return total;
+}
+
+}  // namespace qkv
