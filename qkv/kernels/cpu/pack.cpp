@@ -57,7 +57,7 @@ void pack_blocks(const Pack& a, int64_t row, int64_t rows, uint8_t* group) {
   const int64_t bytes = block_bytes(type);
   const int64_t row_bytes = blocks / layout.blocks * bytes;
   const uint8_t* from = static_cast<const uint8_t*>(a.rows) + row * row_bytes;
-  const int64_t end = layout.codes(blocks);
+  const int64_t end = layout.end(a.k);
   std::memset(group + end, 0, static_cast<size_t>(layout.group_bytes(a.k) - end));
   RowWords by_row = {};
   const int64_t step = group_rows * row_bytes / blocks;
@@ -107,7 +107,7 @@ void pack_integers(const Pack& a, int64_t padded, int64_t row, uint8_t* group) {
     const int64_t place = i / 4 * 64 + 4 * r + i % 4;
     group[place] = static_cast<uint8_t>(128 + static_cast<int>(std::nearbyint(value * inverse)));
   }
-  std::memcpy(group + i8_layout.row_scales(padded) + sizeof(float) * static_cast<size_t>(r), &scale, sizeof scale);
+  std::memcpy(group + i8_layout.end(padded) + sizeof(float) * static_cast<size_t>(r), &scale, sizeof scale);
 }
 
 }  // namespace

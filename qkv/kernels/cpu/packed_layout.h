@@ -4,10 +4,10 @@
 // A group is 16 rows. The codes of each block of 32 columns are a plane of their low bits, then one of their high bits.
 // A plane of 8 bits is eight vectors of 64 bytes, "quads": quad j holds columns 4j to 4j+3 of row r in bytes 4r to
 // 4r+3. In a plane of b < 8 bits, 8/b quads share a vector, at rising bit positions: quad j is in vector j / (8/b), so
-// that who takes the quads in order reads memory in order. Behind the codes of a block, or of the blocks of a
+// that who takes the quads in order reads memory in order. Before the codes of a block, or of the blocks of a
 // super-block, stand their scales: a row of 16 f16 scales (and one of minima), then, where blocks have their own
-// integer scales, 16 bytes for each (and 16 of minima). So a group is one stream. Where a row has one scale, 16 f32
-// stand behind all codes. Rows beyond n are zero. A weight is scale * (code - offset), or scale * code - minimum;
+// integer scales, 16 bytes for each (and 16 of minima). So a group is one stream, read in order. Where a row has one
+// scale, 16 f32 stand behind all codes. Rows beyond n are zero. A weight is scale * (code - offset), or scale * code - minimum;
 // IQ4_NL's code goes through a table.
 #pragma once
 
@@ -40,18 +40,18 @@ struct PackedLayout {
   constexpr int64_t scale_bytes() const { return scales == 0 ? 0 : header_bytes() + blocks * own_bytes(); }
   constexpr int64_t super_bytes() const { return blocks * plane_bytes() + scale_bytes(); }
 
-  // Places in a group: of a block's codes; of the scales of a super-block, behind which the own scales of its blocks
-  // stand; of the rows' scales where k columns have one.
+  // Places in a group: of the scales of a super-block, behind which the own scales of its blocks stand; of a block's
+  // codes; of the end of k columns, where the rows' scales stand if rows have one.
+  constexpr int64_t scales_of(int64_t super) const { return super * super_bytes(); }
   constexpr int64_t codes(int64_t block) const {
-    return block / blocks * super_bytes() + block % blocks * plane_bytes();
+    return scales_of(block / blocks) + scale_bytes() + block % blocks * plane_bytes();
   }
-  constexpr int64_t scales_of(int64_t super) const { return super * super_bytes() + blocks * plane_bytes(); }
   constexpr int64_t own_scales_of(int64_t block) const {
     return scales_of(block / blocks) + header_bytes() + block % blocks * own_bytes();
   }
-  constexpr int64_t row_scales(int64_t k) const { return codes(k / block_columns); }
+  constexpr int64_t end(int64_t k) const { return scales_of(k / block_columns / blocks); }
   constexpr int64_t group_bytes(int64_t k) const {
-    return (codes(k / block_columns) + (scales == 0 ? group_rows * 4 : 0) + 63) / 64 * 64;
+    return (end(k) + (scales == 0 ? group_rows * 4 : 0) + 63) / 64 * 64;
   }
 };
 

@@ -41,7 +41,7 @@ void add_outliers(const PackedGemm& g, const std::vector<int64_t>& columns) {
   });
   for (int64_t j = 0; j < g.n; ++j) {
     const uint8_t* group = static_cast<const uint8_t*>(g.packed) + j / group_rows * i8_layout.group_bytes(padded);
-    const float scale = reinterpret_cast<const float*>(group + i8_layout.row_scales(padded))[j % group_rows];
+    const float scale = reinterpret_cast<const float*>(group + i8_layout.end(padded))[j % group_rows];
     for (int64_t i = 0; i < count; ++i) {
       const int64_t p = columns[static_cast<size_t>(i)];
       w.data<float>()[j * count + i] =

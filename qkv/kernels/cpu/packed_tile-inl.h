@@ -65,7 +65,7 @@ HWY_INLINE void tile_of_integers(const uint8_t* group, int64_t k, const Quantise
     add_quads<layout, rows, 0>(sums, group + 4 * lane + layout.codes(b), x.values + row * k + b * block_columns, k,
                                std::make_integer_sequence<int, 8>());
   }
-  const float* scales = reinterpret_cast<const float*>(group + layout.row_scales(k)) + lane;
+  const float* scales = reinterpret_cast<const float*>(group + layout.end(k)) + lane;
   for (int i = 0; i < results; ++i)
     store(
         hn::Mul(in_floats(sums[i]), hn::Mul(load(scales + i % vectors * lanes()), splat(x.scales[row + i / vectors]))),
