@@ -8,6 +8,21 @@
 #include <numeric>
 
 namespace qkv {
+namespace {
+
+std::vector<int32_t> likeliest(std::span<const float> scores, int64_t count) {
+  std::vector<int32_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto end = order.begin() + std::min<ptrdiff_t>(count, std::ssize(order));
+  std::partial_sort(order.begin(), end, order.end(), [&](int32_t a, int32_t b) {
+    const float x = scores[static_cast<size_t>(a)], y = scores[static_cast<size_t>(b)];
+    return x != y ? x > y : a < b;
+  });
+  order.erase(end, order.end());
+  return order;
+}
+
+}  // namespace
 
 int32_t choose_token(std::span<const float> logits, std::span<const int32_t> ids, size_t prompt,
                      const GenerationOptions& options, Random& random) {
@@ -31,16 +46,13 @@ int32_t choose_token(std::span<const float> logits, std::span<const int32_t> ids
   return options.sample ? sample_token(scores, options, random.uniform()) : best;
 }
 
-std::vector<std::pair<int32_t, float>> likeliest(std::span<const float> scores, int64_t count) {
-  std::vector<int32_t> order(scores.size());
-  std::iota(order.begin(), order.end(), 0);
-  const auto end = order.begin() + std::min<ptrdiff_t>(count, std::ssize(order));
-  std::partial_sort(order.begin(), end, order.end(), [&](int32_t a, int32_t b) {
-    const float x = scores[static_cast<size_t>(a)], y = scores[static_cast<size_t>(b)];
-    return x != y ? x > y : a < b;
-  });
-  std::vector<std::pair<int32_t, float>> result;
-  for (auto it = order.begin(); it != end; ++it) result.emplace_back(*it, scores[static_cast<size_t>(*it)]);
+ChosenToken scored(std::span<const float> logits, int32_t token, int64_t count) {
+  ChosenToken result{.id = token, .log_probability = log_probability(logits, token), .likeliest = {}};
+  if (count <= 0) return result;
+  const std::vector<int32_t> first = likeliest(logits, count);
+  // The largest logit is a number, what stands behind it may be -inf.
+  const float most = logits[static_cast<size_t>(first[0])], of_most = log_probability(logits, first[0]);
+  for (const int32_t id : first) result.likeliest.emplace_back(id, of_most + (logits[static_cast<size_t>(id)] - most));
   return result;
 }
 

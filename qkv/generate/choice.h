@@ -28,7 +28,7 @@ constexpr const char* not_finite =
     "the model's scores are not finite numbers: the weights are damaged, or training had diverged";
 constexpr const char* nothing_allowed = "no token of the vocabulary may follow what was written";
 
-// The `count` likeliest of a place, likeliest first; of equals the smaller id.
-std::vector<std::pair<int32_t, float>> likeliest(std::span<const float> log_probabilities, int64_t count);
+// `token` and the `count` likeliest of its place, likeliest first; of equals the smaller id first.
+ChosenToken scored(std::span<const float> logits, int32_t token, int64_t count);
 
 }  // namespace qkv

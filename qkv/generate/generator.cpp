@@ -5,9 +5,9 @@
 #include "qkv/core/threads.h"
 #include "qkv/generate/beam_search.h"
 #include "qkv/generate/cache_type.h"
+#include "qkv/generate/choice.h"
 #include "qkv/generate/contrastive_search.h"
 #include "qkv/generate/decoding.h"
-#include "qkv/generate/penalties.h"
 #include "qkv/generate/sampling.h"
 
 #include <algorithm>
@@ -60,9 +60,11 @@ struct SampledRow {
 };
 
 int32_t choose(SampledRow& row, std::span<const float> logits, const GenerationOptions& options) {
-  const NextScores next = next_scores(logits, row.ids, row.prompt, options);
-  const int32_t token = options.sample ? sample_token(next.scores, options, row.random.uniform()) : argmax(next.scores);
-  row.result.log_probabilities.push_back(next.log_probabilities[static_cast<size_t>(token)]);
+  const int32_t token = choose_token(logits, row.ids, row.prompt, options, row.random);
+  const float scored = log_probability(logits, std::max(0, token));
+  if (std::isnan(scored)) throw Error("model", not_finite);
+  if (token < 0) throw Error("generate", nothing_allowed);
+  row.result.log_probabilities.push_back(scored);
   row.result.ids.push_back(token);
   row.ids.push_back(token);
   return token;

@@ -3,7 +3,6 @@
 #include "qkv/core/clock.h"
 #include "qkv/core/error.h"
 #include "qkv/generate/generator.h"
-#include "qkv/generate/penalties.h"
 #include "qkv/generate/sampling.h"
 #include "qkv/models/family.h"
 #include "qkv/ops/attention.h"
@@ -97,8 +96,7 @@ double attention_seconds(const AttentionSpec& spec, DType compute, DType cache, 
 
 double choice_seconds(int64_t vocab) {
   const std::vector<float> logits(static_cast<size_t>(vocab), 0.5F);
-  const std::vector<int32_t> ids = {0};
-  return seconds_of(1, [&](int64_t) { argmax(next_scores(logits, ids, 1, {}).scores); });
+  return seconds_of(1, [&](int64_t) { log_probability(logits, argmax(logits)); });
 }
 
 double step_overhead(const Spec& spec, DType compute, int64_t batch) {

@@ -63,8 +63,8 @@ class PagedScheduler : public Scheduler {
   void run(std::vector<Part> parts);
   void read_with_draft(const std::vector<Part>& parts);
   Tensor hidden_of(Model& model, PagedCache& cache, const std::vector<Part>& parts, bool draft);
-  void choose(const Part& part, const Tensor& logits, const Tensor& scores);
-  void score_prompt(const Part& part, const Tensor& scores);
+  void choose(const Part& part, const Tensor& logits);
+  void score_prompt(const Part& part, const Tensor& logits);
   // Tells the listeners; true while the sequence goes on.
   bool tell(Sequence& sequence);
   void drop_cancelled_sequences();

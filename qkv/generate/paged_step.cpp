@@ -1,7 +1,6 @@
 // One pass of the model over the rows of many sequences, and what is chosen from its scores.
 #include "qkv/core/threads.h"
 #include "qkv/generate/paged_scheduler.h"
-#include "qkv/ops/activation.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/embedding.h"
 
@@ -51,20 +50,19 @@ void PagedScheduler::run(std::vector<Part> parts) {
     part.logits = std::ssize(rows);
     for (int64_t i = end - part.scored; i < end; ++i) rows.push_back(static_cast<int32_t>(i));
   }
-  Tensor logits, scores;
+  Tensor logits;
   if (!rows.empty()) {
     const int64_t count = std::ssize(rows);
     Context context;
     context.compute = options_.compute;
-    logits = model_.vocabulary_logits(count == h.size(0) ? h : embedding(Tensor::from({count}, rows), h, h.dtype()),
-                                      context);
-    scores = log_softmax(logits).to({});
-    logits = logits.to({});
+    logits =
+        model_.vocabulary_logits(count == h.size(0) ? h : embedding(Tensor::from({count}, rows), h, h.dtype()), context)
+            .to({});
   }
   std::vector<Part> choosing;
   for (Part& part : parts) {
     Sequence& s = *part.sequence;
-    if (s.request->score_prompt && s.generated() == 0) score_prompt(part, scores);
+    if (s.request->score_prompt && s.generated() == 0) score_prompt(part, logits);
     const bool last = part.rows >= s.left();
     s.cached += part.rows - std::ssize(s.guesses);
     if (!last) continue;
@@ -79,8 +77,7 @@ void PagedScheduler::run(std::vector<Part> parts) {
   }
   parallel_for(std::ssize(choosing), 1, [&](int64_t begin, int64_t stop) {
     for (int64_t i = begin; i < stop; ++i)
-      if (choosing[static_cast<size_t>(i)].sequence->limit > 0)
-        choose(choosing[static_cast<size_t>(i)], logits, scores);
+      if (choosing[static_cast<size_t>(i)].sequence->limit > 0) choose(choosing[static_cast<size_t>(i)], logits);
   });
 }
 
@@ -98,7 +95,7 @@ void PagedScheduler::read_with_draft(const std::vector<Part>& parts) {
 }
 
 // Each guess is checked by choosing at its place as without it: what comes out is the same, token for token.
-void PagedScheduler::choose(const Part& part, const Tensor& logits, const Tensor& scores) {
+void PagedScheduler::choose(const Part& part, const Tensor& logits) {
   Sequence& s = *part.sequence;
   const int64_t vocab = logits.size(1);
   const int64_t first = part.logits + part.scored - 1 - std::ssize(s.guesses);
@@ -106,22 +103,16 @@ void PagedScheduler::choose(const Part& part, const Tensor& logits, const Tensor
   for (size_t i = 0;; ++i) {
     const int64_t row = first + static_cast<int64_t>(i);
     const std::span<const float> plain(logits.data<float>() + row * vocab, static_cast<size_t>(vocab));
-    const std::span<const float> log_probabilities(scores.data<float>() + row * vocab, static_cast<size_t>(vocab));
-    if (std::isnan(log_probabilities[0])) {
-      s.failed = not_finite;
-      break;
-    }
     const GenerationOptions& options = s.request->options;
     const int32_t token = choose_token(plain, s.ids, s.request->prompt.size(), options, s.random);
-    if (token < 0) {
-      s.failed = nothing_allowed;
+    ChosenToken chosen = scored(plain, std::max(0, token), s.request->likeliest);
+    if (token < 0 || std::isnan(chosen.log_probability)) {
+      s.failed = std::isnan(chosen.log_probability) ? not_finite : nothing_allowed;
       break;
     }
     s.ids.push_back(token);
     s.window.push_back(token);
-    s.chosen.push_back({token, log_probabilities[static_cast<size_t>(token)],
-                        s.request->likeliest > 0 ? likeliest(log_probabilities, s.request->likeliest)
-                                                 : std::vector<std::pair<int32_t, float>>()});
+    s.chosen.push_back(std::move(chosen));
     const bool ends = std::find(options.end_ids.begin(), options.end_ids.end(), token) != options.end_ids.end();
     if (i >= s.guesses.size() || token != s.guesses[i] || ends || s.generated() >= s.limit) break;
     ++accepted;
@@ -135,18 +126,19 @@ void PagedScheduler::choose(const Part& part, const Tensor& logits, const Tensor
 }
 
 // Row i of the part scores the token behind position cached + i.
-void PagedScheduler::score_prompt(const Part& part, const Tensor& scores) {
+void PagedScheduler::score_prompt(const Part& part, const Tensor& logits) {
   Sequence& s = *part.sequence;
-  const int64_t vocab = scores.size(1);
-  for (int64_t i = 0; i < part.rows; ++i) {
-    const size_t next = static_cast<size_t>(s.cached + i + 1);
-    if (next >= s.request->prompt.size()) break;
-    const std::span<const float> row(scores.data<float>() + (part.logits + i) * vocab, static_cast<size_t>(vocab));
-    const int32_t id = s.request->prompt[next];
-    s.prompt_scores.push_back(
-        {id, row[static_cast<size_t>(id)],
-         s.request->likeliest > 0 ? likeliest(row, s.request->likeliest) : std::vector<std::pair<int32_t, float>>()});
-  }
+  const int64_t vocab = logits.size(1);
+  const int64_t count = std::clamp<int64_t>(std::ssize(s.request->prompt) - s.cached - 1, 0, part.rows);
+  const size_t before = s.prompt_scores.size();
+  s.prompt_scores.resize(before + static_cast<size_t>(count));
+  parallel_for(count, 1, [&](int64_t begin, int64_t stop) {
+    for (int64_t i = begin; i < stop; ++i) {
+      const std::span<const float> row(logits.data<float>() + (part.logits + i) * vocab, static_cast<size_t>(vocab));
+      s.prompt_scores[before + static_cast<size_t>(i)] =
+          scored(row, s.request->prompt[static_cast<size_t>(s.cached + i + 1)], s.request->likeliest);
+    }
+  });
 }
 
 bool PagedScheduler::tell(Sequence& s) {

@@ -116,6 +116,17 @@ void to_log_probabilities(std::span<float> scores) {
       {.rows = 1, .width = std::ssize(scores), .log = true, .x = scores.data(), .y = scores.data()});
 }
 
+float log_probability(std::span<const float> logits, int32_t token) {
+  float loss = 0;
+  kernels::kernels_for(Device()).cross_entropy({.rows = 1,
+                                                .vocab = std::ssize(logits),
+                                                .logits = logits.data(),
+                                                .ld = std::ssize(logits),
+                                                .targets = &token,
+                                                .loss = &loss});
+  return -loss;
+}
+
 int32_t sample_token(std::span<const float> logits, const GenerationOptions& o, double uniform) {
   const std::span<const float> p = probabilities(logits, o.temperature);
   const size_t k = o.top_k > 0 ? std::min(static_cast<size_t>(o.top_k), p.size()) : p.size();

@@ -44,19 +44,15 @@ void SoloScheduler::write() {
     Row& row = rows_[i];
     if (row.done) continue;
     const std::span<const float> logits = decoding_->logits(i);
-    std::vector<float> scores(logits.begin(), logits.end());
-    to_log_probabilities(scores);
-    if (std::isnan(scores[0])) return end(Finish::failed, not_finite);
     const int32_t token = tokens[i] = choose_token(logits, row.ids, prompt_, request.options, row.random);
+    const ChosenToken chosen = scored(logits, std::max(0, token), request.likeliest);
+    if (std::isnan(chosen.log_probability)) return end(Finish::failed, not_finite);
     if (token < 0) return end(Finish::failed, nothing_allowed);
     row.ids.push_back(token);
     ++stats_.generated_tokens;
-    const ChosenToken scored{
-        token, scores[static_cast<size_t>(token)],
-        request.likeliest > 0 ? likeliest(scores, request.likeliest) : std::vector<std::pair<int32_t, float>>()};
     const auto& ends = request.options.end_ids;
     const bool ended = std::find(ends.begin(), ends.end(), token) != ends.end();
-    const bool stopped = request.on_token && !request.on_token(i, scored);
+    const bool stopped = request.on_token && !request.on_token(i, chosen);
     const bool full = std::ssize(row.ids) - static_cast<int64_t>(prompt_) >= limit_;
     row.done = ended || stopped || full;
     if (row.done) finish(request, i, ended ? Finish::end : stopped ? Finish::stopped : Finish::length);

@@ -53,7 +53,7 @@ Tensor ChunkedAttention::hashed(const Tensor& q, int64_t layer, const Context& c
     rotations = Tensor::from({H, K, columns}, values, q.device());
   }
   check(rotations.numel() == H * K * columns, "chunked_attention", "expected {} x {} x {} rotations, got {}", H, K,
-        columns, to_string(rotations.shape()));
+        columns, rotations.shape());
   const Tensor by_head = cast(q.detach(), DType::f32).transpose(1, 2);
   const Tensor each =
       concat(std::vector<Tensor>(static_cast<size_t>(B), rotations.on(q.device()).view({1, H, K, columns})), 0);

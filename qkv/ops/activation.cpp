@@ -55,7 +55,7 @@ Tensor activate(const Tensor& input, Activation activation) {
 Tensor gated(const Tensor& input, Activation activation) {
   check_compute_type(input, "gated");
   check(input.rank() >= 1 && input.size(-1) % 2 == 0, "gated", "expected an even last dimension, got {}",
-        to_string(input.shape()));
+        input.shape());
   const Tensor x = contiguous(input);
   const int64_t width = x.size(-1) / 2;
   const int64_t rows = width == 0 ? 0 : x.numel() / (2 * width);

@@ -41,7 +41,7 @@ Tensor sum_over_repeats(const Tensor& dy, const Shape& shape) {
 void check_same(const Tensor& a, const Tensor& b, std::string_view op) {
   check_compute_type(a, op);
   check(a.shape() == b.shape() && a.dtype() == b.dtype(), op, "expected equal shapes and dtypes, got {} {} and {} {}",
-        name_of(a.dtype()), to_string(a.shape()), name_of(b.dtype()), to_string(b.shape()));
+        name_of(a.dtype()), a.shape(), name_of(b.dtype()), b.shape());
 }
 
 // b has a's shape, or its trailing dimensions.
@@ -50,8 +50,7 @@ void check_repeats(const Tensor& a, const Tensor& b, std::string_view op) {
   const int lead = a.rank() - b.rank();
   bool fits = lead >= 0 && a.dtype() == b.dtype();
   for (int i = 0; fits && i < b.rank(); ++i) fits = b.size(i) == a.size(lead + i);
-  check(fits, op, "{} {} does not repeat over {} {}", name_of(b.dtype()), to_string(b.shape()), name_of(a.dtype()),
-        to_string(a.shape()));
+  check(fits, op, "{} {} does not repeat over {} {}", name_of(b.dtype()), b.shape(), name_of(a.dtype()), a.shape());
 }
 
 }  // namespace
@@ -102,7 +101,7 @@ Tensor multiply(const Tensor& left, const Tensor& right) {
 
 Tensor mask_positions(const Tensor& x, const Tensor& mask) {
   check(x.rank() == 3 && mask.shape() == Shape{x.size(0), x.size(1)}, "mask_positions", "mask {} does not fit x {}",
-        to_string(mask.shape()), to_string(x.shape()));
+        mask.shape(), x.shape());
   const Tensor factors = Tensor::empty(x.shape(), x.dtype(), x.device());
   const Tensor shown = mask.on(x.device());
   kernels_of(x).copy({.rank = 3,

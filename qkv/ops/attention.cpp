@@ -29,8 +29,7 @@ kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
   check_compute_type(q, op);
   check(q.rank() == 4 && k.rank() == 4 && v.shape() == k.shape() && q.size(0) == k.size(0) && q.size(3) == k.size(3) &&
             k.size(2) > 0 && q.size(2) % k.size(2) == 0,
-        op, "expected q [B,T,H,K] and k, v [B,S,G,K], got {}, {} and {}", to_string(q.shape()), to_string(k.shape()),
-        to_string(v.shape()));
+        op, "expected q [B,T,H,K] and k, v [B,S,G,K], got {}, {} and {}", q.shape(), k.shape(), v.shape());
   check_cache_type(q, k, v, op);
   kernels::Attention a{.batch = q.size(0),
                        .queries = q.size(1),
@@ -55,12 +54,12 @@ kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
   if (options.key_mask) {
     const Tensor& mask = options.key_mask;
     check(mask.dtype() == DType::u8 && mask.shape() == Shape{a.batch, a.keys} && mask.contiguous(), op,
-          "expected a u8 key mask [{}, {}], got {}", a.batch, a.keys, to_string(mask.shape()));
+          "expected a u8 key mask [{}, {}], got {}", a.batch, a.keys, mask.shape());
     a.key_mask = mask.on(q.device()).data<uint8_t>();
   }
   if (options.slopes) {
     check(options.slopes.dtype() == DType::f32 && options.slopes.shape() == Shape{a.heads}, op,
-          "expected f32 slopes [{}], got {}", a.heads, to_string(options.slopes.shape()));
+          "expected f32 slopes [{}], got {}", a.heads, options.slopes.shape());
     a.slopes = options.slopes.on(q.device()).data<float>();
   }
   if (options.key_count) {
@@ -74,8 +73,7 @@ kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
     const Shape full{a.batch, a.heads, a.queries, a.keys};
     check(bias.dtype() == DType::f32 && bias.rank() == 4, op, "expected an f32 bias of rank 4");
     for (int i = 0; i < 4; ++i)
-      check(bias.size(i) == full[i] || bias.size(i) == 1, op, "bias {} does not fit {}", to_string(bias.shape()),
-            to_string(full));
+      check(bias.size(i) == full[i] || bias.size(i) == 1, op, "bias {} does not fit {}", bias.shape(), full);
     a.bias = bias.data<float>();
     a.bias_batch_stride = broadcast_stride(bias, 0);
     a.bias_head_stride = broadcast_stride(bias, 1);
@@ -87,7 +85,7 @@ kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
     check(!options.bias && d.dtype() == DType::f32 && d.contiguous() &&
               d.shape() == Shape{a.heads, a.queries + a.keys - 1},
           op, "expected, and no bias beside them, f32 distances [{}, {}], got {}", a.heads, a.queries + a.keys - 1,
-          to_string(d.shape()));
+          d.shape());
     a.bias = d.data<float>() + a.queries - 1;
     a.bias_head_stride = d.size(1);
     a.bias_query_stride = -1;
@@ -184,8 +182,7 @@ Tensor paged_attention(const Tensor& q_in, const Tensor& keys, const Tensor& val
   const Tensor q = dense_heads(q_in);
   check(q.rank() == 4 && q.size(0) == 1 && keys.rank() == 4 && values.shape() == keys.shape() && keys.contiguous() &&
             values.contiguous() && q.size(3) == keys.size(3) && q.size(2) % keys.size(1) == 0,
-        op, "expected q [1,N,H,K] and pages [n,G,P,K], got {}, {} and {}", to_string(q.shape()),
-        to_string(keys.shape()), to_string(values.shape()));
+        op, "expected q [1,N,H,K] and pages [n,G,P,K], got {}, {} and {}", q.shape(), keys.shape(), values.shape());
   check_cache_type(q, keys, values, op);
   check(!options.slopes || options.slopes.shape() == Shape{q.size(2)}, op, "expected f32 slopes [{}]", q.size(2));
   check(!options.bias && !options.distances && !options.key_mask && options.dropout == 0 && options.always == 0, op,
@@ -239,13 +236,13 @@ Tensor attention_pattern(const Tensor& q_in, const Tensor& k_in, const Attention
 Tensor rotary(const Tensor& x_in, const RotaryTable& table, const Tensor& positions) {
   constexpr std::string_view op = "rotary";
   check_compute_type(x_in, op);
-  check(x_in.rank() == 4, op, "expected x [B,T,H,K], got {}", to_string(x_in.shape()));
+  check(x_in.rank() == 4, op, "expected x [B,T,H,K], got {}", x_in.shape());
   const Tensor x = dense_heads(x_in);
   check(table.cosine && table.cosine.rank() == 2 && table.cosine.shape() == table.sine.shape() &&
             2 * table.cosine.size(1) <= x.size(3),
         op, "the table does not fit head dimension {}", x.size(3));
   check(positions.dtype() == DType::i32 && positions.shape() == Shape{x.size(0), x.size(1)} && positions.contiguous(),
-        op, "expected i32 positions [{}, {}], got {}", x.size(0), x.size(1), to_string(positions.shape()));
+        op, "expected i32 positions [{}, {}], got {}", x.size(0), x.size(1), positions.shape());
   for (int64_t i = 0; i < positions.numel(); ++i) {
     const int32_t position = positions.data<int32_t>()[i];
     if (position < 0 || position >= table.cosine.size(0))

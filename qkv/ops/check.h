@@ -5,6 +5,16 @@
 #include "qkv/kernels/kernels.h"
 #include "qkv/tensor/tensor.h"
 
+#include <fmt/format.h>
+
+// So that a shape becomes text only where a check fails.
+template <>
+struct fmt::formatter<qkv::Shape> : fmt::formatter<std::string> {
+  auto format(const qkv::Shape& shape, fmt::format_context& context) const {
+    return fmt::formatter<std::string>::format(qkv::to_string(shape), context);
+  }
+};
+
 namespace qkv {
 
 // Throws Error "[op] message", an internal error: a model was put together wrongly, not by the user's doing.

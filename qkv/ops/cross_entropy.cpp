@@ -84,7 +84,7 @@ int64_t count_targets(const Tensor& targets) {
 
 Tensor cross_entropy(const Tensor& logits_in, const Tensor& targets, float scale, float label_smoothing) {
   check_compute_type(logits_in, "cross_entropy");
-  check(logits_in.rank() == 2, "cross_entropy", "expected logits [N, V], got {}", to_string(logits_in.shape()));
+  check(logits_in.rank() == 2, "cross_entropy", "expected logits [N, V], got {}", logits_in.shape());
   const Tensor logits = contiguous(logits_in);
   const int64_t rows = logits.size(0);
   const int64_t vocab = logits.size(1);
@@ -116,7 +116,7 @@ Tensor linear_cross_entropy(const Tensor& x_in, const Tensor& weight, const Tens
   check_compute_type(x_in, op);
   check_weight_type(weight, op);
   check(x_in.rank() == 2 && weight.rank() == 2 && x_in.size(1) == weight.size(1), op,
-        "expected x [N, D] and W [V, D], got {} and {}", to_string(x_in.shape()), to_string(weight.shape()));
+        "expected x [N, D] and W [V, D], got {} and {}", x_in.shape(), weight.shape());
   const Tensor x = contiguous(x_in);
   const int64_t rows = x.size(0);
   const int64_t width = x.size(1);

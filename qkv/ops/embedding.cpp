@@ -30,7 +30,7 @@ Tensor without(const Tensor& ids, int32_t padding) {
 Tensor embedding(const Tensor& ids, const Tensor& input_table, DType dtype, int64_t padding_id) {
   check(ids && ids.dtype() == DType::i32 && ids.contiguous(), "embedding", "expected dense i32 ids");
   if (!input_table || !input_table.packed()) check_weight_type(input_table, "embedding");
-  check(input_table.rank() == 2, "embedding", "expected a table [N, D], got {}", to_string(input_table.shape()));
+  check(input_table.rank() == 2, "embedding", "expected a table [N, D], got {}", input_table.shape());
   check_ids(ids, input_table.size(0));
   const Tensor table = input_table.packed() ? input_table : contiguous(input_table);
   std::vector<int64_t> sizes(ids.shape().begin(), ids.shape().end());

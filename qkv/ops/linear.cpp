@@ -67,9 +67,9 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias, Act
   check_compute_type(input, "linear");
   check_weight_type(weight, "linear");
   check(weight.rank() == 2 && input.rank() >= 1 && input.size(-1) == weight.size(1), "linear",
-        "expected x[..., K] and W[N, K], got x {} and W {}", to_string(input.shape()), to_string(weight.shape()));
+        "expected x[..., K] and W[N, K], got x {} and W {}", input.shape(), weight.shape());
   check(!bias || (bias.shape() == Shape{weight.size(0)} && bias.dtype() == DType::f32), "linear",
-        "expected an f32 bias [{}], got {}", weight.size(0), bias ? to_string(bias.shape()) : "");
+        "expected an f32 bias [{}], got {}", weight.size(0), bias ? bias.shape() : Shape());
   const bool recorded = wants_grad({&input, &weight, &bias});
   if (recorded && activation != Activation::none) return activate(linear(input, weight, bias), activation);
 

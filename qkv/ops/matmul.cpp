@@ -42,7 +42,7 @@ Tensor product(const Tensor& left, const Tensor& right, bool transposed, std::st
   check(rank >= 2 && right.rank() == rank && left.dtype() == right.dtype(), op, "expected two stacks of matrices");
   expected.set(transposed ? -1 : -2, left.size(-1));
   expected.set(transposed ? -2 : -1, right.size(transposed ? -2 : -1));
-  check(right.shape() == expected, op, "{} does not fit {}", to_string(right.shape()), to_string(left.shape()));
+  check(right.shape() == expected, op, "{} does not fit {}", right.shape(), left.shape());
   const Tensor a = contiguous(left), b = contiguous(right);
   Tensor c = products(a, false, b, transposed);
   if (wants_grad({&a, &b}))

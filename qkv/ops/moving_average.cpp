@@ -15,7 +15,7 @@ Tensor moving_average(const Tensor& input, const Tensor& decay_input, const Tens
   const int64_t ways = D == 0 ? 1 : decay_input.size(0) / D;
   for (const Tensor* one : {&decay_input, &in_input, &out_input})
     check(one->dtype() == DType::f32 && one->shape() == Shape{ways * D, N} && (ways == 1 || ways == 2), op,
-          "expected f32 coefficients [{} or {}, {}], got {}", D, 2 * D, N, to_string(one->shape()));
+          "expected f32 coefficients [{} or {}, {}], got {}", D, 2 * D, N, one->shape());
   check(!state || (ways == 1 && state.dtype() == DType::f32 && state.shape() == Shape{B, N, D} && state.contiguous()),
         op, "expected a dense f32 state [{}, {}, {}] and one way", B, N, D);
   const Tensor x = contiguous(input);

@@ -13,11 +13,11 @@ AddNorm norm(kernels::NormKind kind, const Tensor& input, const Tensor& residual
   const std::string_view op = kind == kernels::NormKind::layer ? "layer_norm" : "rms_norm";
   check_compute_type(input, op);
   check(input.rank() >= 1 && weight && weight.dtype() == DType::f32 && weight.shape() == Shape{input.size(-1)}, op,
-        "expected an f32 weight [{}], got {}", input.size(-1), weight ? to_string(weight.shape()) : "none");
+        "expected an f32 weight [{}], got {}", input.size(-1), weight ? weight.shape() : Shape());
   check(!bias || (bias.dtype() == DType::f32 && bias.shape() == weight.shape()), op,
         "the bias must be shaped like the weight");
   check(!residual_input || (residual_input.shape() == input.shape() && residual_input.dtype() == input.dtype()), op,
-        "expected a residual like x {}", to_string(input.shape()));
+        "expected a residual like x {}", input.shape());
   const Tensor x = contiguous(input);
   const Tensor residual = residual_input ? contiguous(residual_input) : Tensor();
   const bool recorded = wants_grad({&x, &residual, &weight, &bias});

@@ -10,7 +10,7 @@ namespace {
 
 void check_packing(const Tensor& weight, DType type) {
   check(weight && weight.rank() == 2 && weight.contiguous() && !weight.packed(), "packed",
-        "expected a dense matrix, got {}", weight ? to_string(weight.shape()) : "none");
+        "expected a dense matrix, got {}", weight ? weight.shape() : Shape());
   if (!is_block(type)) check_compute_type(weight, "packed");
 }
 
@@ -55,9 +55,9 @@ Tensor packed_linear(const Tensor& input, const Tensor& weight, const Tensor& bi
   check_compute_type(input, "packed_linear");
   check(weight.packed() || weight.rounds_inputs(), "packed_linear", "the weight is not packed");
   check(input.rank() >= 1 && input.size(-1) == weight.size(1), "packed_linear",
-        "expected x[..., K] and W[N, K], got x {} and W {}", to_string(input.shape()), to_string(weight.shape()));
+        "expected x[..., K] and W[N, K], got x {} and W {}", input.shape(), weight.shape());
   check(!bias || (bias.shape() == Shape{weight.size(0)} && bias.dtype() == DType::f32), "packed_linear",
-        "expected an f32 bias [{}], got {}", weight.size(0), bias ? to_string(bias.shape()) : "");
+        "expected an f32 bias [{}], got {}", weight.size(0), bias ? bias.shape() : Shape());
   check(!wants_grad({&input, &bias}), "packed_linear", "packed weights are for inference: there is no gradient");
   const Tensor x = contiguous(input);
   Shape shape = x.shape();

@@ -21,12 +21,11 @@ void check_term(const RelativeTerm& term, const Shape& bias) {
   check_compute_type(term.x, relative_bias_op);
   check(term.x.rank() == 4 && term.table.rank() == 3 && term.table.dtype() == term.x.dtype() &&
             term.table.size(1) == term.x.size(2) && term.table.size(2) == term.x.size(3),
-        relative_bias_op, "expected x [B,T,H,K] and a table [P,H,K] of one dtype, got {} and {}",
-        to_string(term.x.shape()), to_string(term.table.shape()));
+        relative_bias_op, "expected x [B,T,H,K] and a table [P,H,K] of one dtype, got {} and {}", term.x.shape(),
+        term.table.shape());
   const Shape expected{bias[0], term.by_key ? bias[3] : bias[2], bias[1]};
   for (int i = 0; i < 3; ++i)
-    check(term.x.size(i) == expected[i], relative_bias_op, "x {} does not fit a bias {}", to_string(term.x.shape()),
-          to_string(bias));
+    check(term.x.size(i) == expected[i], relative_bias_op, "x {} does not fit a bias {}", term.x.shape(), bias);
   const Tensor& places = term.places;
   check(places && places.dtype() == DType::i32 && places.contiguous() && places.rank() == 3 &&
             (places.size(0) == 1 || places.size(0) == bias[0]) && places.size(1) == bias[2] &&

@@ -22,11 +22,10 @@ Tensor selective_scan(const Tensor& input, const Tensor& delta_input, const Tens
   const int64_t B = input.size(0), T = input.size(1), D = input.size(2), N = log_a.size(-1);
   check(log_a.dtype() == DType::f32 && log_a.shape() == Shape{D, N} && skip.dtype() == DType::f32 &&
             skip.shape() == Shape{D},
-        op, "expected f32 log_a [{}, N] and skip [{}], got {} and {}", D, D, to_string(log_a.shape()),
-        to_string(skip.shape()));
+        op, "expected f32 log_a [{}, N] and skip [{}], got {} and {}", D, D, log_a.shape(), skip.shape());
   for (const Tensor* one : {&delta_input, &b_input, &c_input})
     check(one->dtype() == input.dtype() && one->shape() == Shape{B, T, one == &delta_input ? D : N}, op,
-          "delta, b and c must fit x {} and {} states, got {}", to_string(input.shape()), N, to_string(one->shape()));
+          "delta, b and c must fit x {} and {} states, got {}", input.shape(), N, one->shape());
   check(!state || (state.dtype() == DType::f32 && state.shape() == Shape{B, N, D} && state.contiguous()), op,
         "expected a dense f32 state [{}, {}, {}]", B, N, D);
   const Tensor x = contiguous(input);

@@ -45,8 +45,7 @@ Tensor transpose(const Tensor& x, int a, int b) {
 }
 
 Tensor reshape(const Tensor& x, const Shape& shape) {
-  check(x.numel() == shape.numel(), "reshape", "{} does not hold as many elements as {}", to_string(x.shape()),
-        to_string(shape));
+  check(x.numel() == shape.numel(), "reshape", "{} does not hold as many elements as {}", x.shape(), shape);
   const Tensor dense = contiguous(x);
   Tensor y = dense.view(shape);
   if (wants_grad(dense))
@@ -62,7 +61,7 @@ std::vector<Tensor> split(const Tensor& x, int dim, const std::vector<int64_t>& 
   int64_t total = 0;
   for (const int64_t length : lengths) total += length;
   check(dim >= 0 && dim < x.rank() && total == x.size(dim), "split",
-        "lengths add up to {}, dimension {} of {} does not", total, dim, to_string(x.shape()));
+        "lengths add up to {}, dimension {} of {} does not", total, dim, x.shape());
   check(lengths.size() <= 3, "split", "at most three parts, got {}", lengths.size());
   std::vector<Tensor> parts;
   int64_t begin = 0;
@@ -106,7 +105,7 @@ Tensor concat(const std::vector<Tensor>& parts, int dim) {
     Shape expected = shape;
     expected.set(dim, part.size(dim));
     check(part.shape() == expected && part.dtype() == parts[0].dtype(), "concat",
-          "{} does not fit {} along dimension {}", to_string(part.shape()), to_string(shape), dim);
+          "{} does not fit {} along dimension {}", part.shape(), shape, dim);
     total += part.size(dim);
   }
   shape.set(dim, total);

@@ -10,9 +10,7 @@ namespace qkv {
 namespace {
 
 // Whether the host does nothing in such a step that depends on what the texts say.
-bool suits(const Spec& spec) {
-  return spec.task == Task::causal_lm && !spec.encoder && !spec.embeddings.skip_padding;
-}
+bool suits(const Spec& spec) { return spec.task == Task::causal_lm && !spec.encoder && !spec.embeddings.skip_padding; }
 
 template <typename Rule>
 bool all_of(const Tensor& ids, const Rule& rule) {

@@ -1,6 +1,6 @@
-// One step of training: the gradients of all micro-batches, their norm, the optimizer. On a GPU, steps whose batches are
-// of one form are recorded once and replayed (tensor/replay.h): the host then asks for one thing a step, not for every
-// kernel.
+// One step of training: the gradients of all micro-batches, their norm, the optimizer. On a GPU, steps whose batches
+// are of one form are recorded once and replayed (tensor/replay.h): the host then asks for one thing a step, not for
+// every kernel.
 #pragma once
 
 #include "qkv/models/model.h"

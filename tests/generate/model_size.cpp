@@ -91,8 +91,9 @@ TEST_F(ModelSize, OfWeightsInMemory) {
         << name;
     EXPECT_LE(mapped + expected, weight_bytes(path, DType::f32) * 3) << name;
     // In one type all through, nothing is there twice.
-    if ((mix == std::string_view("bf16") && half) || mix == std::string_view("q8_0"))
+    if ((mix == std::string_view("bf16") && half) || mix == std::string_view("q8_0")) {
       EXPECT_LE(mapped + expected, weight_bytes(path, DType::f32) * 21 / 20) << name;
+    }
   }
 }
 

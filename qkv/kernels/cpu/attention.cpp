@@ -9,6 +9,7 @@
 #include "qkv/kernels/cpu/attention-inl.h"
 #include "qkv/kernels/cpu/cpu.h"
 #include "qkv/kernels/cpu/dispatch.h"
+#include "qkv/kernels/cpu/read_ahead.h"
 #include "qkv/kernels/cpu/scratch.h"
 #include "qkv/kernels/on_host.h"
 
@@ -194,6 +195,19 @@ int64_t decode_scratch(const Attention& a) {
   return a.heads / a.kv_heads * a.queries * (2 * padded(a.head_dim) + padded_keys) + tile * padded(a.head_dim);
 }
 
+// Asks for the rows of a head's keys or values from position s on, a tile at most. They lie apart, between those of
+// other heads, where the processor does not look for them by itself.
+template <typename T>
+HWY_INLINE void ask_for_tile(const Attention& a, const ConstHeads& x, int64_t b, int64_t g, int64_t s) {
+  if (s >= a.keys) return;
+  const Stretch<T> part = stretch_of<T>(a, x, b, g, s, std::min(tile, a.keys - s));
+  const int64_t bytes = a.head_dim / numbers_of<T> * static_cast<int64_t>(sizeof(T));
+  for (int64_t i = 0; i < part.count; ++i) {
+    const char* row = reinterpret_cast<const char*>(part.rows + i * (x.time_stride / numbers_of<T>));
+    for (int64_t line = 0; line < bytes; line += 64) ask_for(row + line);
+  }
+}
+
 // Calls body(s, count, rows, stride) for all positions of a head's keys or values, at most a tile at a time, as f32
 // rows of whole vectors: where they lie if they are that, else in `buffer`.
 template <typename T, typename Body>
@@ -202,6 +216,7 @@ HWY_INLINE void for_each_tile(const Attention& a, const ConstHeads& x, int64_t b
   const int64_t width = padded(a.head_dim);
   for (int64_t s = 0; s < a.keys;) {
     const Stretch<T> part = stretch_of<T>(a, x, b, g, s, std::min(tile, a.keys - s));
+    ask_for_tile<T>(a, x, b, g, s + part.count);
     if constexpr (std::is_same_v<T, float>) {
       if (width == a.head_dim) {
         body(s, part.count, part.rows, x.time_stride);
@@ -249,6 +264,8 @@ void decode_head(const Attention& a, int64_t b, int64_t g, float* q) {
   float* out = q + rows * width;
   float* scores = out + rows * width;
   float* buffer = scores + rows * padded_keys;
+  ask_for_tile<T>(a, a.k, b, g, 0);
+  ask_for_tile<T>(a, a.v, b, g, 0);
   for (int64_t member = 0; member < group; ++member)
     pack_queries(a, {b, g * group + member}, 0, a.queries, width, q + member * a.queries * width);
   for_each_tile<T>(a, a.k, b, g, buffer, [&](int64_t s, int64_t count, const float* keys, int64_t stride) HWY_ATTR {

@@ -83,13 +83,17 @@ void quantise_and_multiply(const PackedGemm& g) {
   const int64_t length = layout.scales == 0 ? std::max<int64_t>(1, g.k) : layout.blocks * block_columns;
   const int64_t parts = layout.own_scales ? layout.blocks * layout.scales : 1;
   const int64_t blocks = g.k / length;
-  const Tensor values = Tensor::empty({g.m * padded}, DType::u8);
-  const Tensor scales = Tensor::empty({g.m * blocks});
-  const Tensor starts = Tensor::empty({g.m * blocks}, DType::i32);
-  const Tensor sums = Tensor::empty({g.m * blocks});
-  const Tensor part_sums = Tensor::empty({g.m * blocks * parts * static_cast<int64_t>(sizeof(int16_t))}, DType::u8);
-  auto* const q = static_cast<int8_t*>(values.raw());
-  auto* const of_parts = static_cast<int16_t*>(part_sums.raw());
+  // One piece of memory: where one row goes through a small weight, asking for five takes longer than rounding.
+  const auto floats = [](int64_t count, size_t bytes) {
+    return (count * static_cast<int64_t>(bytes) + 63) / 64 * 64 / static_cast<int64_t>(sizeof(float));
+  };
+  const int64_t for_values = floats(g.m * padded, sizeof(int8_t)), for_each = floats(g.m * blocks, sizeof(float));
+  const Tensor memory = Tensor::empty({for_values + 3 * for_each + floats(g.m * blocks * parts, sizeof(int16_t))});
+  auto* const q = static_cast<int8_t*>(memory.raw());
+  float* const scales = memory.data<float>() + for_values;
+  auto* const starts = reinterpret_cast<int32_t*>(scales + for_each);
+  float* const sums = scales + 2 * for_each;
+  auto* const of_parts = reinterpret_cast<int16_t*>(scales + 3 * for_each);
   with_type(g.a_type, [&](auto t) HWY_ATTR {
     using T = decltype(t);
     parallel_for(g.m, std::max<int64_t>(1, elementwise_grain / std::max<int64_t>(1, g.k)),
@@ -97,12 +101,11 @@ void quantise_and_multiply(const PackedGemm& g) {
                    for (int64_t r = begin; r < end; ++r) {
                      std::memset(q + r * padded + g.k, 0, static_cast<size_t>(padded - g.k));
                      quantise_row(static_cast<const T*>(g.a) + r * g.lda, g.k, length, parts, offset_of(layout),
-                                  {g.m, q + r * padded, scales.data<float>() + r, starts.data<int32_t>() + r,
-                                   sums.data<float>() + r, of_parts + 2 * r});
+                                  {g.m, q + r * padded, scales + r, starts + r, sums + r, of_parts + 2 * r});
                    }
                  });
   });
-  const QuantisedRows x{g.m, q, scales.data<float>(), starts.data<int32_t>(), sums.data<float>(), of_parts};
+  const QuantisedRows x{g.m, q, scales, starts, sums, of_parts};
   PackedGemm whole = g;
   whole.k = padded;
   if (HWY_TARGET == HWY_AVX3 && vnni_supported()) return packed_product_vnni(whole, x);

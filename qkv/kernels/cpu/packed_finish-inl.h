@@ -17,8 +17,6 @@ namespace qkv::kernels::cpu_set {
 namespace HWY_NAMESPACE {
 namespace {
 
-constexpr int64_t most_width = 32;
-
 template <typename C>
 HWY_INLINE void write_rows(const PackedGemm& g, const float* sums, int64_t width, int64_t row, int64_t rows,
                            int64_t first) {
@@ -34,11 +32,14 @@ HWY_INLINE void write_rows(const PackedGemm& g, const float* sums, int64_t width
 // beyond n left out. Changes sums: one flat loop over them keeps many activations in flight.
 HWY_NOINLINE void finish_rows(const PackedGemm& g, float* sums, int64_t width, int64_t row, int64_t rows,
                               int64_t first) {
-  alignas(64) float bias[most_width] = {};
-  if (g.bias != nullptr) std::copy_n(g.bias + first, std::min(width, g.n - first), bias);
+  const auto bias_of = [&](int64_t column) HWY_ATTR {
+    const int64_t left = g.n - first - column;
+    return g.bias == nullptr || left <= 0 ? hn::Zero(F())
+                                          : load_at(g.bias + first + column, 0, std::min(lanes(), left));
+  };
   with_activation(g.activation, [&](auto f) HWY_ATTR {
     for (int64_t i = 0; i < rows * width; i += lanes())
-      store(decltype(f)::value(hn::Add(load(sums + i), load(bias + (i & (width - 1))))), sums + i);
+      store(decltype(f)::value(hn::Add(load(sums + i), bias_of(i & (width - 1)))), sums + i);
   });
   if (g.c_type == DType::bf16) {
     write_rows<bf16>(g, sums, width, row, rows, first);

@@ -7,8 +7,8 @@
 // that who takes the quads in order reads memory in order. Before the codes of a block, or of the blocks of a
 // super-block, stand their scales: a row of 16 f16 scales (and one of minima), then, where blocks have their own
 // integer scales, 16 bytes for each (and 16 of minima). So a group is one stream, read in order. Where a row has one
-// scale, 16 f32 stand behind all codes. Rows beyond n are zero. A weight is scale * (code - offset), or scale * code - minimum;
-// IQ4_NL's code goes through a table.
+// scale, 16 f32 stand behind all codes. Rows beyond n are zero. A weight is scale * (code - offset), or scale * code -
+// minimum; IQ4_NL's code goes through a table.
 #pragma once
 
 #include "qkv/tensor/dtype.h"

@@ -121,10 +121,12 @@ HWY_INLINE void cross_entropy_row(const CrossEntropy& a, int64_t row) {
   }
   const float highest = row_max(x, a.vocab);
   const RowSums sums = row_sums(x, a.vocab, highest, a.smoothing > 0);
-  const float lse = highest + std::log(sums.exp);
+  const float log_sum = std::log(sums.exp), lse = highest + log_sum;
   const float of_target = static_cast<float>(x[target]);
   const float n = static_cast<float>(a.vocab);
-  a.loss[row] = (1 - a.smoothing) * (lse - of_target) + (a.smoothing > 0 ? a.smoothing * (lse - sums.plain / n) : 0);
+  // Beside a large score the logarithm's digits would be rounded away.
+  a.loss[row] = (1 - a.smoothing) * (log_sum + (highest - of_target)) +
+                (a.smoothing > 0 ? a.smoothing * (lse - sums.plain / n) : 0);
   if (dx == nullptr) return;
   const V shift = splat(lse);
   const V factor = splat(a.scale);
