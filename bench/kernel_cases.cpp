@@ -492,7 +492,7 @@ void add_optimizers(std::vector<KernelCase>& cases) {
           state->halves.push_back(half);
         }
       };
-      const Tensor numbers = Tensor::from<float>({3}, {0.01F, 0.271F, 0.003F});  // StepNumbers
+      const Tensor numbers = Tensor::from<float>({4}, {0.01F, 0.271F, 0.003F, 0});  // StepNumbers
       const auto step_with = [=](const KernelSet& set, float norm_of_all) {
         const Tensor norm = Tensor::from<float>({1}, {norm_of_all});
         const auto* now = static_cast<const StepNumbers*>(numbers.raw());

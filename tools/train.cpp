@@ -91,6 +91,10 @@ void add_options(CLI::App& command, TrainRun& run) {
   number("--weight-decay", run.optimizer_options.weight_decay, "pull of matrices and embeddings towards zero")
       ->check(not_negative())
       ->group(group);
+  command
+      .add_flag("--stochastic-rounding", run.optimizer_options.stochastic_rounding,
+                "with --dtype bf16: weights are rounded up or down at random, so that small steps are not lost")
+      ->group(group);
   number("--clip", o.clip, "scale gradients down to this norm (0: never)")->check(not_negative())->group(group);
   number("--label-smoothing", o.label_smoothing, "share of the target spread over all tokens")
       ->check(between(0.0, 0.99))

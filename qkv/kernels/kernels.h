@@ -490,6 +490,7 @@ struct L2NormPart {
 struct StepNumbers {
   float lr = 0;
   float correction1 = 1, correction2 = 1;  // of AdamW: 1 - b1^step and 1 - b2^step, with steps counted from 1
+  uint32_t word = 0;                       // of the step, for what is rounded at random
 };
 
 // How an optimizer takes gradients: times min(1, most / *norm), where *norm, in the device's memory, is the norm of all
@@ -503,7 +504,8 @@ struct Clipping {
 };
 
 // Optimizers take all tensors of a parameter group in one call. `half`, if given, receives the new parameter rounded to
-// bf16.
+// bf16: to the nearest, or, where `rounding` is not 0, element i at random (bf16_at_random) with dropout_hash(rounding
+// ^ word of the step, i mod 2^32).
 struct OptimizerTensor {
   int64_t count = 0;
   float* parameter = nullptr;
@@ -511,6 +513,7 @@ struct OptimizerTensor {
   float* first = nullptr;   // first moment or momentum
   float* second = nullptr;  // second moment (AdamW only)
   bf16* half = nullptr;
+  uint32_t rounding = 0;
 };
 
 // AdamW (Loshchilov & Hutter 2019): m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;

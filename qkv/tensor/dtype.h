@@ -57,6 +57,14 @@ struct bf16 {
   explicit operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 };
 
+// x rounded to a bfloat16 below or above it, above where the 16 bits of `random` and the part cut off add up to a whole
+// step: over all of them the mean is x. Infinity and NaN stay what they are.
+constexpr uint16_t bf16_at_random(float x, uint32_t random) {
+  const uint32_t word = std::bit_cast<uint32_t>(x);
+  if ((word & 0x7f800000U) != 0x7f800000U) return static_cast<uint16_t>((word + (random & 0xffffU)) >> 16);
+  return static_cast<uint16_t>(word >> 16 | ((word & 0x7fffffU) != 0 ? 0x40U : 0U));
+}
+
 // IEEE half precision. Conversion rounds to nearest even; what is too large becomes infinite.
 struct f16 {
   uint16_t bits = 0;

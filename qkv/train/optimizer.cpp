@@ -3,6 +3,7 @@
 #include "qkv/core/error.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/check.h"
+#include "qkv/ops/step_key.h"
 #include "qkv/train/orthogonalise.h"
 
 #include <algorithm>
@@ -13,6 +14,9 @@ namespace {
 
 constexpr const char* steps_name = "optimizer.steps";
 constexpr int64_t numbers_count = sizeof(kernels::StepNumbers) / sizeof(float);
+constexpr uint64_t rounding_seed = 0x50F7;
+
+uint32_t rounding_word(int64_t step) { return step_word(rounding_seed, static_cast<uint64_t>(step)); }
 
 }  // namespace
 
@@ -27,10 +31,14 @@ OptimizerOptions::Kind optimizer_named(std::string_view name) {
 Optimizer::Optimizer(Model& model, const OptimizerOptions& options)
     : options_(options), numbers_(Tensor::zeros({numbers_count})) {
   using Kind = OptimizerOptions::Kind;
+  if (options.stochastic_rounding && options.kind == Kind::muon)
+    throw Error("optimizer", "muon does not round at random", "adamw, lion or sgd");
   model.visit([&](const std::string& name, Tensor& value, Role role) {
     if (role == Role::fixed) return;
     const bool matrix = role == Role::matrix || role == Role::residual_matrix;
-    Slot slot{name, value, {}, {}, matrix || role == Role::embedding, options.kind == Kind::muon && matrix};
+    const uint32_t rounding =
+        options.stochastic_rounding ? 1 | dropout_key(RandomKey{rounding_seed}.child(slots_.size())) : 0;
+    Slot slot{name, value, {}, {}, matrix || role == Role::embedding, options.kind == Kind::muon && matrix, rounding};
     const auto moment = [&] { return Tensor::zeros(value.shape(), DType::f32, value.device()); };
     if (options.kind != Kind::sgd || options.momentum > 0) slot.first = moment();
     if (options.kind == Kind::adamw || (options.kind == Kind::muon && !matrix)) slot.second = moment();
@@ -66,7 +74,8 @@ std::vector<kernels::OptimizerTensor> Optimizer::gather(bool decays) const {
                        .gradient = g.data<float>(),
                        .first = slot.first ? slot.first.data<float>() : nullptr,
                        .second = slot.second ? slot.second.data<float>() : nullptr,
-                       .half = half ? half.data<bf16>() : nullptr});
+                       .half = half ? half.data<bf16>() : nullptr,
+                       .rounding = slot.rounding});
   }
   return tensors;
 }
@@ -81,8 +90,10 @@ void Optimizer::begin(float lr) {
   const auto correction = [&](float beta) {
     return static_cast<float>(1 - std::pow(static_cast<double>(beta), static_cast<double>(steps_)));
   };
-  *static_cast<kernels::StepNumbers*>(numbers_.raw()) = {
-      .lr = lr, .correction1 = correction(options_.beta1), .correction2 = correction(options_.beta2)};
+  *static_cast<kernels::StepNumbers*>(numbers_.raw()) = {.lr = lr,
+                                                         .correction1 = correction(options_.beta1),
+                                                         .correction2 = correction(options_.beta2),
+                                                         .word = rounding_word(steps_)};
   numbers_.on(device_);
   numbers_.renew();
 }
@@ -163,6 +174,19 @@ void Optimizer::muon_step(Slot& slot, float lr, float gradient_scale) {
                  .alpha = 1 - lr * options_.weight_decay,
                  .beta = -rate});
   forget_half(slot.parameter);
+}
+
+void Optimizer::restore_copies() {
+  if (!options_.stochastic_rounding || steps_ == 0) return;
+  for (const Slot& slot : slots_) {
+    if (!slot.decays) continue;  // what is used as f32 has no copy
+    const std::vector<float> values = slot.parameter.to_vector<float>();
+    const Tensor rounded = Tensor::empty(slot.parameter.shape(), DType::bf16);
+    for (size_t i = 0; i < values.size(); ++i)
+      rounded.data<bf16>()[i].bits =
+          bf16_at_random(values[i], dropout_hash(slot.rounding ^ rounding_word(steps_), static_cast<uint32_t>(i)));
+    half_of(slot.parameter, DType::bf16).assign(rounded);
+  }
 }
 
 void Optimizer::clear_gradients() {

@@ -24,12 +24,16 @@ struct OptimizerOptions {
   float eps = 1e-8F;
   float weight_decay = 0.1F;  // of matrices and embeddings; norms and biases are spared
   float momentum = 0.9F;      // sgd and muon
+  // The bf16 copies of parameters, which products take, are rounded up or down at random, so that on average they are
+  // the parameters: what is too small a step for bf16 is not lost on the way. Not with muon.
+  bool stochastic_rounding = false;
 };
 OptimizerOptions::Kind optimizer_named(std::string_view name);  // throws Error
 
 class Optimizer {
  public:
-  // Takes every parameter of the model. Where bf16 copies of parameters exist, steps keep them up to date.
+  // Takes every parameter of the model. Where bf16 copies of parameters exist, steps keep them up to date. Throws Error
+  // for options that do not go together.
   Optimizer(Model& model, const OptimizerOptions& options);
 
   // One step, which nobody waits for: gradients, their norm cut to `clip` (0: never), move the parameters and are
@@ -49,6 +53,8 @@ class Optimizer {
   std::vector<NamedTensor> state() const;
   // Throws Error when the file belongs to another model or optimizer; then nothing has changed.
   void load_state(const Safetensors& file);
+  // After that, when the parameters have been set too: copies that are rounded at random are what they were.
+  void restore_copies();
 
  private:
   struct Slot {
@@ -58,6 +64,7 @@ class Optimizer {
     Tensor second;
     bool decays;
     bool muon;
+    uint32_t rounding;  // 0: to the nearest
   };
   void measure_gradients();
   std::vector<kernels::OptimizerTensor> gather(bool decays) const;

@@ -95,6 +95,7 @@ RunState RunDirectory::load_state(Model& model, Optimizer& optimizer) const {
     value.assign(file.get("model." + name));
     forget_half(value);
   });
+  optimizer.restore_copies();
   return unpack(file.get(state_name));
 }
 

@@ -1,5 +1,6 @@
 // The fast kernels against the reference, on the whole table and for every instruction set that is compiled in.
 #include "tests/kernels/compare.h"
+#include "tests/kernels/rounding.h"
 
 #include "qkv/kernels/cpu/targets.h"
 
@@ -73,6 +74,15 @@ TEST(Kernels, ReferenceOnHandComputedValues) {
   const kernels::StepNumbers now{.lr = 0.1F, .correction1 = 0.1F, .correction2 = 0.001F};
   set.adamw({&one, 1}, {.now = &now, .weight_decay = 0.5F});
   EXPECT_NEAR(p.item(), 0.85, 1e-6);
+}
+
+TEST(Kernels, CopiesAreRoundedAtRandomWhereThatIsAsked) {
+  expect_rounded_at_random(kernels::reference(), [] {});
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    expect_rounded_at_random(kernels::cpu(), [] {});
+  }
+  hwy::SetSupportedTargetsForTest(0);
 }
 
 TEST(Kernels, WhatIsInheritedIsNamed) {

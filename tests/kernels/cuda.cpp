@@ -2,6 +2,7 @@
 // takes them as they are, for a card they lie in memory that both read (cudaMallocManaged). On the emulated device also
 // with threads in another order, which must not change a bit.
 #include "tests/kernels/compare.h"
+#include "tests/kernels/rounding.h"
 
 #include "qkv/core/error.h"
 #include "qkv/cuda/runtime.h"
@@ -70,6 +71,10 @@ TEST_F(CudaKernels, AgreeInF16Too) {
     ++compared;
   }
   EXPECT_GT(compared, 300);
+}
+
+TEST_F(CudaKernels, RoundCopiesAtRandomWhereThatIsAsked) {
+  expect_rounded_at_random(kernels::cuda(), cuda::synchronize);
 }
 
 TEST_F(CudaKernels, RefuseBf16BesideF16) {

@@ -48,6 +48,15 @@ class Options(CommandTest):
                 self.refuse("train", self.text, "--out", self.folder / "run", *TINY, "--steps", "2", option, value, says=option)
                 self.assertFalse((self.folder / "run").exists())
 
+    def test_options_that_do_not_go_together(self):
+        train = ["train", self.text, "--out", self.folder / "run", *TINY, "--steps", "2", "--stochastic-rounding"]
+        self.refuse(*train, says=["--stochastic-rounding", "f32", "--dtype bf16"])
+        train[train.index("f32")] = "bf16"
+        self.refuse(*train, "--optimizer", "muon", says=["--stochastic-rounding", "muon"])
+        self.assertFalse((self.folder / "run").exists())
+        self.succeed(*train)
+        self.assertTrue((self.folder / "run" / "model.safetensors").exists())
+
     def test_devices(self):
         devices = self.succeed("info", "--devices")
         self.assertRegex(devices, r"(?m)^cpu +\d+ threads")

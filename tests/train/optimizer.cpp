@@ -145,6 +145,11 @@ TEST(Optimizer, GradientsBelowTheirBoundAreNotCut) {
   EXPECT_EQ(after[0], after[1]);
 }
 
+TEST(Optimizer, MuonDoesNotRoundAtRandom) {
+  const auto model = tiny_model();
+  EXPECT_THROW(Optimizer(*model, {.kind = Kind::muon, .stochastic_rounding = true}), Error);
+}
+
 TEST(Optimizer, BrokenGradientsMoveNothing) {
   for (const Kind kind : {Kind::adamw, Kind::sgd, Kind::lion, Kind::muon})
     for (const float broken : {NAN, INFINITY}) {

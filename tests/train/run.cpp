@@ -39,6 +39,30 @@ TEST_F(RunTest, ResumingIsTheStraightRunBitForBit) {
   }
 }
 
+TEST_F(RunTest, ResumingRestoresCopiesRoundedAtRandom) {
+  const OptimizerOptions at_random{.stochastic_rounding = true};
+  const TrainerOptions options{.steps = 6, .compute = DType::bf16};
+  TrainerOptions half = options;
+  half.save_every = 3;
+  Run nearest(folder_ / "nearest", tiny_model());
+  nearest.train(RandomBatches(2), options);
+  Run straight(folder_ / "straight", tiny_model(), at_random);
+  straight.train(RandomBatches(2), options);
+  EXPECT_NE(parameters_of(*straight.model), parameters_of(*nearest.model));
+  EXPECT_LT(largest_difference(parameters_of(*straight.model), parameters_of(*nearest.model)), 0.05);
+  {
+    Run first(folder_ / "resumed", tiny_model(), at_random);
+    RandomBatches batches(2);
+    batches.before_batch = [](int64_t n) {
+      if (n == 5) throw std::runtime_error("power cut");
+    };
+    EXPECT_THROW(first.train(batches, half), std::runtime_error);
+  }
+  Run second(folder_ / "resumed", tiny_model(), at_random);
+  second.train(RandomBatches(2), options);
+  EXPECT_EQ(parameters_of(*second.model), parameters_of(*straight.model));
+}
+
 TEST_F(RunTest, ARunThatDiesResumesFromItsLastSave) {
   const RandomBatches eval(2, false, 2);
   const TrainerOptions options{.steps = 12, .log_every = 1, .eval_every = 5};

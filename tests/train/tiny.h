@@ -102,7 +102,9 @@ class RunTest : public testing::Test {
   // A run from its beginning, or from what its directory holds.
   struct Run {
     explicit Run(const fs::path& folder, std::unique_ptr<Model> with, OptimizerOptions::Kind kind = {})
-        : directory(folder), model(std::move(with)), optimizer(*model, {.kind = kind}) {}
+        : Run(folder, std::move(with), OptimizerOptions{.kind = kind}) {}
+    Run(const fs::path& folder, std::unique_ptr<Model> with, const OptimizerOptions& options)
+        : directory(folder), model(std::move(with)), optimizer(*model, options) {}
 
     TrainResult train(const Batches& batches, const TrainerOptions& options, const Batches* eval = nullptr) {
       RunState state;

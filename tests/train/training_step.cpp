@@ -15,8 +15,8 @@ bool on_gpu() { return default_device().type == Device::Type::cuda; }
 
 // A model in training.
 struct Learner {
-  Learner(std::unique_ptr<Model> with, Kind kind, const TrainingStepOptions& options)
-      : model(std::move(with)), optimizer(*model, {.kind = kind}), step(*model, optimizer, options) {}
+  Learner(std::unique_ptr<Model> with, const OptimizerOptions& how, const TrainingStepOptions& options)
+      : model(std::move(with)), optimizer(*model, how), step(*model, optimizer, options) {}
 
   // Step `index` with batches of `rows` rows; returns its loss.
   double learn(int64_t index, int64_t rows = 2, int64_t micro_batches = 1, bool ignored = false) {
@@ -38,14 +38,14 @@ struct Learner {
 
 struct Case {
   const char* family;
-  Kind kind;
+  OptimizerOptions optimizer;
   TrainingStepOptions options;
   int64_t micro_batches;
 };
 
 // Everything that five steps give: losses, norms, parameters.
 std::vector<double> results(const Case& one, int* replays) {
-  Learner learner(tiny_model(one.family, 0.2F), one.kind, one.options);
+  Learner learner(tiny_model(one.family, 0.2F), one.optimizer, one.options);
   std::vector<double> all;
   for (int64_t i = 0; i < 5; ++i) {
     all.push_back(learner.learn(i, 2, one.micro_batches));
@@ -63,10 +63,13 @@ std::vector<double> results(const Case& one, int* replays) {
 TEST(ReplayedTraining, GivesTheSameBits) {
   if (!on_gpu()) GTEST_SKIP() << "the CPU records nothing";
   const Case cases[] = {
-      {"gpt2", Kind::adamw, {.clip = 0.5F}, 1},
-      {"llama", Kind::adamw, {.compute = DType::bf16, .checkpoint_activations = true, .label_smoothing = 0.1F}, 2},
-      {"gemma2", Kind::lion, {.compute = DType::f16, .clip = 0}, 1},
-      {"gpt2", Kind::sgd, {.compute = DType::bf16}, 1},
+      {"gpt2", {}, {.clip = 0.5F}, 1},
+      {"llama",
+       {.stochastic_rounding = true},
+       {.compute = DType::bf16, .checkpoint_activations = true, .label_smoothing = 0.1F},
+       2},
+      {"gemma2", {.kind = Kind::lion}, {.compute = DType::f16, .clip = 0}, 1},
+      {"gpt2", {.kind = Kind::sgd}, {.compute = DType::bf16}, 1},
   };
   for (const Case& one : cases) {
     int replays = 0, none = 0;
@@ -81,7 +84,7 @@ TEST(ReplayedTraining, GivesTheSameBits) {
 // Each replay must draw masks of its own: with the same batch, the loss of a model that learns nothing varies.
 TEST(ReplayedTraining, DropsAnewInEveryStep) {
   if (!on_gpu()) GTEST_SKIP() << "the CPU records nothing";
-  Learner learner(tiny_model("gpt2", 0.3F), Kind::sgd, {});
+  Learner learner(tiny_model("gpt2", 0.3F), {.kind = Kind::sgd}, {});
   const Inputs inputs = inputs_of(RandomBatches(2).batch(0));
   std::vector<double> losses;
   for (int64_t i = 0; i < 6; ++i) {
@@ -95,7 +98,7 @@ TEST(ReplayedTraining, DropsAnewInEveryStep) {
 
 TEST(ReplayedTraining, ServesOneFormOfBatches) {
   if (!on_gpu()) GTEST_SKIP() << "the CPU records nothing";
-  Learner learner(tiny_model(), Kind::adamw, {});
+  Learner learner(tiny_model(), {}, {});
   const auto replays = [&](int64_t index, int64_t rows, int64_t micro_batches = 1, bool ignored = false) {
     learner.learn(index, rows, micro_batches, ignored);
     return learner.step.replayed();
@@ -113,7 +116,7 @@ TEST(ReplayedTraining, ServesOneFormOfBatches) {
 // What the host must read on the way is done without replays, and as well.
 TEST(ReplayedTraining, LeavesWhatCannotBeRecorded) {
   for (const auto& [family, kind] : {std::pair{"mixtral", Kind::adamw}, {"gpt2", Kind::muon}}) {
-    Learner learner(tiny_model(family), kind, {});
+    Learner learner(tiny_model(family), {.kind = kind}, {});
     std::vector<double> losses;
     const Inputs inputs = inputs_of(RandomBatches(4).batch(0));
     for (int64_t i = 0; i < 8; ++i) {
@@ -126,7 +129,7 @@ TEST(ReplayedTraining, LeavesWhatCannotBeRecorded) {
 }
 
 TEST(ReplayedTraining, RefusesBadIdsInEveryStep) {
-  Learner learner(tiny_model(), Kind::adamw, {});
+  Learner learner(tiny_model(), {}, {});
   for (int64_t i = 0; i < 3; ++i) learner.learn(i);
   const std::vector<float> before = parameters_of(*learner.model);
   for (const bool label : {false, true})

@@ -170,6 +170,16 @@ void print_plan(const TrainRun& run, const TrainingCost& cost, const Spec& spec,
                   spec.vocab));
 }
 
+// Rounding at random is of bf16.
+void check_rounding(TrainRun& run) {
+  if (!run.optimizer_options.stochastic_rounding) return;
+  if (run.dtype == "auto") run.dtype = "bf16";
+  if (run.dtype != "bf16")
+    throw Error("--stochastic-rounding", fmt::format("nothing is rounded to bf16 in {}", run.dtype), "--dtype bf16");
+  if (run.optimizer == "muon")
+    throw Error("--stochastic-rounding", "muon does not round at random", "--optimizer adamw, lion or sgd");
+}
+
 }  // namespace
 
 std::string faster_dtype() {
@@ -178,6 +188,7 @@ std::string faster_dtype() {
 }
 
 TrainResult run_training(TrainRun run, const std::string& effective_config) {
+  check_rounding(run);
   if (run.out.empty())
     throw Error("--out", "is needed: the directory for the run's results", "qkv train TEXT --out runs/mine");
   if (run.text.empty())

@@ -153,6 +153,16 @@ HWY_INLINE hn::Vec<U> hash(hn::Vec<U> index, uint32_t key) {
   x = hn::Mul(x, hn::Set(U(), 0x846ca68bU));
   return hn::Xor(x, hn::ShiftRight<16>(x));
 }
+// As bf16_at_random (tensor/dtype.h), but that a NaN may become infinite.
+HWY_INLINE void store_at_random(V v, hn::Vec<U> random, bf16* p, int64_t count) {
+  const auto bits = hn::BitCast(U(), v);
+  const auto exponent = hn::Set(U(), 0x7f800000U);
+  const auto number = hn::Ne(hn::And(bits, exponent), exponent);
+  const auto sum = hn::Add(bits, hn::IfThenElseZero(number, hn::And(random, hn::Set(U(), 0xffff))));
+  HWY_ALIGN uint16_t rounded[HWY_MAX_BYTES / sizeof(float)];
+  hn::StoreU(hn::TruncateTo(U16(), hn::ShiftRight<16>(sum)), U16(), rounded);
+  std::memcpy(p, rounded, static_cast<size_t>(count) * sizeof(bf16));
+}
 HWY_INLINE hn::Mask<F> keeps(hn::Vec<U> index, uint32_t key, uint32_t threshold) {
   const auto drawn = hash(index, key);
   // Unsigned drawn >= threshold, said with what every instruction set has.

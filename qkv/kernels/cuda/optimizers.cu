@@ -1,10 +1,11 @@
+#include "qkv/core/random.h"
 #include "qkv/kernels/cuda/cuda.h"
 #include "qkv/kernels/cuda/spans.h"
 
 namespace qkv::kernels::cuda_set {
 namespace {
 
-using Tensors = Spans<OptimizerTensor, 64, 16 * element_block>;
+using Tensors = Spans<OptimizerTensor, 56, 16 * element_block>;
 
 // What a step reads before its first element.
 struct Now {
@@ -33,6 +34,9 @@ __device__ inline void step_span(const OptimizerTensor& t, int64_t begin, int64_
       first.at[c] = next.first;
       second.at[c] = next.second;
       half.at[c] = from_float<bf16>(next.parameter);
+      if (t.rounding != 0)
+        half.at[c].bits =
+            bf16_at_random(next.parameter, dropout_hash(t.rounding ^ now.numbers.word, static_cast<uint32_t>(i + c)));
     }
     store_vector<n>(t.parameter + i, p);
     if (t.first != nullptr) store_vector<n>(t.first + i, first);

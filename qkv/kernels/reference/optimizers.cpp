@@ -1,3 +1,4 @@
+#include "qkv/core/random.h"
 #include "qkv/kernels/reference/reference.h"
 
 #include <cmath>
@@ -7,20 +8,24 @@ namespace {
 
 // Calls step(tensor, i, gradient) for every element and stores the parameter it returns.
 template <typename Step>
-void for_each_element(std::span<const OptimizerTensor> tensors, const Clipping& clipping, Step&& step) {
+void for_each_element(std::span<const OptimizerTensor> tensors, const StepNumbers& now, const Clipping& clipping,
+                      Step&& step) {
   if (clipping.skips()) return;
   for (const OptimizerTensor& t : tensors)
     for (int64_t i = 0; i < t.count; ++i) {
       t.parameter[i] = static_cast<float>(step(t, i, static_cast<double>(t.gradient[i]) * clipping.factor()));
-      if (t.half != nullptr) t.half[i] = bf16(t.parameter[i]);
+      if (t.half == nullptr) continue;
+      t.half[i] = bf16(t.parameter[i]);
+      if (t.rounding != 0)
+        t.half[i].bits = bf16_at_random(t.parameter[i], dropout_hash(t.rounding ^ now.word, static_cast<uint32_t>(i)));
     }
 }
 
 }  // namespace
 
 void adamw(std::span<const OptimizerTensor> tensors, const AdamW& a) {
-  const auto [lr, correction1, correction2] = *a.now;
-  for_each_element(tensors, a.clipping, [&](const OptimizerTensor& t, int64_t i, double g) {
+  const auto [lr, correction1, correction2, word] = *a.now;
+  for_each_element(tensors, *a.now, a.clipping, [&](const OptimizerTensor& t, int64_t i, double g) {
     const double m = a.beta1 * t.first[i] + (1 - a.beta1) * g;
     const double v = a.beta2 * t.second[i] + (1 - a.beta2) * g * g;
     t.first[i] = static_cast<float>(m);
@@ -31,7 +36,7 @@ void adamw(std::span<const OptimizerTensor> tensors, const AdamW& a) {
 
 void lion(std::span<const OptimizerTensor> tensors, const Lion& a) {
   const float lr = a.now->lr;
-  for_each_element(tensors, a.clipping, [&](const OptimizerTensor& t, int64_t i, double g) {
+  for_each_element(tensors, *a.now, a.clipping, [&](const OptimizerTensor& t, int64_t i, double g) {
     const double direction = a.beta1 * t.first[i] + (1 - a.beta1) * g;
     t.first[i] = static_cast<float>(a.beta2 * t.first[i] + (1 - a.beta2) * g);
     const double sign = direction > 0 ? 1 : direction < 0 ? -1 : 0;
@@ -41,7 +46,7 @@ void lion(std::span<const OptimizerTensor> tensors, const Lion& a) {
 
 void sgd(std::span<const OptimizerTensor> tensors, const Sgd& a) {
   const float lr = a.now->lr;
-  for_each_element(tensors, a.clipping, [&](const OptimizerTensor& t, int64_t i, double g) {
+  for_each_element(tensors, *a.now, a.clipping, [&](const OptimizerTensor& t, int64_t i, double g) {
     double direction = g;
     if (t.first != nullptr) {
       const double m = a.momentum * t.first[i] + g;
