@@ -14,8 +14,7 @@ namespace qkv {
 struct StepKey {
   RandomKey place;
   uint32_t step = 0;
-  Tensor
-      recorded_step;  // i32 [1]: holds the step's word in its place, whatever it is when a kernel runs; undefined: none
+  Tensor recorded_step;  // i32 [1]: holds the word in place of `step` when a kernel runs; undefined: nothing does
 
   StepKey(RandomKey of_place = {}, uint32_t of_step = 0, Tensor in_memory = {})
       : place(of_place), step(of_step), recorded_step(std::move(in_memory)) {}

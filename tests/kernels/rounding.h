@@ -27,8 +27,8 @@ inline void expect_rounded_at_random(const kernels::KernelSet& set, const std::f
       g.data<float>()[i] = static_cast<float>(draw.normal());
     }
     const Tensor m = Tensor::zeros({count}), v = Tensor::zeros({count}), half = Tensor::zeros({count}, DType::bf16);
-    const kernels::OptimizerTensor one{
-        count, p.data<float>(), g.data<float>(), m.data<float>(), v.data<float>(), half.data<bf16>(), rounding};
+    const kernels::OptimizerTensor one{count,           p.data<float>(),   g.data<float>(), m.data<float>(),
+                                       v.data<float>(), half.data<bf16>(), rounding};
     if (which == 0) set.adamw({&one, 1}, {.now = numbers});
     if (which == 1) set.lion({&one, 1}, {.now = numbers});
     if (which == 2) set.sgd({&one, 1}, {.now = numbers, .momentum = 0.9F});
