@@ -3,6 +3,7 @@
 #include "bench/kernel_cases.h"
 #include "qkv/core/error.h"
 #include "qkv/core/progress.h"
+#include "qkv/generate/cache_type.h"
 #include "qkv/generate/generator.h"
 #include "qkv/io/hugging_face.h"
 #include "qkv/models/family.h"
@@ -12,6 +13,7 @@
 #include "qkv/train/training_step.h"
 #include "tools/commands.h"
 #include "tools/support/bench_model.h"
+#include "tools/support/cache_option.h"
 #include "tools/support/int8_options.h"
 
 #include <fmt/format.h>
@@ -43,6 +45,7 @@ struct BenchCommand {
   int64_t length = 256;
   int64_t repeat = 5;
   int64_t prompt = 512;
+  std::string cache;
   int64_t tokens = 64;
   std::string sources;
   int64_t beams = 1;
@@ -140,7 +143,7 @@ void bench_generate(const BenchCommand& options) {
   const DType dtype = dtype_named(options.dtype);
   const std::unique_ptr<Model> made = model_for_inference(options);
   Model& model = *made;
-  Generator generator(model, dtype);
+  Generator generator(model, dtype, cache_type_named(options.cache));
   const auto prompt = [&](int64_t length) {
     return std::vector<std::vector<int32_t>>(static_cast<size_t>(options.batch),
                                              random_inputs(model.spec(), 1, length).input_ids.to_vector<int32_t>());
@@ -251,6 +254,7 @@ void add_bench(CLI::App& app) {
   CLI::App* generate = command->add_subcommand("generate", "reading a prompt and writing tokens; prints JSON");
   sizes(*generate);
   add_int8_options(*generate, o->pack);
+  add_cache_option(*generate, o->cache);
   generate->add_option("--prompt", o->prompt, "tokens of the prompt")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

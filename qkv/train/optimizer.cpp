@@ -176,6 +176,16 @@ void Optimizer::muon_step(Slot& slot, float lr, float gradient_scale) {
   forget_half(slot.parameter);
 }
 
+std::vector<const void*> Optimizer::places() const {
+  std::vector<const void*> places;
+  for (const Slot& slot : slots_) {
+    const Tensor copy = kept_half(slot.parameter);
+    places.push_back(slot.parameter.raw());
+    places.push_back(copy ? copy.raw() : nullptr);
+  }
+  return places;
+}
+
 void Optimizer::restore_copies() {
   if (!options_.stochastic_rounding || steps_ == 0) return;
   for (const Slot& slot : slots_) {

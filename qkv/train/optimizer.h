@@ -45,6 +45,8 @@ class Optimizer {
   void apply(float clip);
   // f32 []: the norm of all gradients together in the last step; NaN or infinity where one held such.
   const Tensor& norm() const { return norm_; }
+  // Where parameters and their copies lie, which a recorded step knows.
+  std::vector<const void*> places() const;
 
   void clear_gradients();
   int64_t steps() const { return steps_; }

@@ -35,7 +35,7 @@ TrainingStep::TrainingStep(Model& model, Optimizer& optimizer, const TrainingSte
       optimizer_(optimizer),
       options_(options),
       word_(Tensor::zeros({1}, DType::i32)),
-      possible_(model.device().type == Device::Type::cuda && suits(model.spec())) {}
+      possible_(model.device().type == Device::Type::cuda && suits(model.spec()) && options.compute != DType::f16) {}
 
 // None where ids would be refused too: the step without a replay says what is wrong.
 std::optional<TrainingStep::Form> TrainingStep::form_of(std::span<const Inputs> micro_batches,
@@ -91,6 +91,7 @@ void TrainingStep::record(const Form& form, LossCounts counts) {
   }
   if (possible_) {
     recorded_ = form;
+    places_ = optimizer_.places();
   } else {
     optimizer_.clear_gradients();
   }
@@ -98,6 +99,10 @@ void TrainingStep::record(const Form& form, LossCounts counts) {
 
 void TrainingStep::give(int64_t index, float lr, std::span<const Inputs> micro_batches, LossCounts counts) {
   const std::optional<Form> form = form_of(micro_batches, counts);
+  if (recorded_ && places_ != optimizer_.places()) {
+    recorded_.reset();
+    last_.reset();
+  }
   // The first of its form makes what is made once.
   if (form && form != recorded_ && form == last_) record(*form, counts);
   last_ = form;

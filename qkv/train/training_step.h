@@ -23,7 +23,7 @@ struct TrainingStepOptions {
 
 class TrainingStep {
  public:
-  // Model and optimizer outlive this, and nobody else changes where their numbers lie.
+  // Model and optimizer outlive this. Copies of f16 are made anew in every step, which is not recorded then.
   TrainingStep(Model& model, Optimizer& optimizer, const TrainingStepOptions& options);
 
   // Gives step `index` to the device, which is not waited for. `counts`: of all micro-batches, whose losses add up.
@@ -57,8 +57,9 @@ class TrainingStep {
 
   Replay replay_;
   std::optional<Form> last_, recorded_;
-  std::vector<Inputs> inputs_;  // that the recording reads
-  Tensor word_;                 // i32 [1], likewise: StepKey's
+  std::vector<const void*> places_;  // Optimizer::places() when it was recorded
+  std::vector<Inputs> inputs_;       // that the recording reads
+  Tensor word_;                      // i32 [1], likewise: StepKey's
   bool possible_;
 };
 
