@@ -493,21 +493,19 @@ void add_optimizers(std::vector<KernelCase>& cases) {
         }
       };
       const Tensor numbers = Tensor::from<float>({4}, {0.01F, 0.271F, 0.003F, 0});  // StepNumbers
-      const auto step_with = [=](const KernelSet& set, float norm_of_all) {
-        const Tensor norm = Tensor::from<float>({1}, {norm_of_all});
+      const Tensor norms =
+          Tensor::from<float>({4}, {4, 1.5F, NAN, INFINITY});  // that cut, that do not, that change nothing
+      const auto step_with = [=](const KernelSet& set, int64_t which_norm) {
         const auto* now = static_cast<const StepNumbers*>(numbers.raw());
-        const Clipping clipping{.norm = norm.data<float>(), .most = 2};
+        const Clipping clipping{.norm = norms.data<float>() + which_norm, .most = 2};
         if (which == "adamw") set.adamw(state->tensors, {.now = now, .clipping = clipping, .weight_decay = 0.1F});
         if (which == "lion") set.lion(state->tensors, {.now = now, .clipping = clipping, .weight_decay = 0.1F});
         if (which.starts_with("sgd"))
           set.sgd(state->tensors,
                   {.now = now, .clipping = clipping, .momentum = 0.9F, .weight_decay = 0.1F, .nesterov = true});
       };
-      // Gradients that are cut, some that are not, and such as change nothing.
       const auto step = [=](const KernelSet& set) {
-        step_with(set, 4);
-        if (!large)
-          for (const float norm : {1.5F, NAN, INFINITY}) step_with(set, norm);
+        for (int64_t i = 0; i < (large ? 1 : norms.numel()); ++i) step_with(set, i);
         return state->values;
       };
       // Read: parameter, gradient, two moments; written: parameter, two moments, bf16 copy.

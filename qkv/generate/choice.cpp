@@ -46,13 +46,13 @@ int32_t choose_token(std::span<const float> logits, std::span<const int32_t> ids
   return options.sample ? sample_token(scores, options, random.uniform()) : best;
 }
 
-ChosenToken scored(std::span<const float> logits, int32_t token, int64_t count) {
-  ChosenToken result{.id = token, .log_probability = log_probability(logits, token), .likeliest = {}};
-  if (count <= 0) return result;
-  const std::vector<int32_t> first = likeliest(logits, count);
-  // The largest logit is a number, what stands behind it may be -inf.
-  const float most = logits[static_cast<size_t>(first[0])], of_most = log_probability(logits, first[0]);
-  for (const int32_t id : first) result.likeliest.emplace_back(id, of_most + (logits[static_cast<size_t>(id)] - most));
+LogProbabilities::LogProbabilities(std::span<const float> logits)
+    : logits_(logits), best_(argmax(logits)), of_best_(log_probability(logits, best_)) {}
+
+ChosenToken LogProbabilities::scored(int32_t token, int64_t count) const {
+  ChosenToken result{.id = token, .log_probability = of(token), .likeliest = {}};
+  if (count > 0)
+    for (const int32_t id : likeliest(logits_, count)) result.likeliest.emplace_back(id, of(id));
   return result;
 }
 

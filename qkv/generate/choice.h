@@ -4,6 +4,7 @@
 #include "qkv/core/random.h"
 #include "qkv/generate/options.h"
 
+#include <cmath>
 #include <span>
 #include <utility>
 #include <vector>
@@ -28,7 +29,23 @@ constexpr const char* not_finite =
     "the model's scores are not finite numbers: the weights are damaged, or training had diverged";
 constexpr const char* nothing_allowed = "no token of the vocabulary may follow what was written";
 
-// `token` and the `count` likeliest of its place, likeliest first; of equals the smaller id first.
-ChosenToken scored(std::span<const float> logits, int32_t token, int64_t count);
+// log softmax(logits), worked out for the tokens that are asked for.
+class LogProbabilities {
+ public:
+  explicit LogProbabilities(std::span<const float> logits);  // which outlive this
+
+  // Not where a logit is NaN, or the largest is infinite; then nothing else is to be asked.
+  bool finite() const { return !std::isnan(of_best_); }
+  float of(int32_t token) const {
+    return of_best_ + (logits_[static_cast<size_t>(token)] - logits_[static_cast<size_t>(best_)]);
+  }
+  // `token` and the `count` likeliest, likeliest first; of equals the smaller id first.
+  ChosenToken scored(int32_t token, int64_t count) const;
+
+ private:
+  std::span<const float> logits_;
+  int32_t best_;
+  float of_best_;
+};
 
 }  // namespace qkv

@@ -60,11 +60,12 @@ struct SampledRow {
 };
 
 int32_t choose(SampledRow& row, std::span<const float> logits, const GenerationOptions& options) {
+  const LogProbabilities scores(logits);
+  if (!scores.finite())
+    throw Error("model", "its scores are not finite numbers", "the weights are damaged, or training had diverged");
   const int32_t token = choose_token(logits, row.ids, row.prompt, options, row.random);
-  const float scored = log_probability(logits, std::max(0, token));
-  if (std::isnan(scored)) throw Error("model", not_finite);
   if (token < 0) throw Error("generate", nothing_allowed);
-  row.result.log_probabilities.push_back(scored);
+  row.result.log_probabilities.push_back(scores.of(token));
   row.result.ids.push_back(token);
   row.ids.push_back(token);
   return token;

@@ -36,7 +36,7 @@ class Generator {
 
   // For each prompt, num_return_sequences continuations; an encoder-decoder reads the prompt with its encoder. Prompts
   // of different lengths are padded on the left and masked. Throws Error for an empty prompt, one that leaves no
-  // position for a new token, and a model whose scores are not finite.
+  // position for a new token, a model whose scores are not finite, and options.allowed that leaves no token.
   std::vector<std::vector<Continuation>> generate(const std::vector<std::vector<int32_t>>& prompts,
                                                   const GenerationOptions& options, const OnToken& on_token = {});
 

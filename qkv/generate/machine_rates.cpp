@@ -2,6 +2,7 @@
 
 #include "qkv/core/clock.h"
 #include "qkv/core/error.h"
+#include "qkv/generate/choice.h"
 #include "qkv/generate/generator.h"
 #include "qkv/generate/sampling.h"
 #include "qkv/models/family.h"
@@ -96,7 +97,7 @@ double attention_seconds(const AttentionSpec& spec, DType compute, DType cache, 
 
 double choice_seconds(int64_t vocab) {
   const std::vector<float> logits(static_cast<size_t>(vocab), 0.5F);
-  return seconds_of(1, [&](int64_t) { log_probability(logits, argmax(logits)); });
+  return seconds_of(1, [&](int64_t) { LogProbabilities(logits).of(argmax(logits)); });
 }
 
 double step_overhead(const Spec& spec, DType compute, int64_t batch) {

@@ -104,15 +104,16 @@ void PagedScheduler::choose(const Part& part, const Tensor& logits) {
     const int64_t row = first + static_cast<int64_t>(i);
     const std::span<const float> plain(logits.data<float>() + row * vocab, static_cast<size_t>(vocab));
     const GenerationOptions& options = s.request->options;
-    const int32_t token = choose_token(plain, s.ids, s.request->prompt.size(), options, s.random);
-    ChosenToken chosen = scored(plain, std::max(0, token), s.request->likeliest);
-    if (token < 0 || std::isnan(chosen.log_probability)) {
-      s.failed = std::isnan(chosen.log_probability) ? not_finite : nothing_allowed;
+    const LogProbabilities scores(plain);
+    const int32_t token =
+        scores.finite() ? choose_token(plain, s.ids, s.request->prompt.size(), options, s.random) : -1;
+    if (token < 0) {
+      s.failed = scores.finite() ? nothing_allowed : not_finite;
       break;
     }
     s.ids.push_back(token);
     s.window.push_back(token);
-    s.chosen.push_back(std::move(chosen));
+    s.chosen.push_back(scores.scored(token, s.request->likeliest));
     const bool ends = std::find(options.end_ids.begin(), options.end_ids.end(), token) != options.end_ids.end();
     if (i >= s.guesses.size() || token != s.guesses[i] || ends || s.generated() >= s.limit) break;
     ++accepted;
@@ -136,7 +137,7 @@ void PagedScheduler::score_prompt(const Part& part, const Tensor& logits) {
     for (int64_t i = begin; i < stop; ++i) {
       const std::span<const float> row(logits.data<float>() + (part.logits + i) * vocab, static_cast<size_t>(vocab));
       s.prompt_scores[before + static_cast<size_t>(i)] =
-          scored(row, s.request->prompt[static_cast<size_t>(s.cached + i + 1)], s.request->likeliest);
+          LogProbabilities(row).scored(s.request->prompt[static_cast<size_t>(s.cached + i + 1)], s.request->likeliest);
     }
   });
 }

@@ -1,7 +1,6 @@
 #include "qkv/generate/solo_scheduler.h"
 
 #include "qkv/core/error.h"
-#include "qkv/generate/sampling.h"
 
 #include <algorithm>
 #include <cmath>
@@ -44,10 +43,11 @@ void SoloScheduler::write() {
     Row& row = rows_[i];
     if (row.done) continue;
     const std::span<const float> logits = decoding_->logits(i);
+    const LogProbabilities scores(logits);
+    if (!scores.finite()) return end(Finish::failed, not_finite);
     const int32_t token = tokens[i] = choose_token(logits, row.ids, prompt_, request.options, row.random);
-    const ChosenToken chosen = scored(logits, std::max(0, token), request.likeliest);
-    if (std::isnan(chosen.log_probability)) return end(Finish::failed, not_finite);
     if (token < 0) return end(Finish::failed, nothing_allowed);
+    const ChosenToken chosen = scores.scored(token, request.likeliest);
     row.ids.push_back(token);
     ++stats_.generated_tokens;
     const auto& ends = request.options.end_ids;

@@ -21,4 +21,6 @@ bool Replay::record(Device device, const std::function<void()>& work) {
 
 void Replay::play() { graph_->replay(); }
 
+void Replay::clear() { graph_.reset(); }
+
 }  // namespace qkv

@@ -27,6 +27,8 @@ class Replay {
 
   void play();  // what was recorded last
 
+  void clear();  // gives the recording and its memory back
+
  private:
   std::unique_ptr<cuda::Graph> graph_;
 };

@@ -189,7 +189,7 @@ std::vector<const void*> Optimizer::places() const {
 void Optimizer::restore_copies() {
   if (!options_.stochastic_rounding || steps_ == 0) return;
   for (const Slot& slot : slots_) {
-    if (!slot.decays) continue;  // what is used as f32 has no copy
+    if (!slot.decays) continue;  // norms and biases are used as they are
     const std::vector<float> values = slot.parameter.to_vector<float>();
     const Tensor rounded = Tensor::empty(slot.parameter.shape(), DType::bf16);
     for (size_t i = 0; i < values.size(); ++i)

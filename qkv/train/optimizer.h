@@ -55,7 +55,8 @@ class Optimizer {
   std::vector<NamedTensor> state() const;
   // Throws Error when the file belongs to another model or optimizer; then nothing has changed.
   void load_state(const Safetensors& file);
-  // After that, when the parameters have been set too: copies that are rounded at random are what they were.
+  // After that, when the parameters have been set too: copies that are rounded at random are what the last step, in
+  // which all parameters had gradients, made of them.
   void restore_copies();
 
  private:

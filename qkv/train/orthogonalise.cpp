@@ -3,8 +3,6 @@
 #include "qkv/ops/check.h"
 #include "qkv/ops/shape.h"
 
-#include <cmath>
-
 namespace qkv {
 namespace {
 

@@ -58,7 +58,13 @@ Trainer::StepResult Trainer::step(int64_t index) {
   ahead_.reset();
   step_.give(index, static_cast<float>(schedule_.rate(index)), inputs.micro_batches, inputs.counts);
   // While a device works, the host has time for the next batches.
-  if (model_.device() != Device() && index + 1 < options_.steps) ahead_ = inputs_of_step(index + 1);
+  if (model_.device() != Device() && index + 1 < options_.steps) {
+    try {
+      ahead_ = inputs_of_step(index + 1);
+    } catch (const std::exception&) {
+      ahead_.reset();  // the next step reads them again, and says what is wrong
+    }
+  }
   const StepResult result{.loss = step_.loss(), .norm = step_.norm(), .tokens = inputs.tokens};
   if (!std::isfinite(result.loss) || !std::isfinite(result.norm))
     throw Error(
@@ -86,7 +92,12 @@ void Trainer::evaluate_and_save(TrainResult& result, Progress& progress) {
   RunState& state = result.state;
   bool best = eval_ == nullptr;
   if (eval_ != nullptr) {
-    result.last_eval_loss = evaluate();
+    try {
+      result.last_eval_loss = evaluate();
+    } catch (const Error&) {
+      if (!step_.forget_recording()) throw;
+      result.last_eval_loss = evaluate();  // which may want the memory that was held for the next step
+    }
     best = state.best_step < 0 || result.last_eval_loss < state.best_loss;
     if (best) {
       state.best_loss = result.last_eval_loss;

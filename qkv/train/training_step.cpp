@@ -10,7 +10,13 @@ namespace qkv {
 namespace {
 
 // Whether the host does nothing in such a step that depends on what the texts say.
-bool suits(const Spec& spec) { return spec.task == Task::causal_lm && !spec.encoder && !spec.embeddings.skip_padding; }
+bool suits(const Spec& spec) {
+  for (int64_t i = 0; i < spec.stack.distinct(); ++i) {
+    const auto& rotary = spec.stack.layer(i).attention.rotary;
+    if (rotary && rotary->scaling == RotarySpec::Scaling::dynamic) return false;
+  }
+  return spec.task == Task::causal_lm && !spec.encoder && !spec.embeddings.skip_padding;
+}
 
 template <typename Rule>
 bool all_of(const Tensor& ids, const Rule& rule) {
@@ -40,14 +46,18 @@ TrainingStep::TrainingStep(Model& model, Optimizer& optimizer, const TrainingSte
 // None where ids would be refused too: the step without a replay says what is wrong.
 std::optional<TrainingStep::Form> TrainingStep::form_of(std::span<const Inputs> micro_batches,
                                                         LossCounts counts) const {
-  if (!possible_ || micro_batches.empty()) return std::nullopt;
+  if (!possible_ || micro_batches.empty() || counts.tokens <= 0) return std::nullopt;
   const Shape shape = micro_batches[0].input_ids.shape();
+  const int64_t limit = model_.spec().max_positions();
+  if (shape.rank() != 2 || (limit > 0 && shape[1] > limit)) return std::nullopt;
   const auto is_token = [vocab = model_.spec().vocab](int32_t id) { return id >= 0 && id < vocab; };
   const auto is_label = [&](int32_t id) { return id == ignored_target || is_token(id); };
   for (const Inputs& inputs : micro_batches) {
     if (!inputs.only_ids_and_labels() || inputs.input_ids.shape() != shape || inputs.labels.shape() != shape ||
         !all_of(inputs.input_ids, is_token) || !all_of(inputs.labels, is_label))
       return std::nullopt;
+    // The host picks the rows where only a few have a label (Model::language_model_loss).
+    if (2 * count_targets(inputs.labels) < inputs.labels.numel()) return std::nullopt;
   }
   return Form{shape, micro_batches.size(), counts.tokens};
 }
@@ -68,10 +78,23 @@ std::vector<Tensor> TrainingStep::gradients(std::span<const Inputs> micro_batche
   return losses;
 }
 
+bool TrainingStep::forget_recording() {
+  const bool had = recorded_.has_value();
+  possible_ = false;
+  recorded_.reset();
+  if (replayed_) losses_.clear();
+  recorded_losses_.clear();
+  inputs_.clear();
+  replay_.clear();
+  return had;
+}
+
 void TrainingStep::record(const Form& form, LossCounts counts) {
   recorded_.reset();
   losses_.clear();
+  recorded_losses_.clear();
   inputs_.clear();
+  optimizer_.clear_gradients();  // of a step that failed
   const Device device = model_.device();
   word_.on(device);
   for (size_t i = 0; i < form.micro_batches; ++i) {
@@ -83,7 +106,7 @@ void TrainingStep::record(const Form& form, LossCounts counts) {
   const StepKey key{RandomKey{options_.seed}, 0, word_};
   try {
     possible_ = replay_.record(device, [&] {
-      losses_ = gradients(inputs_, counts, key);
+      recorded_losses_ = gradients(inputs_, counts, key);
       optimizer_.apply(options_.clip);
     });
   } catch (const Error&) {
@@ -91,7 +114,6 @@ void TrainingStep::record(const Form& form, LossCounts counts) {
   }
   if (possible_) {
     recorded_ = form;
-    places_ = optimizer_.places();
   } else {
     optimizer_.clear_gradients();
   }
@@ -99,7 +121,7 @@ void TrainingStep::record(const Form& form, LossCounts counts) {
 
 void TrainingStep::give(int64_t index, float lr, std::span<const Inputs> micro_batches, LossCounts counts) {
   const std::optional<Form> form = form_of(micro_batches, counts);
-  if (recorded_ && places_ != optimizer_.places()) {
+  if (possible_ && places_ != optimizer_.places()) {
     recorded_.reset();
     last_.reset();
   }
@@ -109,8 +131,17 @@ void TrainingStep::give(int64_t index, float lr, std::span<const Inputs> micro_b
   const uint32_t word = step_word(options_.seed, static_cast<uint64_t>(index));
   replayed_ = form && form == recorded_;
   if (!replayed_) {
-    losses_ = gradients(micro_batches, counts, {RandomKey{options_.seed}, word});
+    const StepKey key{RandomKey{options_.seed}, word};
+    try {
+      losses_ = gradients(micro_batches, counts, key);
+    } catch (const Error&) {
+      if (!forget_recording()) throw;
+      // Two steps' memory may be too much where one's is not.
+      optimizer_.clear_gradients();
+      losses_ = gradients(micro_batches, counts, key);
+    }
     optimizer_.step(lr, options_.clip);
+    places_ = optimizer_.places();
     return;
   }
   optimizer_.begin(lr);
@@ -121,6 +152,8 @@ void TrainingStep::give(int64_t index, float lr, std::span<const Inputs> micro_b
   *word_.data<uint32_t>() = word;
   word_.renew();
   replay_.play();
+  losses_ = recorded_losses_;
+  places_ = optimizer_.places();
 }
 
 double TrainingStep::loss() const {

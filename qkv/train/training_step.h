@@ -36,6 +36,9 @@ class TrainingStep {
 
   bool replayed() const { return replayed_; }  // the last one
 
+  // Gives back the memory that a recording holds, of a whole step; none is made any more. Whether there was one.
+  bool forget_recording();
+
  private:
   // What makes two steps the same work.
   struct Form {
@@ -57,9 +60,10 @@ class TrainingStep {
 
   Replay replay_;
   std::optional<Form> last_, recorded_;
-  std::vector<const void*> places_;  // Optimizer::places() when it was recorded
-  std::vector<Inputs> inputs_;       // that the recording reads
-  Tensor word_;                      // i32 [1], likewise: StepKey's
+  std::vector<const void*> places_;      // Optimizer::places() behind the last step
+  std::vector<Inputs> inputs_;           // that the recording reads
+  std::vector<Tensor> recorded_losses_;  // that it writes
+  Tensor word_;                          // i32 [1], likewise: StepKey's
   bool possible_;
 };
 

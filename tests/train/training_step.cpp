@@ -4,8 +4,6 @@
 #include "tests/tensor/without_replays.h"
 #include "tests/train/tiny.h"
 
-#include <optional>
-
 namespace qkv {
 namespace {
 
@@ -115,9 +113,13 @@ TEST(ReplayedTraining, DropsAnewInEveryStep) {
 
 TEST(ReplayedTraining, ServesOneFormOfBatches) {
   if (!on_gpu()) GTEST_SKIP() << "the CPU records nothing";
-  Learner learner(tiny_model(), {}, {});
+  Learner learner(tiny_model(), {}, {}), other(tiny_model(), {}, {});
   const auto replays = [&](int64_t index, int64_t rows, int64_t micro_batches = 1, bool ignored = false) {
-    learner.learn(index, rows, micro_batches, ignored);
+    const double loss = learner.learn(index, rows, micro_batches, ignored);
+    const WithoutReplays without;
+    EXPECT_EQ(loss, other.learn(index, rows, micro_batches, ignored)) << index;
+    EXPECT_EQ(learner.step.norm(), other.step.norm()) << index;
+    EXPECT_FALSE(other.step.replayed());
     return learner.step.replayed();
   };
   EXPECT_FALSE(replays(0, 2));
@@ -128,6 +130,11 @@ TEST(ReplayedTraining, ServesOneFormOfBatches) {
   EXPECT_FALSE(replays(5, 2, 2));
   EXPECT_TRUE(replays(6, 2, 2)) << "twice the same: recorded";
   EXPECT_FALSE(replays(7, 2)) << "in the place of the other";
+  EXPECT_TRUE(replays(8, 2));
+  EXPECT_TRUE(learner.step.forget_recording());
+  EXPECT_FALSE(replays(9, 2)) << "and none is made any more";
+  EXPECT_FALSE(replays(10, 2));
+  EXPECT_EQ(parameters_of(*learner.model), parameters_of(*other.model));
 }
 
 // What the host must read on the way is done without replays, and as well.
