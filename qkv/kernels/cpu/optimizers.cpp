@@ -60,7 +60,7 @@ HWY_INLINE void for_each_vector(const OptimizerTensor& t, int64_t from, const St
 }
 
 void adamw_on_target(std::span<const OptimizerTensor> tensors, const AdamW& a) {
-  const auto [lr, correction1, correction2, word] = *a.now;
+  const float lr = a.now->lr, correction1 = a.now->correction1, correction2 = a.now->correction2;
   const V beta1 = splat(a.beta1), rest1 = splat(1 - a.beta1), beta2 = splat(a.beta2), rest2 = splat(1 - a.beta2);
   const V keep = splat(static_cast<float>(1 - static_cast<double>(lr) * a.weight_decay));
   // sqrt(v / c2) + eps = (sqrt(v) + eps sqrt(c2)) / sqrt(c2)

@@ -24,13 +24,14 @@ void for_each_element(std::span<const OptimizerTensor> tensors, const StepNumber
 }  // namespace
 
 void adamw(std::span<const OptimizerTensor> tensors, const AdamW& a) {
-  const auto [lr, correction1, correction2, word] = *a.now;
-  for_each_element(tensors, *a.now, a.clipping, [&](const OptimizerTensor& t, int64_t i, double g) {
+  const StepNumbers& now = *a.now;
+  for_each_element(tensors, now, a.clipping, [&](const OptimizerTensor& t, int64_t i, double g) {
     const double m = a.beta1 * t.first[i] + (1 - a.beta1) * g;
     const double v = a.beta2 * t.second[i] + (1 - a.beta2) * g * g;
     t.first[i] = static_cast<float>(m);
     t.second[i] = static_cast<float>(v);
-    return t.parameter[i] * (1 - lr * a.weight_decay) - lr * (m / correction1) / (std::sqrt(v / correction2) + a.eps);
+    return t.parameter[i] * (1 - now.lr * a.weight_decay) -
+           now.lr * (m / now.correction1) / (std::sqrt(v / now.correction2) + a.eps);
   });
 }
 
