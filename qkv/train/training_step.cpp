@@ -141,7 +141,7 @@ void TrainingStep::give(int64_t index, float lr, std::span<const Inputs> micro_b
       losses_ = gradients(micro_batches, counts, key);
     }
     optimizer_.step(lr, options_.clip);
-    places_ = optimizer_.places();
+    if (possible_) places_ = optimizer_.places();
     return;
   }
   optimizer_.begin(lr);
@@ -153,7 +153,6 @@ void TrainingStep::give(int64_t index, float lr, std::span<const Inputs> micro_b
   word_.renew();
   replay_.play();
   losses_ = recorded_losses_;
-  places_ = optimizer_.places();
 }
 
 double TrainingStep::loss() const {
