@@ -2,28 +2,27 @@
 #include "tests/kernels/compare.h"
 #include "tests/kernels/rounding.h"
 
-#include "qkv/kernels/cpu/targets.h"
-
-#include <hwy/highway.h>
-#include <hwy/targets.h>
+#include "qkv/kernels/cpu/instruction_sets.h"
 
 #include <cmath>
 
 namespace qkv {
 namespace {
 
+using namespace kernels::cpu_set;
+
 TEST(Kernels, EveryInstructionSetAgreesWithTheReference) {
   const std::vector<KernelCase> cases = kernel_cases();
   std::vector<std::vector<Tensor>> expected;
   for (const KernelCase& one : cases)
     expected.push_back(one.large ? std::vector<Tensor>() : one.result(kernels::reference()));
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
+  for (const InstructionSet set : instruction_sets()) {
+    SCOPED_TRACE(name_of(set));
+    choose_instruction_set(set);
     for (size_t i = 0; i < cases.size(); ++i)
       if (!cases[i].large) expect_same(cases[i], cases[i].result(kernels::cpu()), expected[i]);
   }
-  hwy::SetSupportedTargetsForTest(0);
+  choose_instruction_set(instruction_sets().front());
 }
 
 TEST(Kernels, LargeOnesAgreeToo) {
@@ -78,11 +77,11 @@ TEST(Kernels, ReferenceOnHandComputedValues) {
 
 TEST(Kernels, CopiesAreRoundedAtRandomWhereThatIsAsked) {
   expect_rounded_at_random(kernels::reference(), [] {});
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
+  for (const InstructionSet set : instruction_sets()) {
+    choose_instruction_set(set);
     expect_rounded_at_random(kernels::cpu(), [] {});
   }
-  hwy::SetSupportedTargetsForTest(0);
+  choose_instruction_set(instruction_sets().front());
 }
 
 TEST(Kernels, WhatIsInheritedIsNamed) {

@@ -6,6 +6,7 @@
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/activations-inl.h"
 #include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/vector-inl.h"
 
@@ -81,13 +82,13 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(activate_on_target);
-HWY_EXPORT(activate_backward_on_target);
-HWY_EXPORT(gated_on_target);
-HWY_EXPORT(gated_backward_on_target);
-void activate(const Activate& a) { HWY_DYNAMIC_DISPATCH(activate_on_target)(a); }
-void activate_backward(const ActivateBackward& a) { HWY_DYNAMIC_DISPATCH(activate_backward_on_target)(a); }
-void gated(const Gated& a) { HWY_DYNAMIC_DISPATCH(gated_on_target)(a); }
-void gated_backward(const GatedBackward& a) { HWY_DYNAMIC_DISPATCH(gated_backward_on_target)(a); }
+QKV_EXPORT(activate_on_target);
+QKV_EXPORT(activate_backward_on_target);
+QKV_EXPORT(gated_on_target);
+QKV_EXPORT(gated_backward_on_target);
+void activate(const Activate& a) { QKV_DISPATCH(activate_on_target)(a); }
+void activate_backward(const ActivateBackward& a) { QKV_DISPATCH(activate_backward_on_target)(a); }
+void gated(const Gated& a) { QKV_DISPATCH(gated_on_target)(a); }
+void gated_backward(const GatedBackward& a) { QKV_DISPATCH(gated_backward_on_target)(a); }
 }  // namespace qkv::kernels::cpu_set
 #endif

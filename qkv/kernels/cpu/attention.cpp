@@ -8,6 +8,7 @@
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/attention-inl.h"
 #include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/read_ahead.h"
 #include "qkv/kernels/cpu/scratch.h"
@@ -393,11 +394,11 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(attention_on_target);
-HWY_EXPORT(attention_each_on_target);
-HWY_EXPORT(rotary_on_target);
-void attention(const Attention& a) { HWY_DYNAMIC_DISPATCH(attention_on_target)(with_key_count(a)); }
-void attention_each(std::span<const Attention> all) { HWY_DYNAMIC_DISPATCH(attention_each_on_target)(all); }
-void rotary(const Rotary& a) { HWY_DYNAMIC_DISPATCH(rotary_on_target)(a); }
+QKV_EXPORT(attention_on_target);
+QKV_EXPORT(attention_each_on_target);
+QKV_EXPORT(rotary_on_target);
+void attention(const Attention& a) { QKV_DISPATCH(attention_on_target)(with_key_count(a)); }
+void attention_each(std::span<const Attention> all) { QKV_DISPATCH(attention_each_on_target)(all); }
+void rotary(const Rotary& a) { QKV_DISPATCH(rotary_on_target)(a); }
 }  // namespace qkv::kernels::cpu_set
 #endif

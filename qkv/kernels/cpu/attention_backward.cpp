@@ -7,6 +7,7 @@
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/attention-inl.h"
 #include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/scratch.h"
 
@@ -176,12 +177,12 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(attention_backward_on_target);
+QKV_EXPORT(attention_backward_on_target);
 void attention_backward(const AttentionBackward& g) {
   // Threads take key heads; a bias that these share is rare and small, and left to the reference loops.
   if (g.dbias != nullptr && g.forward.kv_heads > 1 && g.forward.bias_head_stride == 0)
     return reference().attention_backward(g);
-  HWY_DYNAMIC_DISPATCH(attention_backward_on_target)(g);
+  QKV_DISPATCH(attention_backward_on_target)(g);
 }
 }  // namespace qkv::kernels::cpu_set
 #endif

@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/partial_rows.h"
 #include "qkv/kernels/cpu/scratch.h"
@@ -110,9 +111,9 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(causal_conv_on_target);
-HWY_EXPORT(causal_conv_backward_on_target);
-void causal_conv(const CausalConv& a) { HWY_DYNAMIC_DISPATCH(causal_conv_on_target)(a); }
-void causal_conv_backward(const CausalConvBackward& a) { HWY_DYNAMIC_DISPATCH(causal_conv_backward_on_target)(a); }
+QKV_EXPORT(causal_conv_on_target);
+QKV_EXPORT(causal_conv_backward_on_target);
+void causal_conv(const CausalConv& a) { QKV_DISPATCH(causal_conv_on_target)(a); }
+void causal_conv_backward(const CausalConvBackward& a) { QKV_DISPATCH(causal_conv_backward_on_target)(a); }
 }  // namespace qkv::kernels::cpu_set
 #endif

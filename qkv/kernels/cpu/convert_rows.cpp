@@ -8,6 +8,7 @@
 #include "hwy/highway.h"
 #include "qkv/kernels/blocks.h"
 #include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/vector-inl.h"
 
@@ -76,7 +77,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(convert_rows_on_target);
-void convert_rows(const Copy& a) { HWY_DYNAMIC_DISPATCH(convert_rows_on_target)(a); }
+QKV_EXPORT(convert_rows_on_target);
+void convert_rows(const Copy& a) { QKV_DISPATCH(convert_rows_on_target)(a); }
 }  // namespace qkv::kernels::cpu_set
 #endif

@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/vector-inl.h"
 
@@ -78,12 +79,12 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(binary_on_target);
-HWY_EXPORT(scale_on_target);
-HWY_EXPORT(dropout_on_target);
-void binary(const Binary& a) { HWY_DYNAMIC_DISPATCH(binary_on_target)(a); }
-void scale(const Scale& a) { HWY_DYNAMIC_DISPATCH(scale_on_target)(a); }
-void dropout(const Dropout& a) { HWY_DYNAMIC_DISPATCH(dropout_on_target)(a); }
+QKV_EXPORT(binary_on_target);
+QKV_EXPORT(scale_on_target);
+QKV_EXPORT(dropout_on_target);
+void binary(const Binary& a) { QKV_DISPATCH(binary_on_target)(a); }
+void scale(const Scale& a) { QKV_DISPATCH(scale_on_target)(a); }
+void dropout(const Dropout& a) { QKV_DISPATCH(dropout_on_target)(a); }
 
 void fill(void* y, DType type, int64_t count, float value) {
   if (type == DType::f32) {

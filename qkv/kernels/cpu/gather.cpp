@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/vector-inl.h"
 #include "qkv/kernels/on_host.h"
@@ -82,15 +83,15 @@ HWY_AFTER_NAMESPACE();
 #include <cstring>
 
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(gather_on_target);
-HWY_EXPORT(scatter_add_on_target);
-HWY_EXPORT(convert_on_target);
+QKV_EXPORT(gather_on_target);
+QKV_EXPORT(scatter_add_on_target);
+QKV_EXPORT(convert_on_target);
 void gather(const Gather& a) {
   if (a.packed) return gather_of_packed(a);
   if (is_block(a.table_type)) return gather_of_blocks(a);
-  HWY_DYNAMIC_DISPATCH(gather_on_target)(a);
+  QKV_DISPATCH(gather_on_target)(a);
 }
-void scatter_add(const ScatterAdd& a) { HWY_DYNAMIC_DISPATCH(scatter_add_on_target)(a); }
+void scatter_add(const ScatterAdd& a) { QKV_DISPATCH(scatter_add_on_target)(a); }
 
 namespace {
 
@@ -190,7 +191,7 @@ void copy(const Copy& call) {
   const bool fast_pair =
       (a.x_type == DType::f32 && a.y_type == DType::bf16) || (a.x_type == DType::bf16 && a.y_type == DType::f32);
   if (fast_pair && dense(a, a.x_stride) && dense(a, a.y_stride)) {
-    HWY_DYNAMIC_DISPATCH(convert_on_target)(a.x, a.x_type, a.y, count);
+    QKV_DISPATCH(convert_on_target)(a.x, a.x_type, a.y, count);
   } else if (fast_pair && a.x_stride[a.rank - 1] == 1 && a.y_stride[a.rank - 1] == 1) {
     convert_rows(a);
   } else {

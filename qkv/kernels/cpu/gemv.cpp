@@ -6,6 +6,7 @@
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/gemv.h"
 #include "qkv/kernels/cpu/vector-inl.h"
@@ -149,12 +150,12 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(gemv_on_target);
+QKV_EXPORT(gemv_on_target);
 
 bool gemv_fits(const Gemm& g) {
   return g.m <= 8 && g.b_transposed && !g.a_transposed && g.activation == Activation::none && g.n >= 64;
 }
 
-void gemv(const Gemm& g) { HWY_DYNAMIC_DISPATCH(gemv_on_target)(g); }
+void gemv(const Gemm& g) { QKV_DISPATCH(gemv_on_target)(g); }
 }  // namespace qkv::kernels::cpu_set
 #endif

@@ -6,6 +6,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/scratch.h"
 #include "qkv/kernels/cpu/vector-inl.h"
@@ -142,11 +143,9 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(moving_average_on_target);
-HWY_EXPORT(moving_average_backward_on_target);
-void moving_average(const MovingAverage& a) { HWY_DYNAMIC_DISPATCH(moving_average_on_target)(a); }
-void moving_average_backward(const MovingAverageBackward& a) {
-  HWY_DYNAMIC_DISPATCH(moving_average_backward_on_target)(a);
-}
+QKV_EXPORT(moving_average_on_target);
+QKV_EXPORT(moving_average_backward_on_target);
+void moving_average(const MovingAverage& a) { QKV_DISPATCH(moving_average_on_target)(a); }
+void moving_average_backward(const MovingAverageBackward& a) { QKV_DISPATCH(moving_average_backward_on_target)(a); }
 }  // namespace qkv::kernels::cpu_set
 #endif

@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/partial_rows.h"
 #include "qkv/kernels/cpu/vector-inl.h"
@@ -178,13 +179,13 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(norm_on_target);
-HWY_EXPORT(norm_backward_on_target);
-HWY_EXPORT(sum_rows_on_target);
-HWY_EXPORT(squares_on_target);
-void norm(const Norm& a) { HWY_DYNAMIC_DISPATCH(norm_on_target)(a); }
-void norm_backward(const NormBackward& a) { HWY_DYNAMIC_DISPATCH(norm_backward_on_target)(a); }
-void sum_rows(const SumRows& a) { HWY_DYNAMIC_DISPATCH(sum_rows_on_target)(a); }
+QKV_EXPORT(norm_on_target);
+QKV_EXPORT(norm_backward_on_target);
+QKV_EXPORT(sum_rows_on_target);
+QKV_EXPORT(squares_on_target);
+void norm(const Norm& a) { QKV_DISPATCH(norm_on_target)(a); }
+void norm_backward(const NormBackward& a) { QKV_DISPATCH(norm_backward_on_target)(a); }
+void sum_rows(const SumRows& a) { QKV_DISPATCH(sum_rows_on_target)(a); }
 
 namespace {
 
@@ -194,7 +195,7 @@ double squares_of_part(const L2NormPart& a) {
   parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
       sums[static_cast<size_t>(part)] =
-          HWY_DYNAMIC_DISPATCH(squares_on_target)(a, a.count * part / parts, a.count * (part + 1) / parts);
+          QKV_DISPATCH(squares_on_target)(a, a.count * part / parts, a.count * (part + 1) / parts);
     }
   });
   double total = 0;

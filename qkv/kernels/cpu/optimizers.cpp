@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/vector-inl.h"
 
@@ -116,13 +117,11 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(adamw_on_target);
-HWY_EXPORT(lion_on_target);
-HWY_EXPORT(sgd_on_target);
-void adamw(std::span<const OptimizerTensor> tensors, const AdamW& a) {
-  HWY_DYNAMIC_DISPATCH(adamw_on_target)(tensors, a);
-}
-void lion(std::span<const OptimizerTensor> tensors, const Lion& a) { HWY_DYNAMIC_DISPATCH(lion_on_target)(tensors, a); }
-void sgd(std::span<const OptimizerTensor> tensors, const Sgd& a) { HWY_DYNAMIC_DISPATCH(sgd_on_target)(tensors, a); }
+QKV_EXPORT(adamw_on_target);
+QKV_EXPORT(lion_on_target);
+QKV_EXPORT(sgd_on_target);
+void adamw(std::span<const OptimizerTensor> tensors, const AdamW& a) { QKV_DISPATCH(adamw_on_target)(tensors, a); }
+void lion(std::span<const OptimizerTensor> tensors, const Lion& a) { QKV_DISPATCH(lion_on_target)(tensors, a); }
+void sgd(std::span<const OptimizerTensor> tensors, const Sgd& a) { QKV_DISPATCH(sgd_on_target)(tensors, a); }
 }  // namespace qkv::kernels::cpu_set
 #endif

@@ -6,6 +6,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/packed_product-inl.h"
 #include "qkv/kernels/cpu/panels.h"
 #include "qkv/tensor/tensor.h"
@@ -120,7 +121,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(packed_gemm_on_target);
+QKV_EXPORT(packed_gemm_on_target);
 namespace {
 
 Tensor without_columns(const PackedGemm& g, const std::vector<int64_t>& columns) {
@@ -147,13 +148,13 @@ void packed_gemm(const PackedGemm& g) {
   if (g.m == 0 || g.n == 0) return;
   if (in_panels(g.type)) return panel_gemm(g);
   const std::vector<int64_t> apart = outlier_columns(g);
-  if (apart.empty()) return HWY_DYNAMIC_DISPATCH(packed_gemm_on_target)(g);
+  if (apart.empty()) return QKV_DISPATCH(packed_gemm_on_target)(g);
   const Tensor others = without_columns(g, apart);
   PackedGemm rest = g;
   rest.a = others.raw();
   rest.lda = g.k;
   rest.activation = Activation::none;
-  HWY_DYNAMIC_DISPATCH(packed_gemm_on_target)(rest);
+  QKV_DISPATCH(packed_gemm_on_target)(rest);
   add_outliers(g, apart);
   if (g.activation == Activation::none) return;
   for (int64_t i = 0; i < g.m; ++i) {

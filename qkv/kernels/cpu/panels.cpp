@@ -7,6 +7,7 @@
 #include "hwy/highway.h"
 #include "qkv/core/parallel_tasks.h"
 #include "qkv/kernels/cpu/arrange-inl.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/packed_finish-inl.h"
 #include "qkv/kernels/cpu/panel_tile-inl.h"
 #include "qkv/tensor/tensor.h"
@@ -118,12 +119,12 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(panel_gemm_on_target);
-HWY_EXPORT(pack_panels_on_target);
+QKV_EXPORT(panel_gemm_on_target);
+QKV_EXPORT(pack_panels_on_target);
 
-void pack_panels(const Pack& a) { HWY_DYNAMIC_DISPATCH(pack_panels_on_target)(a); }
+void pack_panels(const Pack& a) { QKV_DISPATCH(pack_panels_on_target)(a); }
 
-void panel_gemm(const PackedGemm& g) { HWY_DYNAMIC_DISPATCH(panel_gemm_on_target)(g); }
+void panel_gemm(const PackedGemm& g) { QKV_DISPATCH(panel_gemm_on_target)(g); }
 
 }  // namespace qkv::kernels::cpu_set
 #endif

@@ -6,6 +6,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/partial_rows.h"
 #include "qkv/kernels/cpu/scratch.h"
@@ -186,11 +187,9 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(selective_scan_on_target);
-HWY_EXPORT(selective_scan_backward_on_target);
-void selective_scan(const SelectiveScan& a) { HWY_DYNAMIC_DISPATCH(selective_scan_on_target)(a); }
-void selective_scan_backward(const SelectiveScanBackward& a) {
-  HWY_DYNAMIC_DISPATCH(selective_scan_backward_on_target)(a);
-}
+QKV_EXPORT(selective_scan_on_target);
+QKV_EXPORT(selective_scan_backward_on_target);
+void selective_scan(const SelectiveScan& a) { QKV_DISPATCH(selective_scan_on_target)(a); }
+void selective_scan_backward(const SelectiveScanBackward& a) { QKV_DISPATCH(selective_scan_backward_on_target)(a); }
 }  // namespace qkv::kernels::cpu_set
 #endif

@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "qkv/kernels/cpu/cpu.h"
+#include "qkv/kernels/cpu/instruction_sets.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/vector-inl.h"
 
@@ -150,11 +151,11 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
-HWY_EXPORT(softmax_on_target);
-HWY_EXPORT(softmax_backward_on_target);
-HWY_EXPORT(cross_entropy_on_target);
-void softmax(const Softmax& a) { HWY_DYNAMIC_DISPATCH(softmax_on_target)(a); }
-void softmax_backward(const SoftmaxBackward& a) { HWY_DYNAMIC_DISPATCH(softmax_backward_on_target)(a); }
-void cross_entropy(const CrossEntropy& a) { HWY_DYNAMIC_DISPATCH(cross_entropy_on_target)(a); }
+QKV_EXPORT(softmax_on_target);
+QKV_EXPORT(softmax_backward_on_target);
+QKV_EXPORT(cross_entropy_on_target);
+void softmax(const Softmax& a) { QKV_DISPATCH(softmax_on_target)(a); }
+void softmax_backward(const SoftmaxBackward& a) { QKV_DISPATCH(softmax_backward_on_target)(a); }
+void cross_entropy(const CrossEntropy& a) { QKV_DISPATCH(cross_entropy_on_target)(a); }
 }  // namespace qkv::kernels::cpu_set
 #endif
