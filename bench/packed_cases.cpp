@@ -133,6 +133,7 @@ void add_packed(std::vector<KernelCase>& cases, const ComputeTypes& both) {
     for (const PackedCase& c : {PackedCase{1, 1, k},
                                 {2, 16, 2 * k},
                                 {3, 33, k, both[1], true},
+                                {4, 40, 3 * k},
                                 {30, 50, 2 * k, DType::f32, true},
                                 {5, 17, k, DType::f32, true, Activation::gelu},
                                 {0, 4, k}}) {

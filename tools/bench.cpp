@@ -6,6 +6,8 @@
 #include "qkv/generate/cache_type.h"
 #include "qkv/generate/generator.h"
 #include "qkv/io/hugging_face.h"
+#include "qkv/io/model_source.h"
+#include "qkv/models/compute_type.h"
 #include "qkv/models/family.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/cross_entropy.h"
@@ -14,6 +16,7 @@
 #include "tools/commands.h"
 #include "tools/support/bench_model.h"
 #include "tools/support/cache_option.h"
+#include "tools/support/dtype_option.h"
 #include "tools/support/int8_options.h"
 
 #include <fmt/format.h>
@@ -50,7 +53,7 @@ struct BenchCommand {
   std::string sources;
   int64_t beams = 1;
   int64_t target_length = 32;
-  std::string dtype = "f32";
+  std::string dtype = "auto";
   bool json = false;
   bool reference = false;
   PackOptions pack;
@@ -83,6 +86,11 @@ void bench_ops(const BenchCommand& options) {
   if (options.json) fmt::print("{}\n", report.dump(2));
 }
 
+DType dtype_of(const BenchCommand& options) {
+  if (options.dtype != "auto") return dtype_named(options.dtype);
+  return options.model.empty() ? DType::f32 : compute_type(read_config(options.model));
+}
+
 // The checkpoint that was named, or random weights.
 std::unique_ptr<Model> make_model(const BenchCommand& options, const LoadOptions& how = {}) {
   if (!options.model.empty()) return load_model(options.model, how).model;
@@ -96,11 +104,11 @@ std::unique_ptr<Model> make_model(const BenchCommand& options, const LoadOptions
 }
 
 std::unique_ptr<Model> model_for_inference(const BenchCommand& options) {
-  return make_model(options, {.in_place = true, .matrices = dtype_named(options.dtype), .pack = options.pack});
+  return make_model(options, {.in_place = true, .matrices = dtype_of(options), .pack = options.pack});
 }
 
 void bench_train(const BenchCommand& options) {
-  const DType dtype = dtype_named(options.dtype);
+  const DType dtype = dtype_of(options);
   const std::unique_ptr<Model> made = make_model(options);
   Model& model = *made;
   model.require_grad();
@@ -133,14 +141,14 @@ void bench_encode(const BenchCommand& options) {
   const NoGrad no_grad;
   const Inputs inputs = random_inputs(model.spec(), options.batch, options.length);
   const std::vector<double> times = times_of(options.repeat, 2, [&] {
-    model.hidden(inputs, {.compute = dtype_named(options.dtype)});
+    model.hidden(inputs, {.compute = dtype_of(options)});
     wait_for(model.device());
   });
   fmt::print("{}\n", Json{{"seconds", median(times)}, {"samples", times}}.dump());
 }
 
 void bench_generate(const BenchCommand& options) {
-  const DType dtype = dtype_named(options.dtype);
+  const DType dtype = dtype_of(options);
   const std::unique_ptr<Model> made = model_for_inference(options);
   Model& model = *made;
   Generator generator(model, dtype, cache_type_named(options.cache));
@@ -186,7 +194,7 @@ void add_bench(CLI::App& app) {
     sub.add_option("--width", o->sizes.width, "width")->capture_default_str();
     sub.add_option("--context", o->sizes.context, "positions of the model")->capture_default_str();
     sub.add_option("--batch", o->batch, "rows")->capture_default_str()->check(CLI::PositiveNumber);
-    sub.add_option("--dtype", o->dtype, "f32 or bf16")->capture_default_str()->check(CLI::IsMember({"f32", "bf16"}));
+    add_dtype_option(sub, o->dtype);
     sub.add_option("--repeat", o->repeat, "counted repetitions")->capture_default_str()->check(CLI::PositiveNumber);
     add_threads_option(sub);
     add_device_option(sub);
@@ -216,7 +224,7 @@ void add_bench(CLI::App& app) {
   model->add_option("--target-length", o->target_length, "of encoder-decoders: tokens a row to predict")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  model->add_option("--dtype", o->dtype, "f32 or bf16")->capture_default_str()->check(CLI::IsMember({"f32", "bf16"}));
+  add_dtype_option(*model, o->dtype);
   model->add_option("--repeat", o->repeat, "counted repetitions")->capture_default_str()->check(CLI::PositiveNumber);
   add_threads_option(*model);
   add_device_option(*model);
@@ -226,7 +234,7 @@ void add_bench(CLI::App& app) {
                                    .length = o->length,
                                    .target_length = o->target_length,
                                    .repeat = o->repeat,
-                                   .compute = dtype_named(o->dtype)});
+                                   .compute = compute_type_named(o->dtype, read_config(o->model))});
     fmt::print("{}\n", times.dump());
   });
   CLI::App* translate = command->add_subcommand("translate", "an encoder-decoder's writing; prints JSON");

@@ -7,12 +7,14 @@
 #include "qkv/io/hugging_face.h"
 #include "qkv/io/model_source.h"
 #include "qkv/io/tokenizer_fits.h"
+#include "qkv/models/compute_type.h"
 #include "qkv/tasks/conversation.h"
 #include "tools/commands.h"
 #include "tools/support/cache_option.h"
 #include "tools/support/chat_session.h"
 #include "tools/support/checks.h"
 #include "tools/support/constraint_options.h"
+#include "tools/support/dtype_option.h"
 #include "tools/support/user_data.h"
 
 #include <fmt/format.h>
@@ -22,7 +24,7 @@ namespace {
 
 struct ChatCommand {
   std::string model, template_file, system, load;
-  std::string dtype = "f32", cache, overflow = "refuse", history;
+  std::string dtype = "auto", cache, overflow = "refuse", history;
   int64_t context = 0;
   ConstraintOptions constraints;
   GenerationOptions generation{.max_new_tokens = 512, .sample = true, .temperature = 0.7F, .top_p = 0.95F};
@@ -47,14 +49,15 @@ void chat(const ChatCommand& options) {
                                 : ChatTemplate(read_file(options.template_file, 1 << 20), tokenizer);
   GenerationOptions settings = options.generation;
   check_options(settings);
-  const EngineOptions how{.compute = dtype_named(options.dtype),
+  const Config config = read_config(options.model);
+  const EngineOptions how{.compute = compute_type_named(options.dtype, config),
                           .cache = cache_type_named(options.cache),
                           .context = options.context,
                           .max_batch = 1};
-  const Spec spec = spec_of(read_config(options.model));
+  const Spec spec = spec_of(config);
   if (spec.generates()) check_memory(options.model, spec, use_of(spec, how));
-  LoadedModel loaded = load_model(
-      options.model, {.in_place = true, .matrices = dtype_named(options.dtype), .pack = PackOptions{.floats = true}});
+  LoadedModel loaded =
+      load_model(options.model, {.in_place = true, .matrices = how.compute, .pack = PackOptions{.floats = true}});
   if (!loaded.model->spec().generates() || loaded.model->spec().encoder)
     throw Error(options.model,
                 fmt::format("is a {}, which holds no conversations", name_of(loaded.model->spec().task)));
@@ -101,8 +104,7 @@ void add_chat(CLI::App& app) {
       "a full context: refuse to go on, slide: forget the oldest half, or summarise: read a summary of it, which the "
       "model writes")
       ->check(CLI::IsMember({"refuse", "slide", "summarise"}));
-  add("--dtype", o->dtype, "type of weights (where they are not quantised), activations and cache")
-      ->check(CLI::IsMember({"f32", "bf16", "f16"}));
+  add_dtype_option(*command, o->dtype);
   add_cache_option(*command, o->cache);
   add_grammar_option(*command, o->constraints);
   add_threads_option(*command);

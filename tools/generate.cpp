@@ -8,11 +8,13 @@
 #include "qkv/io/model_source.h"
 #include "qkv/io/hugging_face.h"
 #include "qkv/io/tokenizer_fits.h"
+#include "qkv/models/compute_type.h"
 #include "qkv/text/tokenizer.h"
 #include "tools/commands.h"
 #include "tools/support/cache_option.h"
 #include "tools/support/checks.h"
 #include "tools/support/constraint_options.h"
+#include "tools/support/dtype_option.h"
 #include "tools/support/int8_options.h"
 #include "tools/support/signals.h"
 
@@ -28,7 +30,8 @@ struct GenerateCommand {
   std::string directory;
   std::vector<std::string> prompts;
   std::string prompt_file;
-  std::string dtype = "f32", cache;
+  std::string dtype = "auto", cache;
+  DType compute = DType::f32;  // what it comes to
   PackOptions pack;
   GenerationOptions generation;
   std::string early_stopping = "no";
@@ -117,8 +120,9 @@ void check_room(const GenerateCommand& options, const Spec& spec, const std::vec
   size_t longest = 0;
   for (const auto& prompt : ids) longest = std::max(longest, prompt.size());
   const int64_t own = spec.max_positions(), context = static_cast<int64_t>(longest) + g.max_new_tokens;
+  if (!spec.encoder) tokens_that_fit(spec, ids, g.max_new_tokens);
   check_memory(options.directory, spec,
-               {.compute = dtype_named(options.dtype),
+               {.compute = options.compute,
                 .cache = cache_type_named(options.cache),
                 .packing = options.pack,
                 .context = own > 0 ? std::min(own, context) : context,
@@ -126,7 +130,9 @@ void check_room(const GenerateCommand& options, const Spec& spec, const std::vec
 }
 
 void generate(GenerateCommand options) {
-  const Spec spec = spec_of(read_config(options.directory));
+  const Config config = read_config(options.directory);
+  const Spec spec = spec_of(config);
+  options.compute = compute_type_named(options.dtype, config);
   const Tokenizer tokenizer = load_tokenizer(options.directory);
   const std::vector<std::string> prompts = prompts_of(options);
   std::vector<std::vector<int32_t>> ids;
@@ -134,7 +140,7 @@ void generate(GenerateCommand options) {
   choose_packing(options, ids);
   check_room(options, spec, ids);
   LoadedModel loaded =
-      load_model(options.directory, {.in_place = true, .matrices = dtype_named(options.dtype), .pack = options.pack});
+      load_model(options.directory, {.in_place = true, .matrices = options.compute, .pack = options.pack});
   GenerationOptions settings = options.generation;
   check_tokenizer_fits(tokenizer, loaded.model->spec().vocab, options.directory);
   const GenerationOptions from_files = checkpoint_options(loaded.config, options.directory, tokenizer);
@@ -161,14 +167,18 @@ void generate(GenerateCommand options) {
     std::fwrite(prompts[0].data(), 1, prompts[0].size(), stdout);
     std::fflush(stdout);
   }
-  Generator generator(*loaded.model, dtype_named(options.dtype), cache_type_named(options.cache));
+  Generator generator(*loaded.model, options.compute, cache_type_named(options.cache));
   const std::atomic<bool>& stop = stop_requested();
   const auto results =
       generator.generate(ids, settings, [&](size_t row, int32_t token) { return writers[row].push(token) && !stop; });
 
+  int64_t filled = 0;  // positions, where a text ended for want of more
   for (size_t p = 0; p < results.size(); ++p)
     for (size_t r = 0; r < results[p].size(); ++r) {
       const Continuation& c = results[p][r];
+      if (continues && !c.ended && std::ssize(c.ids) < settings.max_new_tokens &&
+          std::ssize(ids[p]) + std::ssize(c.ids) == spec.max_positions())
+        filled = spec.max_positions();
       Writer& writer = writers[p * per_prompt + r];
       if (settings.num_beams > 1)
         for (const int32_t id : c.ids)
@@ -193,7 +203,9 @@ void generate(GenerateCommand options) {
       }
     }
   std::fflush(stdout);
-  if (!options.quiet) print_times(generator.times());
+  if (options.quiet) return;
+  if (filled > 0) fmt::print(stderr, "note: the model's {} positions are full\n", filled);
+  print_times(generator.times());
 }
 
 }  // namespace
@@ -224,7 +236,7 @@ void add_generate(CLI::App& app) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_flag("--ignore-end", o->ignore_end, "go on after end-of-text tokens");
   number("--return-sequences", g.num_return_sequences, "so many continuations of each prompt");
-  number("--dtype", o->dtype, "type of weights and activations")->check(CLI::IsMember({"f32", "bf16", "f16"}));
+  add_dtype_option(*command, o->dtype);
   add_cache_option(*command, o->cache);
   add_int8_options(*command, o->pack);
   add_threads_option(*command);

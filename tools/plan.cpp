@@ -6,10 +6,12 @@
 #include "qkv/generate/cache_type.h"
 #include "qkv/generate/plan.h"
 #include "qkv/io/model_source.h"
+#include "qkv/models/compute_type.h"
 #include "qkv/models/family.h"
 #include "tools/commands.h"
 #include "tools/support/cache_option.h"
 #include "tools/support/checks.h"
+#include "tools/support/dtype_option.h"
 #include "tools/support/int8_options.h"
 
 #include <fmt/format.h>
@@ -22,7 +24,7 @@ namespace {
 struct PlanCommand {
   std::string model;
   int64_t context = 0, batch = 1;
-  std::string dtype = "f32", cache;
+  std::string dtype = "auto", cache;
   PackOptions pack{.floats = true};
   double memory = 0;  // GB
   bool dry = false;
@@ -143,7 +145,7 @@ void plan(const PlanCommand& options) {
   if (own > 0 && options.context > own)
     throw Error("--context", fmt::format("{} is more than the model's {} positions", options.context, own));
   const int64_t usual = own > 0 ? std::min<int64_t>(own, 4096) : 4096;
-  const Use use{.compute = dtype_named(options.dtype),
+  const Use use{.compute = compute_type_named(options.dtype, config),
                 .cache = cache_type_named(options.cache),
                 .packing = options.pack,
                 .context = options.context > 0 ? options.context : usual,
@@ -174,9 +176,7 @@ void add_plan(CLI::App& app) {
   command->add_option("--batch", o->batch, "so many texts are written together")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
-  command->add_option("--dtype", o->dtype, "type of weights (where they are not quantised), activations and cache")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"f32", "bf16"}));
+  add_dtype_option(*command, o->dtype);
   add_cache_option(*command, o->cache);
   add_int8_options(*command, o->pack);
   command->add_option("--memory", o->memory, "GB that the model may take (0: four fifths of this machine's)")

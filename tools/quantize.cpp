@@ -2,7 +2,9 @@
 #include "qkv/core/error.h"
 #include "qkv/core/json.h"
 #include "qkv/core/progress.h"
+#include "qkv/io/checkpoint.h"
 #include "qkv/io/convert_gguf.h"
+#include "qkv/io/gguf.h"
 #include "qkv/tasks/calibrate.h"
 #include "qkv/tasks/compare_models.h"
 #include "tools/commands.h"
@@ -25,11 +27,13 @@ struct QuantizeCommand {
   bool quiet = false;
 };
 
-uint64_t size_of_files(const fs::path& model) {
-  if (!fs::is_directory(model)) return fs::file_size(model);
+// Of the weights that are read, whatever else lies beside them.
+uint64_t size_of_weights(const fs::path& model) {
+  if (const std::optional<fs::path> file = gguf_file(model)) return fs::file_size(*file);
+  const Checkpoint checkpoint(model);
   uint64_t bytes = 0;
-  for (const fs::directory_entry& entry : fs::directory_iterator(model))
-    if (entry.is_regular_file()) bytes += entry.file_size();
+  for (const std::string& name : checkpoint.names())
+    bytes += static_cast<uint64_t>(bytes_of(checkpoint.dtype(name), checkpoint.shape(name).numel()));
   return bytes;
 }
 
@@ -39,8 +43,8 @@ Json report_of(const QuantizeCommand& options, int64_t tensors, std::span<const 
                  {"file", options.out},
                  {"type", options.type},
                  {"tensors", tensors},
-                 {"bytes_before", size_of_files(options.source)},
-                 {"bytes_after", size_of_files(options.out)}};
+                 {"bytes_before", size_of_weights(options.source)},
+                 {"bytes_after", size_of_weights(options.out)}};
   if (ids.empty()) return report;
   const ModelDifference difference = compare_models(TextModel(options.source), TextModel(options.out), ids);
   report.update({{"tokens", difference.tokens},
@@ -63,6 +67,8 @@ void print(const Json& report) {
 }
 
 void quantize(const QuantizeCommand& options) {
+  if (fs::exists(options.out) && fs::equivalent(options.source, options.out))
+    throw Error("--out", fmt::format("'{}' is the model that is read", options.out), "give another name");
   QuantizeOptions how{.mix = options.type, .importance = {}, .overwrite = options.force, .progress = {}};
   // What cannot be compared is refused before anything is written.
   std::vector<int32_t> ids;

@@ -8,6 +8,7 @@
 #include "tools/commands.h"
 #include "tools/support/cache_option.h"
 #include "tools/support/checks.h"
+#include "tools/support/dtype_option.h"
 #include "tools/support/signals.h"
 #include "tools/support/user_data.h"
 
@@ -28,7 +29,7 @@ struct ServeCommand {
   ServiceOptions service;
   ModelOptions model;
   std::string key_file, data;
-  std::string dtype = "f32", cache;
+  std::string dtype = "auto", cache;
   std::string draft;
   double memory = 0;  // GB
   int64_t drain = 30;
@@ -76,7 +77,8 @@ bool is_loopback(const std::string& host) { return host == "localhost" || host =
 void serve(ServeCommand& options) {
   const std::atomic<bool>& stop = stop_requested();
   ModelOptions& model = options.model;
-  model.engine.compute = dtype_named(options.dtype);
+  model.as_stored = options.dtype == "auto";
+  if (!model.as_stored) model.engine.compute = dtype_named(options.dtype);
   model.engine.cache = cache_type_named(options.cache);
   model.draft = options.draft;
   if (!options.draft.empty() && model.engine.drafts == 0) model.engine.drafts = 4;
@@ -138,8 +140,7 @@ void add_serve(CLI::App& app) {
   add("--context", e.context, "tokens of a text, prompt and answer together (0: as the model has it, at most 4096)")
       ->check(at_least(0));
   add("--max-batch", e.max_batch, "so many texts are written together")->check(at_least(1));
-  add("--dtype", o->dtype, "type of weights (where they are not quantised), activations and cache")
-      ->check(CLI::IsMember({"f32", "bf16", "f16"}));
+  add_dtype_option(*command, o->dtype);
   add_cache_option(*command, o->cache)->group(group);
   add("--memory", o->memory,
       "GB that all models together may take: the longest unused are unloaded (0: four fifths of the machine's)")

@@ -62,14 +62,14 @@ def last_line(text):
     return json.loads(text.strip().splitlines()[-1])
 
 
-def bytes_of_a_token(path, qkv, precision):
+def bytes_of_a_token(path, qkv):
     """What writing a token reads: the weights that it is multiplied by."""
-    plan = subprocess.run([qkv, "plan", path, "--no-measuring", "--json", "--context", "1", *precision], stdout=subprocess.PIPE, check=True)
+    plan = subprocess.run([qkv, "plan", path, "--no-measuring", "--json", "--context", "1"], stdout=subprocess.PIPE, check=True)
     return json.loads(plan.stdout)["token"]["bytes"]
 
 
-def first_token(path, folder, qkv, precision):
-    return [Command("qkv", [qkv, "generate", path, "--prompt", "a", "--max-new-tokens", 1, "--greedy", *precision, "--threads", THREADS]),
+def first_token(path, folder, qkv):
+    return [Command("qkv", [qkv, "generate", path, "--prompt", "a", "--max-new-tokens", 1, "--greedy", "--threads", THREADS]),
             Command("llama.cpp", [folder / "bin/llama-completion", "-m", path, "-p", "a", "-n", 1, "-c", 512, "-t", THREADS,
                                   "--temp", 0, "-no-cnv", "--no-warmup", "--no-perf"])]
 
@@ -77,7 +77,6 @@ def first_token(path, folder, qkv, precision):
 def run(case, qkv, rounds):
     folder = llama_cpp()
     path = file_of(case.model, case.dtype, folder.parent, qkv)
-    precision = ["--dtype", "bf16"] if case.dtype == "bf16" else []
     common = {"threads": THREADS, "packages": PACKAGES}
     rows = []
 
@@ -87,7 +86,7 @@ def run(case, qkv, rounds):
         rows.append({"case": f"{case.name}: {what}", "unit": unit, "qkv": mine, "peers": {"llama.cpp": peer}, "samples": taken,
                      "ratio": mine / peer if more_is_better else peer / mine, "goal": goal, **common})
 
-    bench = [qkv, "bench", "generate", "--model", path, *precision, "--repeat", case.repeat, "--threads", THREADS]
+    bench = [qkv, "bench", "generate", "--model", path, "--repeat", case.repeat, "--threads", THREADS]
     memory = Peer("memory", "torch_limits.py", ["read", "--threads", THREADS], 3)
     alone = take_turns([memory, Program("qkv", [*bench, "--prompt", PROMPT, "--tokens", TOKENS]),
                         Program("llama.cpp", [folder / "bin/llama-bench", "-m", path, "-t", THREADS, "-p", PROMPT, "-n", TOKENS,
@@ -106,7 +105,7 @@ def run(case, qkv, rounds):
         row(title, "tokens/s", {name: [rate for turn in turns for rate in rates(name, turn, what)] for name, turns in alone.items()},
             goal)
     def share_of_reading():
-        read = bytes_of_a_token(path, qkv, precision) / 1e9 / statistics.median(reading) * 100
+        read = bytes_of_a_token(path, qkv) / 1e9 / statistics.median(reading) * 100
         shares = {name: [rate * read for turn in turns for rate in rates(name, turn, "writing")] for name, turns in alone.items()}
         medians = {name: statistics.median(values) for name, values in shares.items()}
         goal = BANDWIDTH_GOALS.get(case.model)
@@ -123,7 +122,7 @@ def run(case, qkv, rounds):
     row(f"{STREAMS} texts together", "tokens/s",
         {name: [rate for turn in turns for rate in (turn["result"]["decode_samples"] if name == "qkv" else [turn["result"]["speed_tg"]])]
          for name, turns in together.items()}, STREAMS_GOAL)
-    starts = take_turns(first_token(path, folder, qkv, precision), 2 * rounds)
+    starts = take_turns(first_token(path, folder, qkv), 2 * rounds)
     row("start to first token", "s", {name: [turn["seconds"] for turn in turns] for name, turns in starts.items()}, START_GOAL,
         more_is_better=False)
     row("start to first token, memory", "MiB", {name: [turn["peak_bytes"] / 2**20 for turn in turns] for name, turns in starts.items()},

@@ -15,18 +15,6 @@
 namespace qkv {
 namespace {
 
-// How many tokens can be added before the positions run out.
-int64_t room(const Spec& spec, const std::vector<std::vector<int32_t>>& prompts, int64_t wanted) {
-  if (spec.max_positions() == 0) return wanted;
-  size_t length = 0;
-  for (const auto& prompt : prompts) length = std::max(length, prompt.size());
-  const int64_t left = spec.max_positions() - static_cast<int64_t>(length);
-  if (left < 1)
-    throw Error("prompt", fmt::format("has {} tokens, and the model has {} positions", length, spec.max_positions()),
-                "shorten the prompt");
-  return std::min(wanted, left);
-}
-
 // Of an encoder-decoder's target.
 int32_t first_token(const Spec& spec, const GenerationOptions& options) {
   const int64_t token = options.decoder_start >= 0 ? options.decoder_start : spec.decoder_start;
@@ -73,6 +61,17 @@ int32_t choose(SampledRow& row, std::span<const float> logits, const GenerationO
 
 }  // namespace
 
+int64_t tokens_that_fit(const Spec& spec, const std::vector<std::vector<int32_t>>& prompts, int64_t wanted) {
+  if (spec.max_positions() == 0) return wanted;
+  size_t length = 0;
+  for (const auto& prompt : prompts) length = std::max(length, prompt.size());
+  const int64_t left = spec.max_positions() - static_cast<int64_t>(length);
+  if (left < 1)
+    throw Error("prompt", fmt::format("has {} tokens, and the model has {} positions", length, spec.max_positions()),
+                "shorten the prompt");
+  return std::min(wanted, left);
+}
+
 Generator::Generator(Model& model, DType compute, std::optional<DType> cache)
     : model_(model), compute_(compute), cache_(cache) {
   check_cache_type(model.spec(), cache);
@@ -97,7 +96,7 @@ std::vector<std::vector<Continuation>> Generator::generate(const std::vector<std
   const std::vector<std::vector<int32_t>> prompts =
       encodes ? std::vector<std::vector<int32_t>>(given.size(), {first_token(model_.spec(), wanted)}) : given;
   GenerationOptions options = wanted;
-  options.max_new_tokens = room(model_.spec(), prompts, wanted.max_new_tokens);
+  options.max_new_tokens = tokens_that_fit(model_.spec(), prompts, wanted.max_new_tokens);
   const int64_t limit = options.max_new_tokens;
   const auto prompt_start = Clock::now();
   Decoding decoding(model_, compute_, cache_, prompts, limit, encodes ? given : std::vector<std::vector<int32_t>>(),

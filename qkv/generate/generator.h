@@ -25,6 +25,10 @@ struct GenerationTimes {
   double decode_seconds = 0;
 };
 
+// How many of `wanted` tokens can be added to all of the prompts before the model's positions run out. Throws Error
+// where not one can.
+int64_t tokens_that_fit(const Spec& spec, const std::vector<std::vector<int32_t>>& prompts, int64_t wanted);
+
 class Generator {
  public:
   // The model must be a causal language model or an encoder-decoder. `compute` is the dtype of activations, and of the

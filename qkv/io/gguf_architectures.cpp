@@ -337,7 +337,16 @@ std::string known_architectures() {
 }  // namespace
 
 GgufContents::GgufContents(const Gguf& file) : where(file.where()), metadata(&file.metadata()) {
-  for (const std::string& name : file.names()) shapes.emplace(name, file.shape(name));
+  std::map<DType, int64_t> numbers;
+  int64_t most = 0;
+  for (const std::string& name : file.names()) {
+    const Shape& shape = shapes.emplace(name, file.shape(name)).first->second;
+    if (shape.rank() < 2) continue;
+    const int64_t so_far = numbers[file.dtype(name)] += shape.numel();
+    if (so_far <= most) continue;
+    most = so_far;
+    matrices = file.dtype(name);
+  }
   if (file.contains(rotary_factors_name)) rotary_factors = file.get(rotary_factors_name);
 }
 

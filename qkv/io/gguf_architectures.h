@@ -16,6 +16,7 @@ struct GgufContents {
   std::string where;
   const GgufMetadata* metadata = nullptr;
   std::map<std::string, Shape> shapes;  // of its tensors
+  DType matrices = DType::f32;          // what most of their numbers are
   Tensor rotary_factors;                // "rope_freqs.weight", by which rotary frequencies are divided; undefined: none
 
   explicit GgufContents(const Gguf& file);

@@ -198,6 +198,8 @@ Config gguf_config(const GgufContents& file) {
   if (table == file.shapes.end())
     throw Error(file.where, "has no token_embd.weight", "name a file that holds a whole model");
   config["vocab_size"] = table->second[0];
+  if (file.matrices == DType::bf16) config["dtype"] = "bfloat16";
+  if (file.matrices == DType::f16) config["dtype"] = "float16";
   config["tie_word_embeddings"] = !file.contains("output.weight");
   if (const auto types = file.shapes.find("token_types.weight"); types != file.shapes.end())
     config["type_vocab_size"] = types->second[0];

@@ -1,5 +1,7 @@
 #include "qkv/nn/rotary.h"
 
+#include "qkv/core/threads.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -84,16 +86,19 @@ RotaryTable rotary_table(const RotarySpec& spec, int64_t positions) {
   const std::vector<double> frequencies = rotary_frequencies(spec, positions);
   const double magnitude = spec.scaling == RotarySpec::Scaling::yarn ? yarn_attention(spec) : 1;
   const Shape shape{positions, spec.dim / 2};
-  std::vector<float> cosine(static_cast<size_t>(shape.numel()));
-  std::vector<float> sine(cosine.size());
-  for (size_t p = 0, at = 0; p < static_cast<size_t>(positions); ++p)
-    for (const double f : frequencies) {
-      // The reference computes the angle in f32; at long positions the difference is visible.
-      const float angle = static_cast<float>(p) * static_cast<float>(f);
-      cosine[at] = static_cast<float>(std::cos(static_cast<double>(angle)) * magnitude);
-      sine[at++] = static_cast<float>(std::sin(static_cast<double>(angle)) * magnitude);
-    }
-  return {Tensor::from(shape, cosine), Tensor::from(shape, sine), spec.interleaved};
+  const Tensor cosine = Tensor::empty(shape), sine = Tensor::empty(shape);
+  const int64_t width = shape[1];
+  constexpr int64_t grain = 64;
+  parallel_for(positions, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p)
+      for (int64_t i = 0; i < width; ++i) {
+        // The reference computes the angle in f32; at long positions the difference is visible.
+        const float angle = static_cast<float>(p) * static_cast<float>(frequencies[static_cast<size_t>(i)]);
+        cosine.data<float>()[p * width + i] = static_cast<float>(std::cos(static_cast<double>(angle)) * magnitude);
+        sine.data<float>()[p * width + i] = static_cast<float>(std::sin(static_cast<double>(angle)) * magnitude);
+      }
+  });
+  return {cosine, sine, spec.interleaved};
 }
 
 }  // namespace qkv

@@ -7,6 +7,7 @@
 #include "qkv/ops/shape.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace qkv {
 namespace {
@@ -33,6 +34,15 @@ Tensor recomputed(const Block& block, const Tensor& x, int64_t layer, const Cont
   return checkpoint(run, {x, shared.position_bias, shared.memory});
 }
 
+// A context of 128k would take a quarter of a second and megabytes before the first token of a short text, so tables
+// grow. Not on a device, where recorded work remembers where they lie.
+int64_t rotary_table_rows(int64_t positions, int64_t most, Device device) {
+  constexpr int64_t at_first = 4096;
+  const int64_t whole = std::max(most, positions);
+  if (device != Device()) return whole;
+  return std::min(whole, std::max(at_first, static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(positions)))));
+}
+
 }  // namespace
 
 Stack::Stack(const StackSpec& stack_spec) : spec(stack_spec) {
@@ -43,16 +53,20 @@ Stack::Stack(const StackSpec& stack_spec) : spec(stack_spec) {
   if (attention.distance_bias) distance_bias = Tensor::empty({attention.distance_bias->buckets, attention.heads});
 }
 
-const RotaryTable* Stack::table_for(const RotarySpec& rotary, int64_t positions) const {
-  // Only dynamic scaling depends on the length; every other table serves all shorter texts.
-  const int64_t wanted = rotary.scaling == RotarySpec::Scaling::dynamic ? std::max(rotary.original_positions, positions)
-                                                                        : std::max(spec.max_positions, positions);
+const RotaryTable* Stack::table_for(const RotarySpec& rotary, int64_t positions, Device device) const {
+  const bool dynamic = rotary.scaling == RotarySpec::Scaling::dynamic;
   std::shared_ptr<MadeTable>* place = nullptr;
   for (auto& made : tables_)
     if (made->spec == rotary) place = &made;
   if (place == nullptr) place = &tables_.emplace_back();
-  if (!*place || (*place)->table.cosine.size(0) != wanted)
-    *place = std::make_shared<MadeTable>(MadeTable{rotary, rotary_table(rotary, wanted)});
+  const int64_t made = *place ? (*place)->table.cosine.size(0) : 0;
+  // Only dynamic scaling depends on the length; every other table serves all shorter texts.
+  if (made > 0 && (dynamic ? made == std::max(rotary.original_positions, positions) : made >= positions))
+    return &(*place)->table;
+  const int64_t wanted = dynamic ? std::max(rotary.original_positions, positions)
+                                 : rotary_table_rows(positions, spec.max_positions, device);
+  if (*place && device != Device()) outgrown_.push_back(*place);
+  *place = std::make_shared<MadeTable>(MadeTable{rotary, rotary_table(rotary, wanted)});
   return &(*place)->table;
 }
 
@@ -126,7 +140,7 @@ Tensor Stack::operator()(const Tensor& x, const Context& given) const {
   for (int64_t i = 0; i < spec.layers && !two_streams; ++i) {
     const Block& block = blocks[static_cast<size_t>(spec.order.empty() ? i : spec.order[static_cast<size_t>(i)])];
     const auto& rotary = block.spec.attention.rotary;
-    shared.rotary = rotary ? table_for(*rotary, length) : nullptr;
+    shared.rotary = rotary ? table_for(*rotary, length, x.device()) : nullptr;
     if (M > 0) shared.past = past[static_cast<size_t>(i)];
     if (context.past != nullptr && spec.past) {
       stream = {stream.value(), {}};

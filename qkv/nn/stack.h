@@ -61,12 +61,13 @@ struct Stack {
   Stream run_reversible(const Tensor& x, const Context& context) const;
   std::vector<Tensor> past_of(const Tensor& x, const Context& context) const;
   void remember(const Tensor& past, const Tensor& x, const Context& context, Past& next) const;
-  const RotaryTable* table_for(const RotarySpec& rotary, int64_t positions) const;
+  const RotaryTable* table_for(const RotarySpec& rotary, int64_t positions, Device device) const;
   struct MadeTable {
     RotarySpec spec;
     RotaryTable table;
   };
-  mutable std::vector<std::shared_ptr<MadeTable>> tables_;  // one a kind of rotary positions, made at first use
+  mutable std::vector<std::shared_ptr<MadeTable>> tables_;    // one a kind of rotary positions, made at first use
+  mutable std::vector<std::shared_ptr<MadeTable>> outgrown_;  // on a device: recorded work may still read them
 };
 
 }  // namespace qkv

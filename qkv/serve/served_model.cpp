@@ -5,6 +5,7 @@
 #include "qkv/generate/model_size.h"
 #include "qkv/io/model_source.h"
 #include "qkv/io/tokenizer_fits.h"
+#include "qkv/models/compute_type.h"
 #include "qkv/serve/api_error.h"
 
 #include <future>
@@ -29,6 +30,7 @@ ServedModel::ServedModel(std::string name, fs::path path, const ModelOptions& op
       defaults_(checkpoint_options(config_, path_, tokenizer_)),
       worker_(options.max_waiting) {
   check_tokenizer_fits(tokenizer_, spec_.vocab, path_.string());
+  if (options_.as_stored) options_.engine.compute = compute_type(config_);
   const int64_t own = spec_.max_positions();
   context_ = writes() ? engine_context(spec_, options_.engine) : own;
   try {

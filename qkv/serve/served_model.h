@@ -26,6 +26,7 @@ namespace qkv {
 
 struct ModelOptions {
   EngineOptions engine;      // its `compute` is the dtype of weights and activations
+  bool as_stored = false;    // it is each model's compute_type() instead
   fs::path draft;            // a model that guesses ahead for the engine; empty: none
   size_t max_waiting = 256;  // tasks that wait
 };

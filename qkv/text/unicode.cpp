@@ -5,6 +5,7 @@
 #include <unicode/uchar.h>
 
 #include <cstring>
+#include <mutex>
 
 namespace qkv {
 
@@ -134,7 +135,7 @@ bool is_cjk(char32_t c) {
 
 namespace {
 
-uint8_t classes_of(char32_t c, uint32_t category) {
+uint8_t classes_by_category(char32_t c, uint32_t category) {
   uint8_t bits = 0;
   if (category & U_GC_L_MASK) bits |= letter;
   if (category & U_GC_N_MASK) bits |= number;
@@ -150,36 +151,54 @@ uint8_t classes_of(char32_t c, uint32_t category) {
   return bits;
 }
 
-std::vector<uint8_t> make_table() {
-  std::vector<uint8_t> table(code_point_end);
-  const auto fill = [](const void* context, UChar32 start, UChar32 limit, UCharCategory type) -> UBool {
-    auto& out = *static_cast<std::vector<uint8_t>*>(const_cast<void*>(context));
-    // Nothing is asked of the unassigned, and private-use planes are uniform: one question for each.
-    if (type == U_UNASSIGNED || type == U_SURROGATE) return true;
-    if (type == U_PRIVATE_USE_CHAR) {
-      std::fill(out.begin() + start, out.begin() + limit, classes_of(start, U_MASK(type)));
-      return true;
-    }
-    for (UChar32 c = start; c < limit; ++c) out[c] = classes_of(c, U_MASK(type));
-    return true;
-  };
-  u_enumCharTypes(fill, &table);
-  for (const char32_t c : {U'\t', U'\n', U'\r'}) table[c] &= ~control_or_null;
-  table[replacement_character] |= control_or_null;
-  // Characters whose category changed since.
-  for (const char32_t c : {U'\u166D', U'\U000111C9'}) table[c] |= punctuation;
-  table[0x1734] |= nonspacing_mark;
-  for (const char32_t c : {U'\u1CF2', U'\u1CF3'}) table[c] |= mark;
-  table[0x111C9] &= ~mark;
-  for (const char32_t c : {U'\u1885', U'\u1886', U'\uA9BD', U'\U000111C9'}) table[c] &= ~nonspacing_mark;
-  return table;
+uint8_t classes_of(char32_t c) {
+  const uint32_t category = U_MASK(u_charType(static_cast<UChar32>(c)));
+  if (category & (U_GC_CN_MASK | U_GC_CS_MASK)) return 0;
+  const uint8_t bits = classes_by_category(c, category);
+  switch (c) {
+    case '\t':
+    case '\n':
+    case '\r':
+      return bits & ~control_or_null;
+    case replacement_character:
+      return bits | control_or_null;
+    // Characters whose category changed since.
+    case 0x166D:
+      return bits | punctuation;
+    case 0x1734:
+      return bits | nonspacing_mark;
+    case 0x1885:
+    case 0x1886:
+    case 0xA9BD:
+      return bits & ~nonspacing_mark;
+    case 0x1CF2:
+    case 0x1CF3:
+      return bits | mark;
+    case 0x111C9:
+      return (bits | punctuation) & ~(mark | nonspacing_mark);
+    default:
+      return bits;
+  }
 }
+
+constexpr char32_t class_page = 256;
+uint8_t char_classes[code_point_end];
+std::atomic<bool> filled_pages[code_point_end / class_page];
 
 }  // namespace
 
-const uint8_t* detail::char_class_table() {
-  static const std::vector<uint8_t> table = make_table();
-  return table.data();
+void detail::fill_char_classes(char32_t page) {
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  if (filled_pages[page].load(std::memory_order_relaxed)) return;
+  for (char32_t c = page * class_page; c < (page + 1) * class_page; ++c) char_classes[c] = classes_of(c);
+  filled_pages[page].store(true, std::memory_order_release);
+}
+
+detail::CharClassTable detail::char_class_table() {
+  static const bool ascii = (fill_char_classes(0), true);
+  static_cast<void>(ascii);
+  return {char_classes, filled_pages};
 }
 
 }  // namespace qkv

@@ -1,6 +1,7 @@
 // UTF-8 and the Unicode character classes that tokenizers ask about.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -60,18 +61,28 @@ enum CharClass : uint8_t {
 };
 
 namespace detail {
-const uint8_t* char_class_table();
-}
+// Filled a page of 256 code points at a time, when one of them is asked for: all would take a millisecond or two of
+// every start.
+struct CharClassTable {
+  const uint8_t* classes;
+  const std::atomic<bool>* filled;
+};
+CharClassTable char_class_table();
+void fill_char_classes(char32_t page);
+}  // namespace detail
 
-// The classes of every code point; one table lookup.
+// The classes of every code point; two table lookups.
 class CharClasses {
  public:
   CharClasses() : table_(detail::char_class_table()) {}
-  uint8_t operator()(char32_t c) const { return table_[c]; }
-  uint8_t ascii(char c) const { return table_[static_cast<unsigned char>(c)]; }
+  uint8_t operator()(char32_t c) const {
+    if (!table_.filled[c >> 8].load(std::memory_order_acquire)) detail::fill_char_classes(c >> 8);
+    return table_.classes[c];
+  }
+  uint8_t ascii(char c) const { return table_.classes[static_cast<unsigned char>(c)]; }
 
  private:
-  const uint8_t* table_;
+  detail::CharClassTable table_;
 };
 
 // The major version of Unicode that brought the character; 0 for what is not assigned.

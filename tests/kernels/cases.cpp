@@ -5,6 +5,8 @@
 #include "qkv/kernels/cpu/instruction_sets.h"
 
 #include <cmath>
+#include <map>
+#include <string>
 
 namespace qkv {
 namespace {
@@ -40,6 +42,29 @@ TEST(Kernels, RepeatedCallsGiveTheSameBits) {
     const std::vector<Tensor> first = one.result(kernels::cpu());
     expect_same_bits(one, first, one.result(kernels::cpu()));
   }
+}
+
+TEST(Kernels, BlocksGiveWhereTheyLieTheBitsThatTheyGivePacked) {
+  const std::string ending = " in blocks";
+  for (const InstructionSet set : instruction_sets()) {
+    SCOPED_TRACE(name_of(set));
+    choose_instruction_set(set);
+    std::map<std::string, std::vector<Tensor>> packed;
+    int compared = 0;
+    for (const KernelCase& one : kernel_cases()) {
+      if (one.large || !one.name.starts_with("packed_gemm")) continue;
+      if (!one.name.ends_with(ending)) {
+        packed[one.name] = one.result(kernels::cpu());
+      } else {
+        const auto same = packed.find(one.name.substr(0, one.name.size() - ending.size()));
+        ASSERT_NE(same, packed.end()) << one.name;
+        expect_same_bits(one, one.result(kernels::cpu()), same->second);
+        ++compared;
+      }
+    }
+    EXPECT_GT(compared, 50);
+  }
+  choose_instruction_set(instruction_sets().front());
 }
 
 TEST(Kernels, ReferenceOnHandComputedValues) {

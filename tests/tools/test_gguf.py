@@ -22,11 +22,32 @@ class Gguf(CommandTest):
         self.succeed("convert", self.file, back)
         self.assertEqual(self.ids(back), self.ids(self.model))
 
+    def test_weights_are_kept_as_the_file_holds_them(self):
+        def kept(model, *options):
+            plan = json.loads(self.succeed("plan", model, "--no-measuring", "--json", *options))
+            return {one["type"] for one in plan["weights"] }, plan["weight_bytes"], plan["cache_type"]
+
+        half = self.folder / "half"
+        self.succeed("convert", self.model, half, "--dtype", "bf16")
+        self.succeed("convert", self.model, self.file, "--dtype", "bf16")
+        for model in (half, self.file):
+            with self.subTest(model=model):
+                self.assertEqual(kept(model), kept(model, "--dtype", "bf16"))
+                self.assertEqual(kept(model)[2], "bf16")
+                self.assertLess(kept(model)[1], 0.6 * kept(model, "--dtype", "f32")[1])
+                text = ("generate", model, "--prompt", "word1 word2", "--greedy", "-n", "4", "--quiet", "--json")
+                self.assertEqual(self.succeed(*text), self.succeed(*text, "--dtype", "bf16"))
+        self.assertEqual(kept(self.model), kept(self.model, "--dtype", "f32"))
+        self.refuse("generate", self.model, "--prompt", "a", "--dtype", "f8", says="--dtype")
+
     def test_quantize_reports_what_it_cost(self):
         out = self.succeed("quantize", self.model, "--type", "q8_0", "--out", self.file, "--text", self.text,
                            "--calibrate", self.text, "--tokens", "200", "--json", "--quiet")
         report = json.loads(out)
         self.assertEqual(report["bytes_after"], self.file.stat().st_size)
+        weights = self.model / "model.safetensors"
+        self.assertLess(report["bytes_before"], weights.stat().st_size)
+        self.assertGreater(report["bytes_before"], weights.stat().st_size - 20_000)
         self.assertLess(report["bytes_after"], report["bytes_before"])
         self.assertLess(abs(report["perplexity_after"] / report["perplexity_before"] - 1), 0.01)
         self.assertLess(report["kl_divergence"], 1e-3)
@@ -60,7 +81,9 @@ class Gguf(CommandTest):
             self.succeed("quantize", source, "--type", "q4_0", "--out", smaller, "--force", "--quiet")
             self.assertEqual(len(self.ids(smaller)), 8)
         self.refuse("quantize", self.model, "--out", small, says="already")
-        self.refuse("quantize", self.model, "--out", self.model, "--force", says="another model")
+        # Over what is read: what it cost could not be told.
+        for model in (self.model, small):
+            self.refuse("quantize", model, "--out", model, "--force", says="is the model that is read")
         # Training begins with the numbers that were in the blocks, and ends in safetensors.
         self.succeed("train", self.text, "--from", small, "--out", self.folder / "y", "--steps", "1")
         self.assertTrue((self.folder / "y" / "model.safetensors").exists())

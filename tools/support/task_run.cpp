@@ -1,6 +1,9 @@
 #include "tools/support/task_run.h"
 
+#include "qkv/io/model_source.h"
+#include "qkv/models/compute_type.h"
 #include "tools/support/checks.h"
+#include "tools/support/dtype_option.h"
 #include "tools/support/int8_options.h"
 #include "tools/support/signals.h"
 
@@ -42,9 +45,7 @@ CLI::App* add_task_command(CLI::App& app, const char* name, const char* about, T
   command->add_flag("--brief", o.brief, "result lines name the input's line instead of repeating it")->group(group);
   command->add_flag("-q,--quiet", o.quiet, "no progress on standard error")->group(group);
   command->add_flag("--json", o.json, "print a JSON object");
-  command->add_option("--dtype", o.dtype, "type of weights and activations")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"f32", "bf16", "f16"}));
+  add_dtype_option(*command, o.dtype);
   add_int8_options(*command, o.options.pack);
   command->add_option("--batch-tokens", o.options.batch_tokens, "at most so many tokens go through the model at once")
       ->capture_default_str()
@@ -72,7 +73,7 @@ TaskRun::TaskRun(CLI::App& command, TaskCommand& options, std::string doing)
 
 TaskOptions TaskRun::options() {
   TaskOptions options = command_.options;
-  options.dtype = dtype_named(command_.dtype);
+  options.dtype = compute_type_named(command_.dtype, read_config(command_.directory));
   if (command_.input.empty()) return options;
   options.pack.floats = true;  // many texts: what it costs once comes back
   const std::atomic<bool>& stop = stop_requested();

@@ -18,7 +18,7 @@ struct TaskCommand {
   std::string input, format, output;
   std::vector<std::string> fields;
   bool resume = false, skip_bad = false, json = false, brief = false, quiet = false;
-  std::string dtype = "f32";
+  std::string dtype = "auto";
   TaskOptions options;
 };
 

@@ -11,8 +11,8 @@
 namespace qkv::kernels::cpu_set {
 
 // The kernel for AVX-512, for AVX2, and for any processor that the compiler was told of; null where not compiled.
-#define QKV_EXPORT(kernel)                                                                        \
-  constexpr decltype(&HWY_STATIC_DISPATCH(kernel)) kernel##_of_each_set[] = {                     \
+#define QKV_EXPORT(kernel)                                                    \
+  constexpr decltype(&HWY_STATIC_DISPATCH(kernel)) kernel##_of_each_set[] = { \
       HWY_CHOOSE_AVX3(kernel), HWY_CHOOSE_AVX2(kernel), &HWY_STATIC_DISPATCH(kernel)}
 #define QKV_DISPATCH(kernel) (*qkv::kernels::cpu_set::best_of(kernel##_of_each_set))
 

@@ -8,6 +8,7 @@
 
 #include "hwy/highway.h"
 #include "qkv/core/parallel_tasks.h"
+#include "qkv/kernels/cpu/blocks_tile-inl.h"
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/packed_finish-inl.h"
 #include "qkv/kernels/cpu/packed_tile-inl.h"
@@ -59,6 +60,11 @@ void packed_product(const PackedGemm& g, const QuantisedRows& x) {
       alignas(64) float out[most_rows * group_rows];
       for (int64_t top = 0; top < g.m; top += chunk)
         for (int64_t i = begin; i < end; ++i) {
+          if (g.in_blocks && g.m <= rows_in_blocks<decltype(tag)::type>()) {
+            tile_in_blocks(g, x, i * group_rows, out);
+            finish_rows(g, out, group_rows, 0, g.m, i * group_rows);
+            continue;
+          }
           const uint8_t* group = static_cast<const uint8_t*>(g.packed) + i * bytes;
           if (g.in_blocks) group = packed_on_the_way(blocks, i, bytes);
           const int64_t bottom = std::min(g.m, top + chunk);
