@@ -1,5 +1,7 @@
 #include "qkv/core/threads.h"
 
+#include "qkv/core/waiting.h"
+
 #include <exception>
 #include <mutex>
 
@@ -64,6 +66,7 @@ void inherit_threads() {
 namespace detail {
 
 void parallel_ranges(int64_t parts, int64_t count, RangeFunction function, void* context) {
+  watch_processors();
   FirstException failure;
   const auto run = [&](int64_t part) {
     inside_parallel = true;

@@ -61,7 +61,9 @@ void add_tied_head(std::vector<PlannedWeight>& weights, const Use& use) {
 }
 
 std::vector<PlannedWeight> weights_of_gguf(const fs::path& model, const Spec& spec, const Use& use) {
-  const Gguf file(model);
+  const std::shared_ptr<const Gguf> opened = open_gguf(model);
+  const Gguf& file = *opened;
+  if (use.packing && use.packing->int8) refuse_blocks(file);
   std::vector<PlannedWeight> weights;
   for (const std::string& name : file.names()) {
     const Shape& shape = file.shape(name);

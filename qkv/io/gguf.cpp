@@ -9,6 +9,7 @@
 #include <bit>
 #include <cstring>
 #include <fstream>
+#include <mutex>
 
 namespace qkv {
 namespace {
@@ -173,6 +174,27 @@ Gguf::Gguf(const fs::path& path) {
   where_ = file.string();
   file_ = std::make_shared<const MappedFile>(file);
   parse(file_->bytes());
+}
+
+std::shared_ptr<const Gguf> open_gguf(const fs::path& path) {
+  struct Opened {
+    fs::path file;
+    uintmax_t size = 0;
+    fs::file_time_type written;
+    std::weak_ptr<const Gguf> gguf;
+  };
+  static std::mutex mutex;
+  static Opened last;
+  const std::lock_guard lock(mutex);
+  const fs::path file = gguf_file(path).value_or(path);
+  std::error_code missing;  // which Gguf tells
+  const uintmax_t size = fs::file_size(file, missing);
+  const fs::file_time_type written = fs::last_write_time(file, missing);
+  if (auto open = last.gguf.lock(); open && last.file == file && last.size == size && last.written == written)
+    return open;
+  auto opened = std::make_shared<const Gguf>(file);
+  last = {file, size, written, opened};
+  return opened;
 }
 
 Gguf::Gguf(std::span<const uint8_t> bytes, std::string where) : where_(std::move(where)) { parse(bytes); }

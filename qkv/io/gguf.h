@@ -53,6 +53,9 @@ class Gguf : public TensorFile {
   GgufMetadata metadata_;
 };
 
+// The same file, opened by others and not yet closed, is not read again: of large vocabularies that takes its time.
+std::shared_ptr<const Gguf> open_gguf(const fs::path& path);
+
 // The GGUF file that a path names: itself, by its ending or its first bytes, or the only one in a directory that has no
 // weights of another kind. Nothing for other paths.
 std::optional<fs::path> gguf_file(const fs::path& path);

@@ -275,8 +275,16 @@ LoadedModel load_gguf_model(const fs::path& path, const LoadOptions& options) {
   if (options.new_head)
     throw Error(path.string(), "a GGUF file cannot be trained from as it is",
                 fmt::format("first: qkv convert {} DIRECTORY", path.string()));
-  const Gguf file(path);
-  return Loader(file, options).load();
+  const std::shared_ptr<const Gguf> file = open_gguf(path);
+  if (options.pack && options.pack->int8) refuse_blocks(*file);
+  return Loader(*file, options).load();
+}
+
+void refuse_blocks(const Gguf& file) {
+  for (const std::string& name : file.names())
+    if (is_block(file.dtype(name)))
+      throw Error("--int8", fmt::format("{} of {} is {} already", name, file.where(), name_of(file.dtype(name))),
+                  "leave it out, or name the model that this one was made of");
 }
 
 void save_gguf_model(const fs::path& path, Model& model, const SaveGguf& how) {

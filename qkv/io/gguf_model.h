@@ -12,6 +12,9 @@ namespace qkv {
 // all lie as our families have them.
 LoadedModel load_gguf_model(const fs::path& path, const LoadOptions& options = {});
 
+// For what would make 8-bit integers of weights: throws Error where the file's are in blocks already.
+void refuse_blocks(const Gguf& file);
+
 struct SaveGguf {
   // The type of a matrix by its name in the file; f32, f16, bf16 or a block type. Norms, biases and tables of positions
   // are f32. A row that is no whole number of blocks: Error.

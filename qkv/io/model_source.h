@@ -5,9 +5,14 @@
 #include "qkv/models/config.h"
 #include "qkv/text/tokenizer.h"
 
+#include <memory>
+
 namespace qkv {
 
 Config read_config(const fs::path& model);
 Tokenizer load_tokenizer(const fs::path& model);
+
+// While the result lives, all that is read of this model's GGUF file reads its header once.
+std::shared_ptr<const void> keep_open(const fs::path& model);
 
 }  // namespace qkv

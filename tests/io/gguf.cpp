@@ -100,6 +100,22 @@ TEST(Gguf, WhatIsWrittenIsReadInPlace) {
   EXPECT_EQ(Gguf(file.path).names().size(), 2U);  // the failed writing left the old file
 }
 
+TEST(Gguf, AnOpenFileIsNotReadAgainUnlessItChanged) {
+  const TemporaryFile file;
+  const auto write = [&](std::vector<float> values) {
+    const auto count = std::ssize(values);
+    write_gguf(file.path, {}, lazily({{"a", Tensor::from<float>({count}, std::move(values))}}));
+  };
+  write({1, 2});
+  std::shared_ptr<const Gguf> first = open_gguf(file.path);
+  EXPECT_EQ(open_gguf(file.path), first);
+  write({1, 2, 3});
+  const std::shared_ptr<const Gguf> second = open_gguf(file.path);
+  EXPECT_EQ(second->shape("a"), Shape{3});
+  EXPECT_EQ(first->shape("a"), Shape{2});
+  EXPECT_THROW(open_gguf(file.path.string() + ".no"), Error);
+}
+
 TEST(Gguf, AFileByHand) {
   Maker maker(2, 2, 2);
   maker.u32("general.alignment", 64).string("n").number(array).number(uint32_t{6}).number(uint64_t{2});

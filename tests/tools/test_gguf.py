@@ -57,6 +57,8 @@ class Gguf(CommandTest):
         for text, says in [(self.folder / "nothing.txt", "nothing.txt"), (self.write("one.txt", "a"), "--text")]:
             self.refuse("quantize", self.model, "--out", self.folder / "x.gguf", "--text", text, says=says)
             self.assertFalse((self.folder / "x.gguf").exists())
+        for verb in ("generate", "plan"):
+            self.refuse(verb, self.file, "--int8", says=["--int8", "q8_0", "already"])
         # Over a file that is there: only when asked to.
         self.refuse("quantize", self.model, "--out", self.file, says="already")
         self.succeed("quantize", self.model, "--type", "q4_0", "--out", self.file, "--force", "--quiet")

@@ -82,16 +82,16 @@ HWY_NOINLINE void tile_of_q8_0(const RowsOfBlocks& w, int64_t k, const Quantised
     for (int i = 0; i < 8; ++i) {
       const uint8_t* low = w.row[i % 4 + i / 4 * 8] + b * block + 2;
       const uint8_t* high = w.row[i % 4 + i / 4 * 8 + 4] + b * block + 2;
-      const __m512i signed_codes = _mm512_inserti64x4(
-          _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(low))),
-          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high)), 1);
+      const __m512i signed_codes =
+          _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(low))),
+                             _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high)), 1);
       codes[i] = _mm512_xor_si512(signed_codes, to_unsigned);
     }
     for (int64_t r = 0; r < group_rows; ++r) std::memcpy(&halves[r], w.row[r] + b * block, sizeof halves[r]);
     const V scale = V{_mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(halves)))};
     for (int r = 0; r < rows; ++r) {
-      const __m512i of_x = _mm512_broadcast_i64x4(_mm256_loadu_si256(
-          reinterpret_cast<const __m256i*>(x.values + r * k + b * block_columns)));
+      const __m512i of_x = _mm512_broadcast_i64x4(
+          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x.values + r * k + b * block_columns)));
       __m512i parts[8];
       for (int i = 0; i < 8; ++i) parts[i] = dot_bytes(codes[i], of_x);
       const int64_t place = b * rows + r;
