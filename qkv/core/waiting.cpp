@@ -4,15 +4,16 @@
 
 #ifdef _OPENMP
 #include <omp.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #endif
 
@@ -53,31 +54,26 @@ class StandBy {
   std::thread thread_;
 };
 
-// How often processors were taken from a thread that could have gone on.
-int64_t taken_away() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_nivcsw;
+// Nanoseconds that the calling thread could have gone on and had no processor (Linux's Documentation/scheduler/
+// sched-stats); nothing where the system does not count them.
+std::optional<int64_t> waited_for_processors() {
+  std::ifstream file("/proc/thread-self/schedstat");
+  int64_t ran = 0, waited = 0;
+  if (!(file >> ran >> waited)) return {};
+  return waited;
 }
 
+// Whether the machine is crowded, as the threads that share out work see it.
 class Watch {
  public:
-  void look() {
-    const std::unique_lock lock(mutex_, std::try_to_lock);
-    if (!lock) return;
-    const Clock::time_point now = Clock::now();
-    if (now - last_ < period) return;
-    const int64_t taken = taken_away();
-    // A few times a second it happens on idle machines too.
-    constexpr double often = 60;
-    const bool crowded = static_cast<double>(taken - taken_before_) >
-                         often * std::chrono::duration<double>(now - last_).count();
-    taken_before_ = taken;
-    last_ = now;
+  void say(bool crowded, Clock::time_point now) {
+    const std::lock_guard lock(mutex_);
     if (crowded) {
       // Each time that it was dismissed too early, it stands longer.
-      if (!stand_by_) hold_ = std::min(2 * hold_, longest_hold);
-      if (!stand_by_) stand_by_ = std::make_unique<StandBy>();
+      if (!stand_by_) {
+        hold_ = std::min(2 * hold_, longest_hold);
+        stand_by_ = std::make_unique<StandBy>();
+      }
       crowded_at_ = now;
     } else if (stand_by_ && now - crowded_at_ > hold_) {
       stand_by_.reset();
@@ -88,13 +84,19 @@ class Watch {
   }
 
  private:
-  static constexpr milliseconds period{100}, shortest_hold{250}, longest_hold{30'000};
+  static constexpr milliseconds shortest_hold{250}, longest_hold{30'000};
 
   std::mutex mutex_;
-  Clock::time_point last_ = Clock::now(), crowded_at_, dismissed_at_;
-  int64_t taken_before_ = taken_away();
+  Clock::time_point crowded_at_, dismissed_at_;
   milliseconds hold_ = shortest_hold;
   std::unique_ptr<StandBy> stand_by_;
+};
+
+// What one thread knows of its own waiting.
+struct Look {
+  unsigned regions = 0;
+  Clock::time_point at = Clock::now();
+  int64_t waited = waited_for_processors().value_or(0);
 };
 
 bool has_chosen() { return std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr; }
@@ -102,15 +104,25 @@ bool has_chosen() { return std::getenv("OMP_WAIT_POLICY") != nullptr || std::get
 }  // namespace
 
 void watch_processors() {
-  // A look costs a system call, and asking for the time is not free either.
-  constexpr unsigned regions_between_looks = 32;
-  thread_local unsigned regions = 0;
-  if (++regions % regions_between_looks != 0) return;
+  // Even asking for the time at every turn would be felt.
+  constexpr unsigned regions_between_questions = 32;
+  constexpr milliseconds between_looks{100};
+  constexpr double crowded_part = 0.1;  // of the time; on idle machines it is one or two hundredths
+  thread_local Look last;
+  if (++last.regions % regions_between_questions != 0) return;
+  const Clock::time_point now = Clock::now();
+  if (now - last.at < between_looks) return;
   // With processors to spare, threads that wait take none from those that work.
   static const bool wanted = !has_chosen();
   if (!wanted || threads() < omp_get_num_procs()) return;
+  const std::optional<int64_t> waited = waited_for_processors();
+  if (!waited) return;
+  const double part =
+      static_cast<double>(*waited - last.waited) / 1e9 / std::chrono::duration<double>(now - last.at).count();
+  last.at = now;
+  last.waited = *waited;
   static Watch& watch = *new Watch;  // never destroyed: threads may outlive main's objects
-  watch.look();
+  watch.say(part > crowded_part, now);
 }
 #else
 void watch_processors() {}
