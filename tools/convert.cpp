@@ -21,7 +21,7 @@ constexpr uint64_t worth_a_bar = 200'000'000;  // less is done in an instant
 
 struct ConvertCommand {
   std::string source, destination;
-  std::string to = "safetensors";
+  std::string to;  // empty: as the destination's name says
   std::string dtype = "keep";
   std::string max_shard_size = "5GB";
   bool force = false;
@@ -45,9 +45,20 @@ uint64_t parse_size(const std::string& text) {
   throw Error("--max-shard-size", fmt::format("'{}' is not a size", text), "such as 5GB, 300MB, 1GiB or none");
 }
 
+// The format that is asked for; a name that ends in .gguf asks for GGUF.
+std::string format_of(const ConvertCommand& options) {
+  const bool named_gguf = fs::path(options.destination).extension() == ".gguf";
+  if (options.to.empty()) return named_gguf ? "gguf" : "safetensors";
+  if (named_gguf && options.to != "gguf")
+    throw Error(
+        "--to",
+        fmt::format("{} is the format of a directory, and {} names a GGUF file", options.to, options.destination),
+        "name a directory, or leave --to out");
+  return options.to;
+}
+
 // By where from and where to.
-ConvertReport converted(const ConvertCommand& options, const ConvertOptions& how) {
-  const bool to_gguf = options.to == "gguf" || fs::path(options.destination).extension() == ".gguf";
+ConvertReport converted(const ConvertCommand& options, bool to_gguf, const ConvertOptions& how) {
   if (!to_gguf && is_gguf(options.source)) return convert_from_gguf(options.source, options.destination, how);
   if (!to_gguf) return convert_checkpoint(options.source, options.destination, how);
   return convert_to_gguf(options.source, options.destination,
@@ -58,7 +69,8 @@ ConvertReport converted(const ConvertCommand& options, const ConvertOptions& how
 }
 
 void convert(const ConvertCommand& options) {
-  ConvertOptions how{.format = options.to == "bin" ? WeightFormat::torch : WeightFormat::safetensors,
+  const std::string format = format_of(options);
+  ConvertOptions how{.format = format == "bin" ? WeightFormat::torch : WeightFormat::safetensors,
                      .dtype = {},
                      .max_shard_bytes = parse_size(options.max_shard_size),
                      .overwrite = options.force,
@@ -74,12 +86,12 @@ void convert(const ConvertCommand& options) {
     if (!progress) progress.emplace("converting", static_cast<int64_t>(total), "bytes");
     progress->update(static_cast<int64_t>(done));
   };
-  const ConvertReport report = converted(options, how);
+  const ConvertReport report = converted(options, format == "gguf", how);
   progress.reset();
   if (options.json) {
     fmt::print("{}\n", Json{{"source", options.source},
                             {"destination", options.destination},
-                            {"format", options.to},
+                            {"format", format},
                             {"dtype", options.dtype},
                             {"tensors", report.tensors},
                             {"bytes", report.bytes},
@@ -105,8 +117,7 @@ void add_convert(CLI::App& app) {
   command->add_option("destination", options->destination, "the directory to write, or a file that ends in .gguf")
       ->required()
       ->type_name("DEST");
-  command->add_option("--to", options->to, "the format of the weights")
-      ->capture_default_str()
+  command->add_option("--to", options->to, "the format of the weights: safetensors, unless DEST ends in .gguf")
       ->check(CLI::IsMember({"safetensors", "bin", "gguf"}));
   command->add_option("--dtype", options->dtype, "the type of all floats")
       ->capture_default_str()
