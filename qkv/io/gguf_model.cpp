@@ -231,10 +231,17 @@ std::vector<WrittenTensor> written_tensors(const std::string& where, Model& mode
   return tensors;
 }
 
-// What llama.cpp will not find in a file.
-void tell_losses(const std::string& where, const Model& model, const GgufArchitecture& architecture,
+// What a file will lack, and what llama.cpp will not find in it.
+void tell_losses(const std::string& where, Model& model, const GgufArchitecture& architecture,
                  const GgufMetadata& metadata) {
   const Spec& spec = model.spec();
+  std::set<std::string> left_out;
+  model.visit([&](const std::string& name, Tensor&, Role) {
+    if (!holds(architecture, spec, name)) left_out.insert(name.substr(0, name.rfind('.')));
+  });
+  if (!left_out.empty())
+    notice(where, fmt::format("the head for {} is left out ({}): GGUF has no names for it", name_of(spec.task),
+                              fmt::join(left_out, ", ")));
   const std::vector<std::string> passed_over = llama_cpp_passes_over(architecture, spec, metadata);
   if (!passed_over.empty())
     notice(where, fmt::format("llama.cpp passes over {}, which qkv reads: it computes another model",
