@@ -24,6 +24,7 @@ struct ConvertCommand {
   std::string to;  // empty: as the destination's name says
   std::string dtype = "keep";
   std::string max_shard_size = "5GB";
+  bool shards_asked = false;
   bool force = false;
   bool json = false;
   bool quiet = false;
@@ -70,6 +71,8 @@ ConvertReport converted(const ConvertCommand& options, bool to_gguf, const Conve
 
 void convert(const ConvertCommand& options) {
   const std::string format = format_of(options);
+  if (format == "gguf" && options.shards_asked && options.max_shard_size != "none")
+    throw Error("--max-shard-size", "GGUF is written as one file", "leave it out");
   ConvertOptions how{.format = format == "bin" ? WeightFormat::torch : WeightFormat::safetensors,
                      .dtype = {},
                      .max_shard_bytes = parse_size(options.max_shard_size),
@@ -122,9 +125,10 @@ void add_convert(CLI::App& app) {
   command->add_option("--dtype", options->dtype, "the type of all floats")
       ->capture_default_str()
       ->check(CLI::IsMember({"keep", "f32", "bf16", "f16"}));
-  command->add_option("--max-shard-size", options->max_shard_size, "the most bytes of tensors in one file, or none")
-      ->capture_default_str()
-      ->type_name("SIZE");
+  const CLI::Option* shards =
+      command->add_option("--max-shard-size", options->max_shard_size, "the most bytes of tensors in one file, or none")
+          ->capture_default_str()
+          ->type_name("SIZE");
   command->add_flag("--force", options->force, "replace a model that is there");
   command->add_flag("--json", options->json, "print what was done as JSON");
   command->add_flag("--quiet", options->quiet, "no progress");
@@ -135,7 +139,10 @@ void add_convert(CLI::App& app) {
       "  qkv convert gpt2 gpt2-old --to bin\n"
       "  qkv convert gpt2 gpt2.gguf --dtype f16\n"
       "  qkv convert llama-q4.gguf llama");
-  command->callback([options] { convert(*options); });
+  command->callback([options, shards] {
+    options->shards_asked = shards->count() > 0;
+    convert(*options);
+  });
 }
 
 }  // namespace qkv

@@ -11,20 +11,21 @@ namespace qkv {
 namespace {
 
 // Numbers of the file are f32.
-bool near(double a, double b) { return std::abs(a - b) <= 1e-6 * std::max(std::abs(a), std::abs(b)); }
+bool nearly(double a, double b) { return std::abs(a - b) <= 1e-6 * std::max(std::abs(a), std::abs(b)); }
 
-double number(int64_t value) { return static_cast<double>(value); }
+double as_number(int64_t value) { return static_cast<double>(value); }
 
 // In config.json's words; what a way of stretching does not look at is left out.
 std::vector<std::pair<std::string_view, double>> rotary_choices(const RotarySpec& r) {
   using Scaling = RotarySpec::Scaling;
-  std::vector<std::pair<std::string_view, double>> choices = {{"the rotated part of a head", number(r.dim)},
-                                                              {"rope_theta", r.base},
-                                                              {"rope_scaling.rope_type", number(int64_t(r.scaling))}};
+  std::vector<std::pair<std::string_view, double>> choices = {
+      {"the rotated part of a head", as_number(r.dim)},
+      {"rope_theta", r.base},
+      {"rope_scaling.rope_type", static_cast<double>(r.scaling)}};
   if (r.scaling == Scaling::none) return choices;
   choices.emplace_back("rope_scaling.factor", r.factor);
   if (r.scaling == Scaling::linear) return choices;
-  choices.emplace_back("rope_scaling.original_max_position_embeddings", number(r.original_positions));
+  choices.emplace_back("rope_scaling.original_max_position_embeddings", as_number(r.original_positions));
   if (r.scaling == Scaling::llama3) {
     choices.emplace_back("rope_scaling.low_freq_factor", r.low_freq_factor);
     choices.emplace_back("rope_scaling.high_freq_factor", r.high_freq_factor);
@@ -40,10 +41,10 @@ std::vector<std::pair<std::string_view, double>> rotary_choices(const RotarySpec
 // Different words may come to the same turning.
 bool turn_alike(const RotarySpec& a, const RotarySpec& b) {
   if (a.dim == 0 && b.dim == 0) return true;  // neither turns
-  if (a.dim != b.dim || a.scaling != b.scaling || !near(rotary_magnitude(a), rotary_magnitude(b))) return false;
+  if (a.dim != b.dim || a.scaling != b.scaling || !nearly(rotary_magnitude(a), rotary_magnitude(b))) return false;
   const std::vector<double> one = rotary_frequencies(a, 0);
   const std::vector<double> other = rotary_frequencies(b, 0);
-  return std::equal(one.begin(), one.end(), other.begin(), near);
+  return std::equal(one.begin(), one.end(), other.begin(), nearly);
 }
 
 // A window that no text is longer than is none.
@@ -58,19 +59,20 @@ class Comparison {
 
   void check() const {
     same("the embeddings' scale", ours_.embeddings.scale, said_.embeddings.scale);
-    same("the first position", number(ours_.embeddings.position_offset), number(said_.embeddings.position_offset));
-    same("the length", number(ours_.max_positions()), number(said_.max_positions()));
+    same("the first position", as_number(ours_.embeddings.position_offset),
+         as_number(said_.embeddings.position_offset));
+    same("the length", as_number(ours_.max_positions()), as_number(said_.max_positions()));
     same("final_logit_softcapping", ours_.heads.logit_softcap, said_.heads.logit_softcap);
     if (ours_.heads.language_model) same("the logits' scale", ours_.heads.scale, said_.heads.scale);
     stacks("", ours_.stack, said_.stack);
     if (!ours_.encoder || !said_.encoder) return;
     stacks("the encoder's ", ours_.encoder->stack, said_.encoder->stack);
-    same("decoder_start_token_id", number(ours_.decoder_start), number(said_.decoder_start));
+    same("decoder_start_token_id", as_number(ours_.decoder_start), as_number(said_.decoder_start));
   }
 
  private:
   void same(std::string_view what, double ours, double said) const {
-    if (near(ours, said)) return;
+    if (nearly(ours, said)) return;
     throw Error(where_,
                 fmt::format("GGUF has no words for {} = {:.7g} of this {} model: it would be read as {:.7g}", what,
                             ours, ours_.family, said),
@@ -84,7 +86,7 @@ class Comparison {
   }
 
   void stacks(const std::string& whose, const StackSpec& ours, const StackSpec& said) const {
-    same(whose + "layers", number(ours.layers), number(said.layers));
+    same(whose + "layers", as_number(ours.layers), as_number(said.layers));
     for (int64_t i = 0; i < ours.layers; ++i) layers(fmt::format(" of {}layer {}", whose, i), ours, said, i);
   }
 
@@ -102,12 +104,12 @@ class Comparison {
     same("attn_logit_softcapping" + whose, a.softcap, b.softcap);
     same("the slopes of ALiBi" + whose, a.alibi, b.alibi);
     same("the mask of what comes later" + whose, a.causal, b.causal);
-    same("sliding_window" + whose, number(effective_window(ours, i)), number(effective_window(said, i)));
+    same("sliding_window" + whose, as_number(effective_window(ours, i)), as_number(effective_window(said, i)));
     const DistanceBiasSpec none{.buckets = 0, .max_distance = 0};
     const DistanceBiasSpec bias = a.distance_bias.value_or(none);
     const DistanceBiasSpec other_bias = b.distance_bias.value_or(none);
-    same("relative_attention_num_buckets" + whose, number(bias.buckets), number(other_bias.buckets));
-    same("relative_attention_max_distance" + whose, number(bias.max_distance), number(other_bias.max_distance));
+    same("relative_attention_num_buckets" + whose, as_number(bias.buckets), as_number(other_bias.buckets));
+    same("relative_attention_max_distance" + whose, as_number(bias.max_distance), as_number(other_bias.max_distance));
     rotations(whose, a.rotary.value_or(RotarySpec()), b.rotary.value_or(RotarySpec()));
   }
 
@@ -121,7 +123,7 @@ class Comparison {
 
   // Written in the file as a float of few digits, or found from several numbers.
   static double inverse_scale(const AttentionSpec& a) {
-    return std::round((a.scale == 0 ? std::sqrt(number(a.head_dim)) : 1 / a.scale) * 1e4) / 1e4;
+    return std::round((a.scale == 0 ? std::sqrt(as_number(a.head_dim)) : 1 / a.scale) * 1e4) / 1e4;
   }
 
   const std::string& where_;

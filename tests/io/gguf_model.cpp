@@ -295,6 +295,7 @@ TEST(GgufModel, HostileMetadata) {
   EXPECT_NE(refusal("llama.attention.head_count", GgufValue::of_u32(0)), "");
   EXPECT_NE(refusal("llama.attention.key_length", GgufValue::of_u32(3)), "");
   EXPECT_NE(refusal("llama.rope.scaling.type", GgufValue::of_string("longrope")), "");
+  EXPECT_NE(refusal("llama.attention.sliding_window", GgufValue::of_u32(4'000'000'000)), "");
   std::erase_if(tensors, [](const NamedTensor& one) { return one.name == "blk.0.ffn_down.weight"; });
   EXPECT_NE(refusal("general.name", {}).find("missing"), std::string::npos);
 }

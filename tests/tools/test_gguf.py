@@ -84,6 +84,7 @@ class Gguf(CommandTest):
         for to in ["safetensors", "bin"]:
             for source in [self.model, self.file]:
                 self.refuse("convert", source, self.folder / "x.gguf", "--to", to, says=["--to", to, "x.gguf"])
+        self.refuse("convert", self.model, self.folder / "x.gguf", "--max-shard-size", "1MB", says=["--max-shard-size", "GGUF"])
         self.assertFalse((self.folder / "x.gguf").exists())
         for name, options in [("y.gguf", []), ("y", ["--to", "gguf"]), ("z", [])]:
             report = json.loads(self.succeed("convert", self.model, self.folder / name, "--json", *options))
