@@ -21,9 +21,10 @@ constexpr uint64_t worth_a_bar = 200'000'000;  // less is done in an instant
 
 struct ConvertCommand {
   std::string source, destination;
-  std::string to = "safetensors";
+  std::string to;  // empty: as the destination's name says
   std::string dtype = "keep";
   std::string max_shard_size = "5GB";
+  bool shards_asked = false;
   bool force = false;
   bool json = false;
   bool quiet = false;
@@ -45,9 +46,20 @@ uint64_t parse_size(const std::string& text) {
   throw Error("--max-shard-size", fmt::format("'{}' is not a size", text), "such as 5GB, 300MB, 1GiB or none");
 }
 
+// The format that is asked for; a name that ends in .gguf asks for GGUF.
+std::string format_of(const ConvertCommand& options) {
+  const bool named_gguf = fs::path(options.destination).extension() == ".gguf";
+  if (options.to.empty()) return named_gguf ? "gguf" : "safetensors";
+  if (named_gguf && options.to != "gguf")
+    throw Error(
+        "--to",
+        fmt::format("{} is the format of a directory, and {} names a GGUF file", options.to, options.destination),
+        "name a directory, or leave --to out");
+  return options.to;
+}
+
 // By where from and where to.
-ConvertReport converted(const ConvertCommand& options, const ConvertOptions& how) {
-  const bool to_gguf = options.to == "gguf" || fs::path(options.destination).extension() == ".gguf";
+ConvertReport converted(const ConvertCommand& options, bool to_gguf, const ConvertOptions& how) {
   if (!to_gguf && is_gguf(options.source)) return convert_from_gguf(options.source, options.destination, how);
   if (!to_gguf) return convert_checkpoint(options.source, options.destination, how);
   return convert_to_gguf(options.source, options.destination,
@@ -58,7 +70,10 @@ ConvertReport converted(const ConvertCommand& options, const ConvertOptions& how
 }
 
 void convert(const ConvertCommand& options) {
-  ConvertOptions how{.format = options.to == "bin" ? WeightFormat::torch : WeightFormat::safetensors,
+  const std::string format = format_of(options);
+  if (format == "gguf" && options.shards_asked && options.max_shard_size != "none")
+    throw Error("--max-shard-size", "GGUF is written as one file", "leave it out");
+  ConvertOptions how{.format = format == "bin" ? WeightFormat::torch : WeightFormat::safetensors,
                      .dtype = {},
                      .max_shard_bytes = parse_size(options.max_shard_size),
                      .overwrite = options.force,
@@ -74,12 +89,12 @@ void convert(const ConvertCommand& options) {
     if (!progress) progress.emplace("converting", static_cast<int64_t>(total), "bytes");
     progress->update(static_cast<int64_t>(done));
   };
-  const ConvertReport report = converted(options, how);
+  const ConvertReport report = converted(options, format == "gguf", how);
   progress.reset();
   if (options.json) {
     fmt::print("{}\n", Json{{"source", options.source},
                             {"destination", options.destination},
-                            {"format", options.to},
+                            {"format", format},
                             {"dtype", options.dtype},
                             {"tensors", report.tensors},
                             {"bytes", report.bytes},
@@ -105,15 +120,15 @@ void add_convert(CLI::App& app) {
   command->add_option("destination", options->destination, "the directory to write, or a file that ends in .gguf")
       ->required()
       ->type_name("DEST");
-  command->add_option("--to", options->to, "the format of the weights")
-      ->capture_default_str()
+  command->add_option("--to", options->to, "the format of the weights: safetensors, unless DEST ends in .gguf")
       ->check(CLI::IsMember({"safetensors", "bin", "gguf"}));
   command->add_option("--dtype", options->dtype, "the type of all floats")
       ->capture_default_str()
       ->check(CLI::IsMember({"keep", "f32", "bf16", "f16"}));
-  command->add_option("--max-shard-size", options->max_shard_size, "the most bytes of tensors in one file, or none")
-      ->capture_default_str()
-      ->type_name("SIZE");
+  const CLI::Option* shards =
+      command->add_option("--max-shard-size", options->max_shard_size, "the most bytes of tensors in one file, or none")
+          ->capture_default_str()
+          ->type_name("SIZE");
   command->add_flag("--force", options->force, "replace a model that is there");
   command->add_flag("--json", options->json, "print what was done as JSON");
   command->add_flag("--quiet", options->quiet, "no progress");
@@ -124,7 +139,10 @@ void add_convert(CLI::App& app) {
       "  qkv convert gpt2 gpt2-old --to bin\n"
       "  qkv convert gpt2 gpt2.gguf --dtype f16\n"
       "  qkv convert llama-q4.gguf llama");
-  command->callback([options] { convert(*options); });
+  command->callback([options, shards] {
+    options->shards_asked = shards->count() > 0;
+    convert(*options);
+  });
 }
 
 }  // namespace qkv

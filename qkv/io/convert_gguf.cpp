@@ -5,6 +5,7 @@
 #include "qkv/io/gguf_architectures.h"
 #include "qkv/io/gguf_model.h"
 #include "qkv/io/gguf_tokenizer.h"
+#include "qkv/io/gguf_tokens.h"
 #include "qkv/io/model_source.h"
 #include "qkv/io/new_directory.h"
 #include "qkv/io/tokenizer_fits.h"
@@ -15,13 +16,26 @@
 namespace qkv {
 namespace {
 
+// What a configuration says of special tokens.
+GgufMetadata token_ids(const Config& config, int64_t vocab) {
+  GgufMetadata metadata;
+  for (const auto& [theirs, ours] : gguf_roles) {
+    const Json id = config.json().value(std::string(ours) + "_token_id", Json());
+    if (id.is_number_unsigned() && id.get<uint64_t>() < static_cast<uint64_t>(vocab))
+      metadata[fmt::format("tokenizer.ggml.{}_token_id", theirs)] = GgufValue::of_u32(id.get<uint64_t>());
+  }
+  return metadata;
+}
+
 // Without a tokenizer a model can be written, but nobody can talk to it; whoever has none knows.
-GgufMetadata tokenizer_of(const fs::path& source, int64_t vocab) {
+GgufMetadata tokenizer_of(const fs::path& source, const Config& config, int64_t vocab) {
   std::optional<Tokenizer> tokenizer;
   try {
     tokenizer = load_tokenizer(source);
   } catch (const NoTokenizer&) {
-    return {{"tokenizer.ggml.model", GgufValue::of_string("none")}};
+    GgufMetadata metadata = token_ids(config, vocab);
+    metadata["tokenizer.ggml.model"] = GgufValue::of_string("none");
+    return metadata;
   }
   check_tokenizer_fits(*tokenizer, vocab, source.string());
   GgufMetadata metadata = gguf_tokenizer_metadata(*tokenizer, vocab);
@@ -57,7 +71,7 @@ ConvertReport convert_to_gguf(const fs::path& source, const fs::path& file, cons
     return mix_type(mix, loaded.model->spec(), name, shape);
   };
   how.importance = options.importance;
-  how.metadata = tokenizer_of(source, loaded.model->spec().vocab);
+  how.metadata = tokenizer_of(source, loaded.config, loaded.model->spec().vocab);
   how.metadata.merge(gguf_classes(loaded.model->spec(), loaded.config));
   how.metadata["general.file_type"] = GgufValue::of_u32(mix.file_type);
   const fs::path plain = source.has_filename() ? source : source.parent_path();

@@ -35,11 +35,7 @@ double logit_scale(const Spec& s) { return s.heads.scale; }
 double decoder_start(const Spec& s) { return number(s.decoder_start); }
 double buckets(const Spec& s) { return number(block(s).attention.distance_bias->buckets); }
 double parallel(const Spec& s) { return block(s).residual == Residual::parallel ? 1 : 0; }
-// Within its window a model with one is a model without, which is all that the architecture of Llama can say.
-double positions(const Spec& s) {
-  const int64_t w = block(s).attention.window;
-  return number(w > 0 && s.stack.varied.empty() ? std::min(w, s.max_positions()) : s.max_positions());
-}
+double positions(const Spec& s) { return number(s.max_positions()); }
 
 // What the decoders with gated feed-forwards have in common.
 std::vector<Key> gated_keys(std::vector<Key> more = {}) {
@@ -103,6 +99,16 @@ void partial_rotary(Json& config, const GgufContents& file, const char* key) {
 void finish_gated(Json& config, const GgufContents& file) {
   config["attention_bias"] = file.contains("blk.0.attn_output.bias");
   config["mlp_bias"] = file.contains("blk.0.ffn_down.bias");
+}
+
+// A Llama with a window is a Mistral. llama.cpp's own converter leaves the window out, and all it says is a Llama then.
+void finish_llama(Json& config, const GgufContents& file) {
+  finish_gated(config, file);
+  const uint64_t window_of = metadata_number(file, "attention.sliding_window", 0);
+  if (window_of == 0) return;
+  config["model_type"] = "mistral";
+  config["architectures"] = {"MistralForCausalLM"};
+  config["sliding_window"] = window_of;
 }
 
 // llama.cpp scales Gemma's scores by the head's size, but those of its 27B by the width over the heads.
@@ -196,7 +202,9 @@ std::vector<GgufArchitecture> make() {
                  .keys = gated_keys(),
                  .config = {{"hidden_act", "silu"}},
                  .rotary_pairs = true,
-                 .finish = finish_gated});
+                 .rotary_factors = true,
+                 .window_key = true,
+                 .finish = finish_llama});
   all.push_back({.name = "qwen2",
                  .family = "qwen2",
                  .model_class = "Qwen2ForCausalLM",

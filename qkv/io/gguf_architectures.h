@@ -60,6 +60,8 @@ struct GgufArchitecture {
   GgufMetadata metadata = {};                 // and as the metadata does, behind "ARCHITECTURE."
   bool fused = false;                         // queries, keys and values are one matrix
   bool rotary_pairs = false;                  // rows of queries and keys lie so that neighbours turn together
+  bool rotary_factors = false;                // it may hold a tensor that stretches rotary positions
+  bool window_key = false;                    // it may say a sliding window of all layers, which llama.cpp passes over
   bool falcon_mix = false;                    // mixes of types treat it otherwise than the others (gguf_mixes.cpp)
   // Which of the heads' parameters it holds; null: all.
   bool (*holds)(const Spec& spec, std::string_view head) = nullptr;
@@ -86,6 +88,8 @@ std::vector<WeightRule> gguf_weights(const GgufArchitecture& architecture, const
 
 // What each rotary frequency is divided by, [dim/2].
 std::vector<double> rotary_factors(const RotarySpec& rotary);
+// What cosine and sine are multiplied by.
+double rotary_magnitude(const RotarySpec& rotary);
 
 // A configuration such as config.json holds, from a file's metadata and tensors.
 Config gguf_config(const GgufContents& file);
@@ -93,5 +97,10 @@ Config gguf_config(const GgufContents& file);
 GgufMetadata gguf_classes(const Spec& spec, const Config& config);
 // The metadata that says the same of a model, without its tokenizer. Throws Error where GGUF has no words for it.
 GgufMetadata gguf_description(const GgufArchitecture& architecture, const Spec& spec);
+// Throws Error naming the first thing in which the model that a file is about to describe is another than this one.
+void check_gguf_says(const GgufContents& file, const GgufArchitecture& architecture, const Spec& spec);
+// "KEY = VALUE" of what a description says that qkv reads and llama.cpp does not, where that makes it another model.
+std::vector<std::string> llama_cpp_passes_over(const GgufArchitecture& architecture, const Spec& spec,
+                                               const GgufMetadata& description);
 
 }  // namespace qkv

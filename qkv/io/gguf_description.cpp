@@ -112,6 +112,30 @@ Json llama3_scaling(const GgufContents& file, const std::string& prefix, const J
           {"original_max_position_embeddings", spec.original_positions}};
 }
 
+constexpr std::pair<const char*, const char*> stretching_numbers[] = {
+    {"rope.scaling.original_context_length", "original_max_position_embeddings"},
+    {"rope.scaling.yarn_beta_fast", "beta_fast"},
+    {"rope.scaling.yarn_beta_slow", "beta_slow"}};
+
+// What YaRN multiplies cosine and sine by when nothing else is said. llama.cpp's "attn_factor" multiplies that again;
+// "yarn_attn_factor" and "yarn_ext_factor" it passes over.
+double usual_magnitude(double factor) {
+  RotarySpec yarn;
+  yarn.dim = 2;
+  yarn.scaling = RotarySpec::Scaling::yarn;
+  yarn.factor = factor;
+  yarn.original_positions = 1;
+  return rotary_magnitude(yarn);
+}
+
+void add_attention_factor(Json& scaling, const Json& share) {
+  if (share.is_null() || share == 1) return;
+  scaling["attention_factor"] = share;
+  if (share.is_number() && scaling["factor"].is_number())
+    scaling["attention_factor"] =
+        shortest(GgufValue::of_f32(share.get<double>() * usual_magnitude(scaling["factor"].get<double>())));
+}
+
 void add_scaling(Json& config, const GgufContents& file, const std::string& prefix) {
   if (file.rotary_factors) {
     config["rope_scaling"] = llama3_scaling(file, prefix, config);
@@ -121,11 +145,18 @@ void add_scaling(Json& config, const GgufContents& file, const std::string& pref
     const GgufValue* found = file.find(prefix + key);
     return found == nullptr ? Json() : shortest(*found);
   };
-  const Json type = find("rope.scaling.type");
-  if (!type.is_string() || type == "none") return;
-  config["rope_scaling"] = {{"rope_type", type}, {"factor", find("rope.scaling.factor")}};
-  if (const Json original = find("rope.scaling.original_context_length"); !original.is_null())
-    config["rope_scaling"]["original_max_position_embeddings"] = original;
+  Json factor = find("rope.scaling.factor");
+  if (factor.is_null()) factor = find("rope.scale_linear");
+  Json type = find("rope.scaling.type");
+  if (!type.is_string()) type = factor.is_null() || factor == 0 || factor == 1 ? "none" : "linear";
+  if (const Json share = find("rope.scaling.attn_factor"); type != "yarn" && !share.is_null() && share != 1)
+    throw Error(file.where, fmt::format("has a {}rope.scaling.attn_factor of {} without YaRN", prefix, share.dump()),
+                "use the model's Hugging Face form");
+  if (type == "none") return;
+  config["rope_scaling"] = {{"rope_type", type}, {"factor", factor}};
+  for (const auto& [theirs, ours] : stretching_numbers)
+    if (const Json value = find(theirs); !value.is_null()) config["rope_scaling"][ours] = value;
+  if (type == "yarn") add_attention_factor(config["rope_scaling"], find("rope.scaling.attn_factor"));
 }
 
 // The ids of special tokens under the configuration's names.
@@ -140,22 +171,37 @@ void add_token_ids(Json& config, const GgufContents& file, int64_t vocab) {
 
 const std::optional<RotarySpec>& rotary_of(const Spec& spec) { return spec.stack.block.attention.rotary; }
 
-void describe_scaling(const RotarySpec& rotary, const std::string& prefix, GgufMetadata& metadata) {
+std::string_view name_of(RotarySpec::Scaling scaling) {
+  constexpr std::string_view names[] = {"default", "linear", "dynamic", "llama3", "yarn"};
+  return names[static_cast<size_t>(scaling)];
+}
+
+void describe_scaling(const GgufArchitecture& architecture, const RotarySpec& rotary, const std::string& prefix,
+                      GgufMetadata& metadata) {
   using Scaling = RotarySpec::Scaling;
   const auto say = [&](const char* key, GgufValue value) {
     metadata[prefix + "rope.scaling." + key] = std::move(value);
   };
   if (rotary.scaling == Scaling::none) return;
+  if (rotary.scaling == Scaling::dynamic || (rotary.scaling == Scaling::llama3 && !architecture.rotary_factors))
+    throw Error("gguf",
+                fmt::format("files of {} models have no words for rope_scaling.rope_type = {}", architecture.name,
+                            name_of(rotary.scaling)),
+                "keep the model in its Hugging Face form");
   say("original_context_length", GgufValue::of_u32(static_cast<uint64_t>(rotary.original_positions)));
   if (rotary.scaling == Scaling::llama3) {  // the factors are a tensor
     say("low_freq_factor", GgufValue::of_f32(rotary.low_freq_factor));
     say("high_freq_factor", GgufValue::of_f32(rotary.high_freq_factor));
     return;
   }
-  if (rotary.scaling != Scaling::linear && rotary.scaling != Scaling::yarn)
-    throw Error("gguf", "this way of stretching rotary positions cannot be written", "linear, yarn and llama3 can");
-  say("type", GgufValue::of_string(rotary.scaling == Scaling::linear ? "linear" : "yarn"));
+  say("type", GgufValue::of_string(std::string(name_of(rotary.scaling))));
   say("factor", GgufValue::of_f32(rotary.factor));
+  if (rotary.scaling == Scaling::linear) return;
+  const RotarySpec usual;
+  if (const double share = rotary_magnitude(rotary) / usual_magnitude(rotary.factor); static_cast<float>(share) != 1)
+    say("attn_factor", GgufValue::of_f32(share));
+  if (rotary.beta_fast != usual.beta_fast) say("yarn_beta_fast", GgufValue::of_f32(rotary.beta_fast));
+  if (rotary.beta_slow != usual.beta_slow) say("yarn_beta_slow", GgufValue::of_f32(rotary.beta_slow));
 }
 
 }  // namespace
@@ -168,6 +214,8 @@ std::vector<double> rotary_factors(const RotarySpec& rotary) {
   for (size_t i = 0; i < factors.size(); ++i) factors[i] /= stretched[i];
   return factors;
 }
+
+double rotary_magnitude(const RotarySpec& rotary) { return rotary_table(rotary, 1).cosine.to_vector<float>().at(0); }
 
 std::vector<WeightRule> gguf_weights(const GgufArchitecture& architecture, const Spec& spec, bool fused) {
   std::vector<WeightRule> rules;
@@ -232,7 +280,10 @@ GgufMetadata gguf_description(const GgufArchitecture& architecture, const Spec& 
                                  : key.type == GgufType::f32   ? GgufValue::of_f32(value)
                                                                : GgufValue::of_u32(static_cast<uint64_t>(value));
   }
-  if (rotary_of(spec)) describe_scaling(*rotary_of(spec), prefix, metadata);
+  const int64_t window = spec.stack.layer(0).attention.window;
+  if (architecture.window_key && window > 0)
+    metadata[prefix + "attention.sliding_window"] = GgufValue::of_u32(static_cast<uint64_t>(window));
+  if (rotary_of(spec)) describe_scaling(architecture, *rotary_of(spec), prefix, metadata);
   return metadata;
 }
 

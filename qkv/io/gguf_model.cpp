@@ -1,16 +1,17 @@
 #include "qkv/io/gguf_model.h"
 
 #include "qkv/core/error.h"
+#include "qkv/core/notice.h"
 #include "qkv/core/threads.h"
 #include "qkv/io/gguf_architectures.h"
 #include "qkv/io/late_weights.h"
 #include "qkv/io/weight_problems.h"
 #include "qkv/kernels/blocks.h"
-#include "qkv/models/describe.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/shape.h"
 
-#include <cmath>
+#include <fmt/ranges.h>
+
 #include <map>
 #include <set>
 
@@ -188,46 +189,8 @@ Tensor encoded(const Tensor& value, DType type, const Tensor& importance) {
   return to;
 }
 
-// What of a model its drawing does not show.
-void add_choices(const StackSpec& stack, std::vector<double>& numbers) {
-  for (int64_t i = 0; i < stack.layers; ++i) {
-    const BlockSpec& block = stack.layer(i);
-    const AttentionSpec& a = block.attention;
-    const double inverse_scale = a.scale == 0 ? std::sqrt(static_cast<double>(a.head_dim)) : 1 / a.scale;
-    const DistanceBiasSpec bias = a.distance_bias.value_or(DistanceBiasSpec{.buckets = 0, .max_distance = 0});
-    numbers.insert(
-        numbers.end(),
-        {block.norm.eps, static_cast<double>(block.feed_forward.activation), static_cast<double>(block.residual),
-         std::round(inverse_scale * 1e4), a.softcap, a.alibi, static_cast<double>(a.scale_by_inverse_layer),
-         static_cast<double>(a.causal), static_cast<double>(bias.buckets), static_cast<double>(bias.max_distance)});
-  }
-}
-
-std::vector<double> choices_of(const Spec& spec) {
-  std::vector<double> numbers = {spec.embeddings.scale, spec.heads.scale, spec.heads.logit_softcap,
-                                 static_cast<double>(spec.embeddings.position_offset)};
-  add_choices(spec.stack, numbers);
-  if (spec.encoder) {
-    add_choices(spec.encoder->stack, numbers);
-    numbers.push_back(static_cast<double>(spec.decoder_start));
-  }
-  return numbers;
-}
-
-// Whether what is about to be written says what the model is.
-void check_said(const GgufContents& contents, const GgufArchitecture& architecture, const Spec& spec) {
-  Spec said = spec_of(gguf_config(contents));
-  if (!spec.heads.language_model) said.heads.scale = spec.heads.scale;  // there is nothing to scale
-  std::optional<RotarySpec> turned = said.stack.block.attention.rotary;
-  if (turned && spec.stack.block.attention.rotary) turned->interleaved = spec.stack.block.attention.rotary->interleaved;
-  const bool same_rotary = turned.has_value() == spec.stack.block.attention.rotary.has_value() &&
-                           (!turned || (turned->dim == spec.stack.block.attention.rotary->dim &&
-                                        turned->scaling == spec.stack.block.attention.rotary->scaling));
-  if (!same_rotary || choices_of(said) != choices_of(spec) ||
-      (architecture.holds == nullptr && describe(said).parameters != describe(spec).parameters))
-    throw Error(contents.where,
-                fmt::format("GGUF has no words for this {} model: it would be read as another", spec.family),
-                "keep it in its Hugging Face form");
+bool holds(const GgufArchitecture& architecture, const Spec& spec, const std::string& name) {
+  return architecture.holds == nullptr || !name.starts_with("heads.") || architecture.holds(spec, name);
 }
 
 // A tensor of the file, and the rows of our parameter that it is.
@@ -245,7 +208,7 @@ std::vector<WrittenTensor> written_tensors(const std::string& where, Model& mode
   const AttentionSpec& attention = spec.stack.block.attention;
   std::vector<WrittenTensor> tensors;
   model.visit([&](const std::string& name, Tensor& parameter, Role role) {
-    if (architecture.holds != nullptr && name.starts_with("heads.") && !architecture.holds(spec, name)) return;
+    if (!holds(architecture, spec, name)) return;
     const auto found = rules.find(name);
     if (found == rules.end())
       throw Error(where, fmt::format("GGUF has no name for {} of {} models", name, spec.family),
@@ -266,6 +229,23 @@ std::vector<WrittenTensor> written_tensors(const std::string& where, Model& mode
     }
   });
   return tensors;
+}
+
+// What a file will lack, and what llama.cpp will not find in it.
+void tell_losses(const std::string& where, Model& model, const GgufArchitecture& architecture,
+                 const GgufMetadata& metadata) {
+  const Spec& spec = model.spec();
+  std::set<std::string> left_out;
+  model.visit([&](const std::string& name, Tensor&, Role) {
+    if (!holds(architecture, spec, name)) left_out.insert(name.substr(0, name.rfind('.')));
+  });
+  if (!left_out.empty())
+    notice(where, fmt::format("the head for {} is left out ({}): GGUF has no names for it", name_of(spec.task),
+                              fmt::join(left_out, ", ")));
+  const std::vector<std::string> passed_over = llama_cpp_passes_over(architecture, spec, metadata);
+  if (!passed_over.empty())
+    notice(where, fmt::format("llama.cpp passes over {}, which qkv reads: it computes another model",
+                              fmt::join(passed_over, ", ")));
 }
 
 }  // namespace
@@ -310,7 +290,8 @@ void save_gguf_model(const fs::path& path, Model& model, const SaveGguf& how) {
   }
   GgufMetadata metadata = gguf_description(architecture, spec);
   for (const auto& [key, value] : how.metadata) metadata[key] = value;
-  check_said(GgufContents(path.string(), metadata, tensors), architecture, spec);
+  check_gguf_says(GgufContents(path.string(), metadata, tensors), architecture, spec);
+  tell_losses(path.string(), model, architecture, metadata);
   uint64_t done = 0;
   WriteGguf writing;
   writing.progress = [&](uint64_t bytes) {

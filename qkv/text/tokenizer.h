@@ -150,7 +150,7 @@ class Tokenizer {
 };
 
 // Text from ids that come one at a time, for generation. The pieces that it gives out are whole characters, and
-// together they are what decode() makes of all ids.
+// together they are what decode() makes of all ids, but where bytes break a character that was given out.
 class StreamDecoder {
  public:
   explicit StreamDecoder(Tokenizer tokenizer, bool skip_special = true)

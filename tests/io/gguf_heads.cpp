@@ -1,4 +1,5 @@
 // Classifiers through GGUF files: BERT's pooler and the head behind it, and the names of the classes.
+#include "qkv/core/notice.h"
 #include "qkv/io/convert_gguf.h"
 #include "qkv/io/gguf_model.h"
 #include "tests/io/gguf_models.h"
@@ -6,17 +7,10 @@
 namespace qkv {
 namespace {
 
-// A golden BERT as a directory of its own; GGUF knows BERT's usual activation alone. `changes`: to config.json.
+// GGUF knows BERT's usual activation alone.
 fs::path bert_with_head(const fs::path& folder, const std::string& name, Json changes = Json::object()) {
-  const fs::path model = folder / name;
-  fs::create_directories(model);
-  Json config = read_json(golden / "models" / name / "config.json");
-  config["hidden_act"] = "gelu";
-  config.update(changes);
-  write_file(model / "config.json", config.dump());
-  fs::copy(golden / "models" / name / "model.safetensors", model / "model.safetensors",
-           fs::copy_options::overwrite_existing);
-  return model;
+  changes["hidden_act"] = "gelu";
+  return golden_with(folder, name, changes);
 }
 
 TEST(GgufHeads, AClassifierThereAndBack) {
@@ -42,6 +36,30 @@ TEST(GgufHeads, AClassifierThereAndBack) {
       expect_near(logits_of(*again.model), want, 1e-5);
     }
     expect_near(logits_of(*load_model(file, {.in_place = true}).model), want, 1e-5);
+  }
+}
+
+// What is left out is said, in one line for each file; what is kept is not spoken of.
+TEST(GgufHeads, OthersAreLeftOutAloud) {
+  const Folder folder;
+  const std::pair<const char*, std::string> cases[] = {
+      {"bert_question_answering", "the head for question answering is left out (heads.classifier)"},
+      {"bert_token_classification", "the head for token classification is left out (heads.classifier)"},
+      {"bert_multiple_choice", "the head for multiple choice is left out (heads.classifier)"},
+      {"bert_pretraining", "heads.next_sentence"},
+      {"bert_sequence_classification", ""}};
+  for (const auto& [name, says] : cases) {
+    SCOPED_TRACE(name);
+    const fs::path file = folder.path / (std::string(name) + ".gguf");
+    std::vector<std::string> heard;
+    handle_notices([&](const std::string& where, const std::string& what) {
+      EXPECT_EQ(where, file.string());
+      heard.push_back(what);
+    });
+    convert_to_gguf(bert_with_head(folder.path, name), file, {.mix = "f32"});
+    handle_notices({});
+    ASSERT_EQ(heard.size(), says.empty() ? 0U : 1U);
+    if (!says.empty()) EXPECT_NE(heard[0].find(says), std::string::npos) << heard[0];
   }
 }
 

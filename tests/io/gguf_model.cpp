@@ -38,6 +38,137 @@ TEST(GgufModel, WhatGgufCannotSayIsRefused) {
   }
 }
 
+TEST(GgufModel, StretchedPositionsThereAndBack) {
+  const Folder folder;
+  const std::pair<const char*, Json> cases[] = {
+      {"llama_yarn", {{"attention_factor", 1.7}}},
+      {"llama_yarn", {{"mscale", 0.7}, {"mscale_all_dim", 1.3}}},
+      {"llama_yarn", {{"beta_fast", 3}, {"beta_slow", 0.3}, {"rope_theta", 50000.5}}},
+      {"llama_yarn", {{"truncate", false}}},  // which comes to the same where it changes no frequency
+      {"llama_yarn", {{"rope_type", "linear"}, {"factor", 2.5}}},
+      {"llama3_rope", {{"low_freq_factor", 0.9}}}};
+  for (const auto& [name, changes] : cases) {
+    SCOPED_TRACE(changes.dump());
+    const fs::path source = golden_with(folder.path, name, {{"rope_parameters", changes}});
+    const std::vector<float> want = outputs_of(*load_model(source).model);
+    const fs::path file = folder.path / "stretched.gguf";
+    const fs::path back = folder.path / "back";
+    convert_to_gguf(source, file, {.mix = "f32", .importance = {}, .overwrite = true, .progress = {}});
+    fs::remove_all(back);
+    convert_from_gguf(file, back, {});
+    for (const fs::path& same : {file, back}) expect_near(outputs_of(*load_model(same).model), want, 1e-5);
+  }
+}
+
+// llama.cpp's word for YaRN's factor is what it multiplies 0.1 ln(factor) + 1 by.
+TEST(GgufModel, YarnIsSaidInLlamaCppsWords) {
+  const Folder folder;
+  const double usual = 0.1 * std::log(4) + 1;
+  const auto said = [&](const Json& changes, const char* key) -> double {
+    const fs::path source = golden_with(folder.path, "llama_yarn", {{"rope_parameters", changes}});
+    const fs::path file = folder.path / "yarn.gguf";
+    convert_to_gguf(source, file, {.mix = "f32", .importance = {}, .overwrite = true, .progress = {}});
+    const Gguf read(file);
+    const auto found = read.metadata().find(std::string("llama.rope.scaling.") + key);
+    return found == read.metadata().end() ? 0 : found->second.value.get<double>();
+  };
+  EXPECT_NEAR(said({{"attention_factor", 1.7}}, "attn_factor"), 1.7 / usual, 1e-6);
+  EXPECT_NEAR(said({{"mscale", 1}, {"mscale_all_dim", 1}}, "attn_factor"), 1 / usual, 1e-6);
+  EXPECT_EQ(said({{"beta_fast", 16}}, "yarn_beta_fast"), 16);
+  EXPECT_EQ(said({{"beta_slow", 2}}, "yarn_beta_slow"), 2);
+  EXPECT_EQ(said(Json::object(), "original_context_length"), 16);
+  for (const char* key : {"attn_factor", "yarn_beta_fast", "yarn_beta_slow"})
+    EXPECT_EQ(said(Json::object(), key), 0) << key;
+}
+
+// What every file says unless it says otherwise.
+TEST(GgufModel, StretchingIsReadAsLlamaCppReadsIt) {
+  const Folder folder;
+  const fs::path file = folder.path / "plain.gguf";
+  convert_to_gguf(golden / "models/llama", file, {.mix = "f32"});
+  const Gguf plain(file);
+  std::vector<NamedTensor> tensors;
+  for (const std::string& name : plain.names()) tensors.push_back({name, plain.get(name)});
+  const auto rotary = [&](const GgufMetadata& more) {
+    GgufMetadata metadata = plain.metadata();
+    for (const auto& [key, value] : more) metadata["llama.rope." + key] = value;
+    const fs::path changed = folder.path / "changed.gguf";
+    write_gguf(changed, metadata, lazily(tensors));
+    return *load_model(changed).model->spec().stack.block.attention.rotary;
+  };
+  for (const char* key : {"scaling.factor", "scale_linear"}) {
+    EXPECT_EQ(rotary({{key, GgufValue::of_f32(4)}}).scaling, RotarySpec::Scaling::linear);
+    EXPECT_EQ(rotary({{key, GgufValue::of_f32(4)}}).factor, 4);
+    EXPECT_EQ(rotary({{key, GgufValue::of_f32(1)}}).scaling, RotarySpec::Scaling::none);
+    EXPECT_EQ(rotary({{key, GgufValue::of_f32(4)}, {"scaling.type", GgufValue::of_string("none")}}).scaling,
+              RotarySpec::Scaling::none);
+  }
+  EXPECT_EQ(rotary({{"scaling.attn_factor", GgufValue::of_f32(1)}}).scaling, RotarySpec::Scaling::none);
+  EXPECT_THROW(rotary({{"scaling.attn_factor", GgufValue::of_f32(2)}}), Error);
+  for (const double wrong : {0.0, -1.0, static_cast<double>(NAN), static_cast<double>(INFINITY)})
+    EXPECT_THROW(rotary({{"scaling.type", GgufValue::of_string("yarn")},
+                         {"scaling.factor", GgufValue::of_f32(4)},
+                         {"scaling.attn_factor", GgufValue::of_f32(wrong)}}),
+                 Error);
+}
+
+TEST(GgufModel, MistralKeepsItsWindowAndItsLength) {
+  const Folder folder;
+  const fs::path file = folder.path / "mistral.gguf";
+  convert_to_gguf(golden / "models/mistral", file, {.mix = "f32"});
+  const Gguf read(file);
+  EXPECT_EQ(read.metadata().at("general.architecture").value, "llama");
+  EXPECT_EQ(read.metadata().at("llama.attention.sliding_window").value, 4);
+  EXPECT_EQ(read.metadata().at("llama.context_length").value, 64);
+  const fs::path back = folder.path / "back";
+  convert_from_gguf(file, back, {});
+  for (const fs::path& same : {file, back}) {
+    const LoadedModel loaded = load_model(same);
+    EXPECT_EQ(loaded.model->spec().family, "mistral");
+    EXPECT_EQ(loaded.model->spec().stack.layer(1).attention.window, 4);
+    EXPECT_EQ(loaded.model->spec().max_positions(), 64);
+    EXPECT_EQ(loaded.config.json().at("architectures"), Json({"MistralForCausalLM"}));
+    EXPECT_EQ(loaded.config.json().at("eos_token_id"), 2);  // though it has no tokenizer
+  }
+  // Without a window it is a Llama.
+  const fs::path wide = golden_with(folder.path, "mistral", {{"sliding_window", nullptr}});
+  convert_to_gguf(wide, folder.path / "wide.gguf", {.mix = "f32"});
+  EXPECT_EQ(Gguf(folder.path / "wide.gguf").metadata().count("llama.attention.sliding_window"), 0U);
+  EXPECT_EQ(load_model(folder.path / "wide.gguf").model->spec().family, "llama");
+}
+
+TEST(GgufModel, WhatIsRefusedIsNamed) {
+  const Folder folder;
+  const auto scaling = [](Json changes) { return Json{{"rope_parameters", std::move(changes)}}; };
+  const Json windows = {
+      {"use_sliding_window", true}, {"sliding_window", 8}, {"max_window_layers", 1}, {"layer_types", nullptr}};
+  const std::tuple<const char*, Json, std::vector<std::string>> cases[] = {
+      {"llama_yarn", scaling({{"truncate", false}, {"beta_slow", 0.3}}), {"no words", "rope_scaling.truncate", "0"}},
+      {"llama_yarn", scaling({{"rope_type", "dynamic"}}), {"dynamic", "llama"}},
+      {"qwen2",
+       scaling({{"rope_type", "llama3"}, {"factor", 2}, {"original_max_position_embeddings", 16}}),
+       {"llama3", "qwen2"}},
+      {"qwen2", windows, {"no words", "sliding_window", "layer 1", "8"}},
+      {"qwen3", windows, {"no words", "sliding_window", "layer 1", "8"}},
+      {"gemma2", Json::object(), {"no words", "attention scale"}}};
+  for (const auto& [name, changes, says] : cases) {
+    SCOPED_TRACE(name + changes.dump());
+    const fs::path file = folder.path / "refused.gguf";
+    try {
+      convert_to_gguf(golden_with(folder.path, name, changes), file, {.mix = "f32"});
+      ADD_FAILURE() << "was written";
+    } catch (const Error& error) {
+      for (const std::string& part : says)
+        EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    }
+    EXPECT_FALSE(fs::exists(file));
+  }
+  // A window that no text is longer than is none.
+  Json wide = windows;
+  wide["sliding_window"] = 64;
+  convert_to_gguf(golden_with(folder.path, "qwen2", wide), folder.path / "wide.gguf", {.mix = "f32"});
+}
+
 TEST(GgufModel, BlocksStayInPlaceAndSayNearlyTheSame) {
   const Folder folder;
   for (const char* type : {"llama", "gpt2", "gemma2", "t5"}) {
@@ -164,6 +295,7 @@ TEST(GgufModel, HostileMetadata) {
   EXPECT_NE(refusal("llama.attention.head_count", GgufValue::of_u32(0)), "");
   EXPECT_NE(refusal("llama.attention.key_length", GgufValue::of_u32(3)), "");
   EXPECT_NE(refusal("llama.rope.scaling.type", GgufValue::of_string("longrope")), "");
+  EXPECT_NE(refusal("llama.attention.sliding_window", GgufValue::of_u32(4'000'000'000)), "");
   std::erase_if(tensors, [](const NamedTensor& one) { return one.name == "blk.0.ffn_down.weight"; });
   EXPECT_NE(refusal("general.name", {}).find("missing"), std::string::npos);
 }

@@ -24,6 +24,18 @@ struct Folder {
   ~Folder() { fs::remove_all(path); }
 };
 
+// A golden model as a directory of its own. `changes`: a merge patch to its config.json.
+inline fs::path golden_with(const fs::path& folder, const std::string& name, const Json& changes) {
+  const fs::path model = folder / name;
+  fs::create_directories(model);
+  Json config = read_json(golden / "models" / name / "config.json");
+  config.merge_patch(changes);
+  write_file(model / "config.json", config.dump());
+  fs::copy(golden / "models" / name / "model.safetensors", model / "model.safetensors",
+           fs::copy_options::overwrite_existing);
+  return model;
+}
+
 // Ids for a model; a decoder beside an encoder reads them as well.
 inline Inputs inputs_for(const Model& model, const Tensor& ids) {
   return {.input_ids = ids, .decoder_input_ids = model.spec().encoder ? ids : Tensor()};

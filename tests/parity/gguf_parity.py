@@ -1,17 +1,19 @@
 """GGUF against its own tools. Blocks are taken apart as the `gguf` package does, to the bit; its reader reads what
-`qkv convert` and `qkv quantize` write; and llama.cpp, where llama-cpp-python is installed, loads those files, cuts text
-into the same tokens and gives the logits that transformers gives.
+`qkv convert` and `qkv quantize` write; and llama.cpp loads those files, cuts text into the same tokens and goes on with the
+same ones (where bench/llama_cpp has built it), and gives the logits that transformers gives and the types that `qkv
+quantize` gives (where llama-cpp-python is installed).
 
     scripts/with-python tests/parity/gguf_parity.py --qkv build/qkv [--seed 1]
 
-llama-cpp-python compiles llama.cpp when it is installed, so it is not among the packages of `scripts/with-python`:
-    .venv/bin/pip install llama-cpp-python==0.3.36
+Neither is needed, since both compile llama.cpp; what was skipped without them is said at the end, with how to get it.
 """
 import argparse
 import base64
 import ctypes
 import json
+import os
 import shutil
+import struct
 import subprocess
 import tempfile
 from pathlib import Path
@@ -31,6 +33,7 @@ BLOCKS = [Type.Q4_0, Type.Q4_1, Type.Q5_0, Type.Q5_1, Type.Q8_0, Type.Q2_K, Type
 class Comparison:
     def __init__(self, qkv):
         self.qkv, self.passed, self.failed = qkv, 0, 0
+        self.skipped = []
 
     def check(self, name, good, detail=""):
         self.passed += bool(good)
@@ -107,7 +110,11 @@ def tiny(kind, vocab):
             **common, num_key_value_heads=2, rope_parameters={
                 "rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0,
                 "high_freq_factor": 4.0, "original_max_position_embeddings": 32}),
-        "mistral": lambda: transformers.MistralConfig(**common, num_key_value_heads=2, sliding_window=None),
+        "llama_yarn": lambda: transformers.LlamaConfig(
+            **common, num_key_value_heads=2, rope_parameters={
+                "rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "attention_factor": 1.5,
+                "original_max_position_embeddings": 64}),
+        "mistral": lambda: transformers.MistralConfig(**common, num_key_value_heads=2, sliding_window=128),
         "qwen2": lambda: transformers.Qwen2Config(**common, num_key_value_heads=2),
         "qwen3": lambda: transformers.Qwen3Config(**common, num_key_value_heads=2, head_dim=64),
         "gemma2": lambda: transformers.Gemma2Config(**common, num_key_value_heads=2, head_dim=64,
@@ -129,8 +136,8 @@ def tiny(kind, vocab):
 
 
 # And the tokenizer that each is given.
-KINDS = {"gpt2": "gpt2", "llama": "llama", "llama3": "llama3", "qwen3": "gpt2", "mistral": "llama", "qwen2": "gpt2",
-         "gemma2": "llama", "phi": "gpt2", "gpt_neox": "gpt2", "falcon": "gpt2", "bloom": "gpt2"}
+KINDS = {"gpt2": "gpt2", "llama": "llama", "llama3": "llama3", "llama_yarn": "llama", "qwen3": "gpt2", "mistral": "llama",
+         "qwen2": "gpt2", "gemma2": "llama", "phi": "gpt2", "gpt_neox": "gpt2", "falcon": "gpt2", "bloom": "gpt2"}
 
 
 def reader(comparison, path, source):
@@ -156,7 +163,40 @@ def llama_logits(llama, ids):
     return np.array(llama.scores[:len(ids)])
 
 
-def models(comparison, folder, llama_cpp):
+def built_llama_cpp():
+    """llama.cpp's program that completes texts, where bench/llama_cpp has built it."""
+    cache = os.environ.get("QKV_BENCH_CACHE")
+    if not cache:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qkv-bench"
+    found = sorted(Path(cache).glob("llama.cpp-*/bin/llama-completion"))
+    return found[-1] if found else None
+
+
+def completed(program, path, text, count):
+    """The tokens of a text and of what llama.cpp goes on with, each the likeliest, all computed in f32. They are read from
+    the file that it keeps for another time: its standard output may lack the last ones, and some tokens have no text."""
+    kept = path.parent / "completed"
+    kept.unlink(missing_ok=True)
+    command = [program, "-m", path, "-p", text, "-n", count, "--temp", 0, "-c", 128, "-t", 1, "--no-warmup", "-no-cnv",
+               "--no-escape", "-ctk", "f32", "-ctv", "f32", "-fa", "off", "--prompt-cache", kept, "--prompt-cache-all"]
+    done = subprocess.run([*map(str, command)], stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+    if done.returncode != 0 or not kept.exists():
+        return done.stderr.decode(errors="replace")[-2000:]
+    content = kept.read_bytes()
+    (length,) = struct.unpack_from("<I", content, 8)
+    return list(struct.unpack_from(f"<{length}i", content, 12))
+
+
+def completions(comparison, program, kind, path, texts):
+    """llama.cpp reads and goes on with what we wrote as we do."""
+    for text in texts:
+        said = comparison.run("generate", path, "--prompt", text, "--greedy", "-n", 24, "--json", "--quiet")
+        said = json.loads(said or '{"prompt_ids": [], "ids": []}')
+        ours, theirs = said["prompt_ids"] + said["ids"], completed(program, path, text, 24)
+        comparison.check(f"{kind}: llama.cpp's completion of {text!r}", theirs == ours, f"{theirs} {ours}")
+
+
+def models(comparison, folder, llama_cpp, program):
     texts = ["Hello, world! It is 12345 o'clock.", "The naïve café\n\n  serves tea."]
     for kind, words in KINDS.items():
         source = folder / kind
@@ -176,6 +216,8 @@ def models(comparison, folder, llama_cpp):
         ids = [json.loads(comparison.run("tokenize", source, text, "--json"))["ids"] for text in texts]
         with torch.no_grad():
             want = [model(torch.tensor([row])).logits[0].numpy() for row in ids]
+        if program is not None:
+            completions(comparison, program, kind, path, texts)
         if llama_cpp is None:
             continue
         llama = quiet_llama(llama_cpp, path)
@@ -444,18 +486,25 @@ def main():
         import llama_cpp
     except ImportError:
         llama_cpp = None
-        print("  llama-cpp-python is not installed: logits are not compared with llama.cpp's")
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     comparison = Comparison(options.qkv)
+    program = built_llama_cpp()
+    if program is None:
+        comparison.skipped.append("llama.cpp's completions of our files (to have it: bench/llama_cpp)")
+    if llama_cpp is None:
+        comparison.skipped.append("llama.cpp's logits and types of tensors "
+                                  "(to have it: .venv/bin/pip install llama-cpp-python==0.3.36)")
     with tempfile.TemporaryDirectory() as folder:
         blocks(comparison, Path(folder), np.random.default_rng(options.seed))
-        models(comparison, Path(folder), llama_cpp)
+        models(comparison, Path(folder), llama_cpp, program)
         encoder_decoders(comparison, Path(folder))
         classifiers(comparison, Path(folder))
         directories(comparison, Path(folder))
         if llama_cpp is not None:
             mixes(comparison, Path(folder), llama_cpp)
+    for what in comparison.skipped:
+        print(f"SKIPPED: {what}")
     print(f"{comparison.passed} passed, {comparison.failed} failed")
 
 

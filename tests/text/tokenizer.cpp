@@ -120,6 +120,18 @@ TEST(StreamDecoder, HoldsIncompleteCharacters) {
   EXPECT_EQ(stream.finish(), "\xEF\xBF\xBD");
 }
 
+// Tokens of bytes stand for U+FFFD each where they are no characters together, also those whose text was given out.
+TEST(StreamDecoder, BytesThatBreakWhatWasGivenOut) {
+  StreamDecoder stream(Tokenizer::load(golden / "llama"));
+  constexpr int32_t byte_a = 68, byte_ee = 241, piece_st = 424;
+  EXPECT_EQ(stream.push(byte_a), "A");
+  EXPECT_EQ(stream.push(byte_ee), "");
+  EXPECT_EQ(stream.push(piece_st), "\xEF\xBF\xBD st");
+  EXPECT_EQ(stream.push(byte_a), "A");
+  EXPECT_EQ(stream.push(byte_ee), "");
+  EXPECT_EQ(stream.finish(), "\xEF\xBF\xBD");
+}
+
 TEST(StreamDecoder, BrokenBytesDoNotPileUp) {
   StreamDecoder stream(byte_tokenizer({}));
   std::string out;

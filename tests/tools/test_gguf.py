@@ -106,8 +106,16 @@ class Gguf(CommandTest):
         self.succeed("convert", self.model, self.file)
         self.refuse("convert", self.model, self.file, says="already")
         self.refuse("convert", self.file, self.model, says="already")
+        for to in ["safetensors", "bin"]:
+            for source in [self.model, self.file]:
+                self.refuse("convert", source, self.folder / "x.gguf", "--to", to, says=["--to", to, "x.gguf"])
+        self.refuse("convert", self.model, self.folder / "x.gguf", "--max-shard-size", "1MB", says=["--max-shard-size", "GGUF"])
+        self.assertFalse((self.folder / "x.gguf").exists())
+        for name, options in [("y.gguf", []), ("y", ["--to", "gguf"]), ("z", [])]:
+            report = json.loads(self.succeed("convert", self.model, self.folder / name, "--json", *options))
+            self.assertEqual(report["format"], "safetensors" if name == "z" else "gguf")
         self.refuse("quantize", self.model, "--type", "q9", "--out", self.folder / "x.gguf", says="--type")
-        self.refuse("train", self.text, "--from", self.file, "--out", self.folder / "y", "--steps", "1", says="directory")
+        self.refuse("train", self.text, "--from", self.file, "--out", self.folder / "w", "--steps", "1", says="directory")
 
 
 class T5(CommandTest):
