@@ -5,6 +5,8 @@
 #include "qkv/io/weight_files.h"
 #include "qkv/text/unicode.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -177,23 +179,29 @@ Gguf::Gguf(const fs::path& path) {
 }
 
 std::shared_ptr<const Gguf> open_gguf(const fs::path& path) {
+  // What is another one when a file is written anew, at once and to the same size too.
+  struct Identity {
+    dev_t device = 0;
+    ino_t inode = 0;
+    off_t size = 0;
+    int64_t seconds = 0, nanoseconds = 0;
+    bool operator==(const Identity&) const = default;
+  };
   struct Opened {
     fs::path file;
-    uintmax_t size = 0;
-    fs::file_time_type written;
+    Identity identity;
     std::weak_ptr<const Gguf> gguf;
   };
   static std::mutex mutex;
   static Opened last;
   const std::lock_guard lock(mutex);
   const fs::path file = gguf_file(path).value_or(path);
-  std::error_code missing;  // which Gguf tells
-  const uintmax_t size = fs::file_size(file, missing);
-  const fs::file_time_type written = fs::last_write_time(file, missing);
-  if (auto open = last.gguf.lock(); open && last.file == file && last.size == size && last.written == written)
-    return open;
+  struct stat found {};
+  if (::stat(file.c_str(), &found) != 0) return std::make_shared<const Gguf>(file);  // which tells what is wrong
+  const Identity identity{found.st_dev, found.st_ino, found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec};
+  if (auto open = last.gguf.lock(); open && last.file == file && last.identity == identity) return open;
   auto opened = std::make_shared<const Gguf>(file);
-  last = {file, size, written, opened};
+  last = {file, identity, opened};
   return opened;
 }
 
