@@ -161,6 +161,7 @@ TEST_P(Masks, TokensStayWithinTheGrammar) {
       }
       written.push_back(token);
       const std::string text = tokenizer_.decode(written);
+      if (text.find("\xEF\xBF\xBD") != std::string::npos) continue;  // inside a character
       Grammar::State state = grammar.begin();
       for (const char* p = text.data(); p < text.data() + text.size();)
         state = grammar.after(state, next_code_point(p));

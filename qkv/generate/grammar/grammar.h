@@ -50,6 +50,8 @@ class Grammar {
   State begin() const;
   // Behind one more character; empty: the text is none of the grammar's.
   State after(const State& state, char32_t character) const;
+  // The characters that may follow, in ranges in order. All of a range lead to the same state. Without surrogates.
+  std::vector<CharacterRange> next_characters(const State& state) const;
   static bool complete(const State& state) { return !state.empty() && state.front().empty(); }
 
  private:
