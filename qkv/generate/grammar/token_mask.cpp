@@ -140,9 +140,13 @@ std::vector<int32_t> TokenMask::after(std::span<const int32_t> written) {
 void constrain(GenerationOptions& options, Grammar grammar, std::shared_ptr<const TokenTexts> texts) {
   if (options.end_ids.empty())
     throw Error("grammar", "needs a token that ends a text, and there is none", "let texts end: no ignore_eos");
+  if (!grammar.keep_what_ends())
+    throw Error("grammar", "describes no text that ever ends",
+                "look for a rule, or a schema, that always contains itself");
+  const auto mask = std::make_shared<TokenMask>(std::move(texts), std::move(grammar), options.end_ids);
+  if (mask->after({}).empty()) throw Error("grammar", "describes no text that a token of the vocabulary can begin");
   options.forced_first = options.forced_last = -1;
-  options.allowed = [mask = std::make_shared<TokenMask>(std::move(texts), std::move(grammar), options.end_ids)](
-                        std::span<const int32_t> said, size_t prompt) { return mask->after(said.subspan(prompt)); };
+  options.allowed = [mask](std::span<const int32_t> said, size_t prompt) { return mask->after(said.subspan(prompt)); };
 }
 
 }  // namespace qkv

@@ -56,7 +56,8 @@ class TokenMask {
   size_t kept_tokens_ = 0;                              // in all states
 };
 
-// Sets options.allowed, and takes away what would overrule it. Throws Error where no token ends a text.
+// Sets options.allowed, and takes away what would overrule it. Throws Error where no token ends a text, and where none
+// can begin one of the grammar's.
 void constrain(GenerationOptions& options, Grammar grammar, std::shared_ptr<const TokenTexts> texts);
 
 }  // namespace qkv
