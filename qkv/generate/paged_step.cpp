@@ -169,7 +169,8 @@ bool PagedScheduler::tell(Sequence& s) {
   }
   s.chosen.clear();
   if (s.failed == nullptr) return true;
-  finish(request, s.index, Finish::failed, s.failed);
+  const bool stuck = s.failed == std::string_view(nothing_allowed);
+  finish(request, s.index, stuck ? Finish::stuck : Finish::failed, s.failed);
   return false;
 }
 

@@ -11,7 +11,14 @@
 
 namespace qkv {
 
-enum class Finish : uint8_t { end, stopped, length, cancelled, failed };  // an end token; the listener; the limit; ...
+enum class Finish : uint8_t {
+  end,      // an end token
+  stopped,  // by the listener
+  length,   // the limit
+  cancelled,
+  failed,
+  stuck,  // options.allowed allowed nothing
+};
 
 // What happens when a text has filled the context.
 enum class Overflow : uint8_t {

@@ -34,7 +34,7 @@ void Scheduler::check(const Request& request) const {
   if (options.num_beams > 1 || searches_contrastively(options))
     throw Error("beams", "searching does not run in an engine", "ask for one beam, and no contrastive search");
   if (request.options.num_return_sequences > options_.max_batch)
-    throw Error("return-sequences", fmt::format("{} continuations asked, and {} sequences run together",
+    throw Error("return-sequences", fmt::format("asks for {} continuations, and {} sequences run together",
                                                 request.options.num_return_sequences, options_.max_batch));
   if (request.prompt.empty()) throw Error("prompt", "is empty", "give at least one token");
   const int64_t vocab = spec_.encoder ? spec_.encoder->vocab : spec_.vocab;
@@ -67,7 +67,7 @@ int64_t Scheduler::limit_of(const Request& request) const {
 
 void Scheduler::finish(const Request& request, size_t index, Finish finish, const std::string& message) {
   if (finish == Finish::cancelled) ++stats_.cancelled;
-  if (finish == Finish::failed) ++stats_.failed;
+  if (finish == Finish::failed || finish == Finish::stuck) ++stats_.failed;
   if (request.on_finish) request.on_finish(index, finish, message);
 }
 

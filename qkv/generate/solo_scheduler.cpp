@@ -46,7 +46,7 @@ void SoloScheduler::write() {
     const LogProbabilities scores(logits);
     if (!scores.finite()) return end(Finish::failed, not_finite);
     const int32_t token = tokens[i] = choose_token(logits, row.ids, prompt_, request.options, row.random);
-    if (token < 0) return end(Finish::failed, nothing_allowed);
+    if (token < 0) return end(Finish::stuck, nothing_allowed);
     const ChosenToken chosen = scores.scored(token, request.likeliest);
     row.ids.push_back(token);
     ++stats_.generated_tokens;

@@ -30,6 +30,17 @@ ErrorAnswer answer_of(const std::exception_ptr& thrown) {
   }
 }
 
+void in_words_of_api(const std::function<std::string(const std::string& name)>& field_of,
+                     const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    const std::string field = error.kind() == Error::Kind::user ? field_of(error.where()) : "";
+    if (field.empty()) throw;
+    throw ApiError(400, fmt::format("'{}' {}.", field, error.reason()), field);
+  }
+}
+
 void answer_errors(HttpReply& reply, const std::function<void()>& work) {
   try {
     work();

@@ -22,6 +22,11 @@ struct ErrorAnswer {
 };
 ErrorAnswer answer_of(const std::exception_ptr& error);
 
+// Runs `work`. An Error that it throws about something that the library calls by a name of its own, or by the command
+// line's, becomes an ApiError about the field of that name. An empty name: the Error stays.
+void in_words_of_api(const std::function<std::string(const std::string& name)>& field_of,
+                     const std::function<void()>& work);
+
 // Runs `work`; what it throws is the reply.
 void answer_errors(HttpReply& reply, const std::function<void()>& work);
 

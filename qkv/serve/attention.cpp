@@ -1,4 +1,5 @@
 // What a place of a text attended to: for those who look inside.
+#include "qkv/serve/answers.h"
 #include "qkv/serve/chat_messages.h"
 #include "qkv/serve/handlers.h"
 #include "qkv/serve/task_call.h"
@@ -73,7 +74,10 @@ Json attended(ServedModel& model, Fields& fields, const std::atomic<bool>& left)
                                layer ? "shorten the text" : "ask for one 'layer'"),
                    "layer", "too_many_weights");
   Json layers = Json::array();
-  for (const LayerAttention& one : model.attention(ids, position, layer, left)) {
+  std::vector<LayerAttention> found;
+  in_words_of_api([](const std::string& name) { return std::string(name == "text" ? "prompt" : ""); },
+                  [&] { found = model.attention(ids, position, layer, left); });
+  for (const LayerAttention& one : found) {
     Json of_heads = Json::array();
     for (const std::vector<float>& weights : one.heads) of_heads.push_back(rounded(weights));
     layers.push_back({{"layer", one.layer}, {"heads", of_heads}});

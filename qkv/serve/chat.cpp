@@ -120,7 +120,7 @@ void read_log_probabilities(Fields& fields, Writing& writing) {
 }
 
 // "tools" and "tool_choice": what the template is told of. A call that must be made is held to its function's schema.
-OrderedJson read_tools(Fields& fields, ServedModel& model, GenerationOptions& options) {
+OrderedJson read_tools(Fields& fields, ServedModel& model, Writing& writing) {
   OrderedJson tools;
   if (const OrderedJson* given = fields.find("tools")) tools = checked_tools(*given, fields);
   const OrderedJson* choice = fields.find("tool_choice");
@@ -136,7 +136,8 @@ OrderedJson read_tools(Fields& fields, ServedModel& model, GenerationOptions& op
     fields.fail("tool_choice", "must be 'auto', 'none', 'required' or name a function");
   }
   if (tools.is_null()) fields.fail("tool_choice", "needs 'tools'");
-  constrain(options, json_schema_grammar(ToolCalls::schema_of_calls(tools, name)), model.token_texts());
+  const OrderedJson calls = ToolCalls::schema_of_calls(tools, name);
+  hold_to(writing, model, "tools", [&] { return json_schema_grammar(calls); });
   return tools;
 }
 
@@ -154,8 +155,8 @@ void chat(const Call& call, ModelStore& models) {
   for (const char* end : turn_ends)
     if (const auto id = tokenizer.id(end); id && !writing.options.end_ids.empty())
       writing.options.end_ids.push_back(*id);
-  read_response_format(fields, model, writing.options);
-  ChatOptions options{.tools = read_tools(fields, model, writing.options)};
+  read_response_format(fields, model, writing);
+  ChatOptions options{.tools = read_tools(fields, model, writing)};
   if (const OrderedJson* variables = fields.find("chat_template_kwargs")) {
     if (!variables->is_object()) fields.fail("chat_template_kwargs", "must be an object");
     options.variables = *variables;

@@ -183,7 +183,7 @@ void complete(const Call& call, ModelStore& models) {
     if (!fields.flag("ignore_eos").value_or(false))
       ends.insert(ends.end(), gap->tokens.ends.begin(), gap->tokens.ends.end());
   }
-  read_response_format(fields, model, writing.options);
+  read_response_format(fields, model, writing);
   std::vector<TextJob::Prompt> prompts = read_prompts(fields, model, gap);
   fields.finish();
   if (!echo)

@@ -4,10 +4,23 @@
 #include "qkv/serve/api_error.h"
 
 namespace qkv {
+namespace {
+
+// The field of a task's option or input.
+std::string field_of(const std::string& name) {
+  if (name == "text") return "input";
+  if (name == "target") return "targets";
+  if (name == "--to") return "to";
+  return name.starts_with("--from") ? "from" : "";
+}
+
+}  // namespace
 
 void run_task(const Call& call, ModelStore& models, std::function<Json(ServedModel&, Fields&)> work) {
   run_long_task(call, models, [work = std::move(work)](ServedModel& model, Fields& fields, const std::atomic<bool>&) {
-    return work(model, fields);
+    Json answer;
+    in_words_of_api(field_of, [&] { answer = work(model, fields); });
+    return answer;
   });
 }
 

@@ -76,13 +76,23 @@ void TextJob::submit(Engine& engine, const std::vector<Prompt>& prompts, bool sc
         self->finished(first + index, finish, message);
       };
       if (score_prompts && !request.score_prompt) show_prompt(p, {first_of(prompts[p].ids[0])});
-      if (!engine.submit(std::move(request))) throw overloaded();
+      in_words_of_api([this](const std::string& option) { return field_of(option); },
+                      [&] {
+                        if (!engine.submit(std::move(request))) throw overloaded();
+                      });
     }
   } catch (...) {
     fail(std::current_exception());
     return;
   }
   cancel_when_left(*call_.reply, cancelled_, lease_, engine);
+}
+
+// The field that sets an option.
+std::string TextJob::field_of(std::string option) const {
+  if (option == "return-sequences") return writing_.count < writing_.options.num_return_sequences ? "best_of" : "n";
+  std::replace(option.begin(), option.end(), '-', '_');
+  return option;
 }
 
 void TextJob::event(const Json& data) {
@@ -161,6 +171,10 @@ void TextJob::finished(size_t which, Finish finish, const std::string& message) 
   const std::lock_guard lock(mutex_);
   if (ended_) return;
   Line& line = lines_[which];
+  if (finish == Finish::stuck)
+    return fail(std::make_exception_ptr(ApiError(
+        400, fmt::format("The text could not go on in the form that '{}' asks for: {}.", writing_.form, message),
+        writing_.form)));
   if (finish == Finish::failed)
     return fail(std::make_exception_ptr(ApiError(500, "The text was not written: " + message)));
   if (finish == Finish::cancelled) {  // nobody reads the rest

@@ -81,6 +81,7 @@ class TextJob : public std::enable_shared_from_this<TextJob> {
   void finished(size_t line, Finish finish, const std::string& message);
   void grow(Line& line, std::string piece);
   void fail(const std::exception_ptr& error);
+  std::string field_of(std::string option) const;
   void finish_reply();
   void event(const Json& data);
   TokenText text_of(const ChosenToken& token, bool begins) const;

@@ -76,7 +76,7 @@ Conversation::Said Conversation::write(std::vector<int32_t> prompt, const Genera
       engine_.wake();
     }
   const std::string failure = message.get();
-  if (said.finish == Finish::failed) throw Error("chat", failure);
+  if (said.finish == Finish::failed || said.finish == Finish::stuck) throw Error("chat", failure);
   if (!stop.stopped()) grow(stop.push(decoder.finish()));
   grow(stop.finish());
   return said;

@@ -126,11 +126,61 @@ TEST_F(Chat, AnswersKeepTheirForm) {
                                      {"response_format", {{"type", "regex"}, {"pattern", "[0-9]{5}"}}}});
   EXPECT_EQ(forced["choices"][0]["message"]["content"].get<std::string>().find_first_not_of("0123456789"),
             std::string::npos);
-  // No token can spell it: an error, and no text.
-  const Got none = ask(service_, "/v1/chat/completions",
-                       {{"messages", hello()}, {"response_format", {{"type", "regex"}, {"pattern", "東+"}}}});
-  EXPECT_EQ(none.status, 500);
-  EXPECT_NE(none.body.find("no token"), std::string::npos) << none.body;
+}
+
+TEST_F(Chat, FormsThatNoTextHasAreTheClientsMistake) {
+  const auto wrong = [&](const OrderedJson& format, const std::string& param, const std::string& part) {
+    for (const bool stream : {false, true}) {
+      const Got got = ask(service_, "/v1/chat/completions",
+                          {{"messages", hello()}, {"stream", stream}, {"response_format", format}});
+      EXPECT_EQ(got.status, 400) << got.body;
+      const OrderedJson error = got.json()["error"];
+      EXPECT_EQ(error["type"], "invalid_request_error");
+      EXPECT_EQ(error["param"], param);
+      EXPECT_NE(error["message"].get<std::string>().find(part), std::string::npos) << error["message"];
+    }
+  };
+  const auto schema = [](const char* text) {
+    return OrderedJson{{"type", "json_schema"}, {"json_schema", {{"name", "a"}, {"schema", OrderedJson::parse(text)}}}};
+  };
+  const std::string of_schema = "response_format.json_schema.schema";
+  wrong(schema(R"({"$ref":"#"})"), of_schema, "ever ends");
+  wrong(schema(R"({"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]})"), of_schema, "ever ends");
+  wrong({{"type", "regex"}, {"pattern", "東+"}}, "response_format.pattern", "no text that a token");
+  wrong({{"type", "regex"}, {"pattern", "[\\uD800-\\uDFFF]a"}}, "response_format.pattern", "ever ends");
+  wrong({{"type", "grammar"}, {"grammar", "root ::= \"é\""}}, "response_format.grammar", "no text that a token");
+  refused({{"messages", hello()}, {"grammar", "root ::= \"é\""}}, "no text that a token");
+  // What never ends is not begun where there is another way.
+  EXPECT_EQ(
+      answer(
+          {{"messages", hello()},
+           {"response_format",
+            schema(
+                R"({"anyOf":[{"$ref":"#/$defs/a"},{"const":7}],"$defs":{"a":{"type":"array","minItems":1,"items":{"$ref":"#/$defs/a"}}}})")}})
+          ["choices"][0]["message"]["content"],
+      "7");
+}
+
+TEST_F(Chat, ATextThatGetsStuckEndsAsTheClientsMistake) {
+  const OrderedJson body = {{"messages", hello()}, {"grammar", "root ::= \"ab\" \"é\""}};
+  const auto checked = [](const OrderedJson& answer) {
+    EXPECT_EQ(answer["error"]["type"], "invalid_request_error");
+    EXPECT_EQ(answer["error"]["param"], "grammar");
+    EXPECT_NE(answer["error"]["message"].get<std::string>().find("no token"), std::string::npos) << answer;
+  };
+  const Got whole = ask(service_, "/v1/chat/completions", body);
+  EXPECT_EQ(whole.status, 400);
+  checked(whole.json());
+  OrderedJson streamed = body;
+  streamed["stream"] = true;
+  const Got stream = ask(service_, "/v1/chat/completions", streamed);
+  EXPECT_EQ(stream.status, 200);
+  std::string text;
+  const std::vector<OrderedJson> events = stream.events();
+  for (const OrderedJson& event : events)
+    if (event.contains("choices")) text += event["choices"][0]["delta"].value("content", "");
+  EXPECT_EQ(text, "ab");
+  checked(events.back());
 }
 
 TEST_F(Chat, CallsThatMustBeMadeAreMade) {

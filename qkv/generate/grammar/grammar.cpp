@@ -4,6 +4,7 @@
 #include "qkv/text/unicode.h"
 
 #include <algorithm>
+#include <map>
 
 namespace qkv {
 namespace {
@@ -144,6 +145,31 @@ Grammar::State Grammar::begin() const {
   State state;
   expand(std::move(open), state);
   return state;
+}
+
+std::vector<CharacterRange> Grammar::next_characters(const State& state) const {
+  std::set<int32_t> sets;
+  for (const std::vector<int32_t>& way : state)
+    if (!way.empty()) sets.insert(symbols_[static_cast<size_t>(way.back())].value);
+  // Where ranges begin (+1) and have ended (-1). Surrogates, which are no text, are in none.
+  std::map<char32_t, int> bounds;
+  const auto add = [&](char32_t first, char32_t last) {
+    if (first > last) return;
+    ++bounds[first];
+    --bounds[last + 1];
+  };
+  for (const int32_t set : sets)
+    for (const auto& [first, last] : sets_[static_cast<size_t>(set)]) {
+      add(first, std::min<char32_t>(last, 0xD7FF));
+      add(std::max<char32_t>(first, 0xE000), std::min(last, last_character));
+    }
+  std::vector<CharacterRange> ranges;
+  int open = 0;
+  for (auto bound = bounds.begin(); bound != bounds.end(); ++bound) {
+    open += bound->second;
+    if (open > 0) ranges.emplace_back(bound->first, std::next(bound)->first - 1);
+  }
+  return ranges;
 }
 
 Grammar::State Grammar::after(const State& state, char32_t c) const {

@@ -40,6 +40,10 @@ class Grammar {
 
   void start(Rule rule) { start_ = rule; }
 
+  // Takes away what no text can get to the end of, such as a rule that always contains itself. False: then the grammar
+  // has no text at all.
+  bool keep_what_ends();
+
   // Rules that can begin with each other in a circle, so that no text could ever be begun; empty: there are none.
   // Repetitions of what may be nothing are no such circle: they end.
   std::vector<Rule> left_recursion() const;
@@ -50,6 +54,8 @@ class Grammar {
   State begin() const;
   // Behind one more character; empty: the text is none of the grammar's.
   State after(const State& state, char32_t character) const;
+  // The characters that may follow, in ranges in order. All of a range lead to the same state. Without surrogates.
+  std::vector<CharacterRange> next_characters(const State& state) const;
   static bool complete(const State& state) { return !state.empty() && state.front().empty(); }
 
  private:
@@ -62,7 +68,9 @@ class Grammar {
   Rule add_rule(std::vector<int32_t> alternatives);
   void expand(std::vector<std::vector<int32_t>> open, State& state) const;
   bool matches(int32_t set, char32_t character) const;
-  std::vector<bool> rules_of_nothing() const;
+  // Those that have a text, of characters or (`of_nothing`) the empty one alone.
+  std::vector<bool> rules_with_texts(bool of_nothing) const;
+  bool has_character(int32_t set) const;
 
   std::vector<Symbol> symbols_;              // alternatives, each up to its end
   std::vector<std::vector<int32_t>> rules_;  // where a rule's alternatives begin

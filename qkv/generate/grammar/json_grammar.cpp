@@ -6,12 +6,16 @@ namespace {
 using Rule = Grammar::Rule;
 
 constexpr int64_t most_digits = 16;
-constexpr int64_t longest_space = 16;
+constexpr int64_t widest_indentation = 4;  // spaces for a level; or a tab
 
 }  // namespace
 
 JsonGrammar::JsonGrammar(Grammar& g) : grammar_(g) {
-  space_ = g.repeated(g.one_of({{' ', ' '}, {'\n', '\n'}}), 0, longest_space);
+  for (int level = 0; level <= deepest_level; ++level) {
+    const Rule spaces = g.repeated(g.literal(" "), 0, widest_indentation * level);
+    const Rule indentation = level == 0 ? spaces : g.choice({spaces, g.repeated(g.literal("\t"), 1, level)});
+    lines_[kept(level)] = g.choice({g.literal(""), g.literal(" "), g.sequence({g.literal("\n"), indentation})});
+  }
   const Rule digit = g.one_of({{'0', '9'}});
   const Rule hex = g.one_of({{'0', '9'}, {'a', 'f'}, {'A', 'F'}});
   // Halves of surrogate pairs mean nothing alone.
@@ -35,22 +39,28 @@ JsonGrammar::JsonGrammar(Grammar& g) : grammar_(g) {
   number_ = g.sequence({integer_, g.optional(fraction), g.optional(exponent)});
   boolean_ = g.choice({g.literal("true"), g.literal("false")});
   null_ = g.literal("null");
-  value_ = g.declare();
-  object_ = list("{", g.sequence({text_, space_, mark(":"), value_}), "}");
-  array_ = list("[", value_, "]");
-  g.define(value_, g.choice({object_, array_, text_, number_, boolean_, null_}));
+  for (Rule& value : values_) value = g.declare();
+  for (int level = 0; level <= deepest_level; ++level) {
+    const Rule inner = value(level + 1);
+    objects_[kept(level)] = list("{", member(text_, inner), "}", level);
+    g.define(value(level), g.choice({object(level), list("[", inner, "]", level), text_, number_, boolean_, null_}));
+  }
 }
 
-Rule JsonGrammar::mark(const char* text) { return grammar_.sequence({grammar_.literal(text), space_}); }
+Rule JsonGrammar::member(Rule name, Rule value) {
+  return grammar_.sequence({name, grammar_.literal(":"), grammar_.optional(grammar_.literal(" ")), value});
+}
 
-Rule JsonGrammar::list(const char* open, Rule item, const char* close, int64_t least, int64_t most) {
+Rule JsonGrammar::comma(int level) { return grammar_.sequence({grammar_.literal(","), line(level)}); }
+
+Rule JsonGrammar::list(const char* open, Rule item, const char* close, int level, int64_t least, int64_t most) {
   Grammar& g = grammar_;
-  const Rule one = g.sequence({item, space_});
-  const Rule more = g.sequence({mark(","), one});
+  const Rule end = g.sequence({line(level), g.literal(close)});
+  if (most == 0) return g.sequence({g.literal(open), end});
+  const Rule more = g.sequence({comma(level + 1), item});
   const Rule some =
-      most == 0 ? g.literal("")
-                : g.sequence({one, g.repeated(more, std::max<int64_t>(0, least - 1), most < 0 ? -1 : most - 1)});
-  return g.sequence({mark(open), least > 0 || most == 0 ? some : g.optional(some), g.literal(close)});
+      g.sequence({line(level + 1), item, g.repeated(more, std::max<int64_t>(0, least - 1), most < 0 ? -1 : most - 1)});
+  return g.sequence({g.literal(open), least > 0 ? some : g.optional(some), end});
 }
 
 Rule JsonGrammar::characters(const std::vector<CharacterRange>& ranges) {
@@ -75,7 +85,7 @@ Rule JsonGrammar::characters(const std::vector<CharacterRange>& ranges) {
 Grammar json_object_grammar() {
   Grammar grammar;
   JsonGrammar json(grammar);
-  grammar.start(json.object());
+  grammar.start(json.object(0));
   return grammar;
 }
 

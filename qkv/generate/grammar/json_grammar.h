@@ -4,20 +4,21 @@
 #include "qkv/core/ordered_json.h"
 #include "qkv/generate/grammar/grammar.h"
 
+#include <algorithm>
+#include <array>
 #include <vector>
 
 namespace qkv {
 
-// The parts of JSON (RFC 8259). White space is short, and numbers have at most 16 digits, so that no text goes on for
-// ever without saying anything.
+// The parts of JSON (RFC 8259). White space is what printers write and no more, and numbers have at most 16 digits, so
+// that no text goes on for ever without saying anything. `level`: how many brackets stand around a part, which its
+// indentation depends on.
 class JsonGrammar {
  public:
   explicit JsonGrammar(Grammar& grammar);
 
-  Grammar::Rule space() const { return space_; }
-  Grammar::Rule value() const { return value_; }
-  Grammar::Rule object() const { return object_; }
-  Grammar::Rule array() const { return array_; }
+  Grammar::Rule value(int level) const { return values_[kept(level)]; }
+  Grammar::Rule object(int level) const { return objects_[kept(level)]; }
   Grammar::Rule text() const { return text_; }
   Grammar::Rule character() const { return character_; }  // inside a string, or its escape
   Grammar::Rule integer() const { return integer_; }
@@ -27,23 +28,35 @@ class JsonGrammar {
 
   // Characters of these ranges inside a string: as they are, or escaped where they must be.
   Grammar::Rule characters(const std::vector<CharacterRange>& ranges);
-  // A token with space behind it: "{", ":" and the like.
-  Grammar::Rule mark(const char* text);
-  // [item, ...] of least to most items (below 0: any number), between these marks.
-  Grammar::Rule list(const char* open, Grammar::Rule item, const char* close, int64_t least = 0, int64_t most = -1);
+  // In front of what stands inside so many brackets: nothing, a space, or a line's end and at most so much indentation.
+  Grammar::Rule line(int level) const { return lines_[kept(level)]; }
+  // "name": value; behind the colon there may be a space.
+  Grammar::Rule member(Grammar::Rule name, Grammar::Rule value);
+  // A comma and what may stand behind it.
+  Grammar::Rule comma(int level);
+  // [item, ...] of least to most items (below 0: any number), between these marks. The items stand a level deeper.
+  Grammar::Rule list(const char* open, Grammar::Rule item, const char* close, int level, int64_t least = 0,
+                     int64_t most = -1);
+
+  // Deeper levels have the indentation of this one.
+  static constexpr int deepest_level = 4;
+  static size_t kept(int level) { return static_cast<size_t>(std::min(level, deepest_level)); }
 
  private:
+  using ByLevel = std::array<Grammar::Rule, deepest_level + 1>;
   Grammar& grammar_;
-  Grammar::Rule space_, value_, object_, array_, text_, character_, integer_, number_, boolean_, null_;
+  ByLevel lines_, values_, objects_;
+  Grammar::Rule text_, character_, integer_, number_, boolean_, null_;
 };
 
 // Any JSON object.
 Grammar json_object_grammar();
 
 // What a schema describes (json-schema.org, 2020-12): type, properties, required, items, prefixItems, minItems,
-// maxItems, enum, const, anyOf, $ref within the schema, minLength, maxLength, pattern, and some formats. An object has
-// its properties in their order and no others. Throws Error naming the place of a keyword that could not be kept to:
-// what comes out always fits the schema.
+// maxItems, enum, const, anyOf, oneOf whose alternatives exclude each other, $ref within the schema, minimum, maximum
+// and the exclusive ones, minLength, maxLength, pattern, and some formats. An object has its properties in their order
+// and no others. Throws Error naming the place of a keyword that could not be kept to: what comes out always fits the
+// schema.
 Grammar json_schema_grammar(const OrderedJson& schema);
 
 }  // namespace qkv

@@ -1,29 +1,36 @@
-// Whether a rule can begin with itself.
+// What rules contain: whether they can begin with themselves, and whether they ever end.
 #include "qkv/generate/grammar/grammar.h"
 
 #include <algorithm>
 
 namespace qkv {
 
-// By rule, whether the empty text is one of its texts.
-std::vector<bool> Grammar::rules_of_nothing() const {
+bool Grammar::has_character(int32_t set) const {
+  const auto& ranges = sets_[static_cast<size_t>(set)];
+  return std::any_of(ranges.begin(), ranges.end(), [](const CharacterRange& range) {
+    return range.first <= range.second && (range.first < 0xD800 || range.second > 0xDFFF);
+  });
+}
+
+std::vector<bool> Grammar::rules_with_texts(bool of_nothing) const {
   struct Alternative {
     Rule rule;
-    int64_t missing = 0;  // symbols that are not known to be nothing
+    int64_t missing = 0;  // symbols that are not known to have one
   };
   std::vector<Alternative> alternatives;
   std::vector<std::vector<size_t>> users(rules_.size());
-  std::vector<bool> nothing(rules_.size(), false);
+  std::vector<bool> known(rules_.size(), false);
   std::vector<Rule> open;
   const auto become = [&](Rule rule) {
-    if (nothing[static_cast<size_t>(rule)]) return;
-    nothing[static_cast<size_t>(rule)] = true;
+    if (known[static_cast<size_t>(rule)]) return;
+    known[static_cast<size_t>(rule)] = true;
     open.push_back(rule);
   };
   for (size_t r = 0; r < rules_.size(); ++r)
     for (const int32_t begin : rules_[r]) {
       Alternative a{static_cast<Rule>(r)};
       for (auto at = static_cast<size_t>(begin); symbols_[at].kind != Kind::end; ++at) {
+        if (symbols_[at].kind == Kind::characters && !of_nothing && has_character(symbols_[at].value)) continue;
         ++a.missing;
         if (symbols_[at].kind == Kind::rule)
           users[static_cast<size_t>(symbols_[at].value)].push_back(alternatives.size());
@@ -37,11 +44,24 @@ std::vector<bool> Grammar::rules_of_nothing() const {
     for (const size_t user : users[static_cast<size_t>(rule)])
       if (--alternatives[user].missing == 0) become(alternatives[user].rule);
   }
-  return nothing;
+  return known;
+}
+
+bool Grammar::keep_what_ends() {
+  const std::vector<bool> ends = rules_with_texts(false);
+  for (std::vector<int32_t>& alternatives : rules_)
+    std::erase_if(alternatives, [&](int32_t begin) {
+      for (auto at = static_cast<size_t>(begin); symbols_[at].kind != Kind::end; ++at)
+        if (symbols_[at].kind == Kind::characters ? !has_character(symbols_[at].value)
+                                                  : !ends[static_cast<size_t>(symbols_[at].value)])
+          return true;
+      return false;
+    });
+  return ends[static_cast<size_t>(start_)];
 }
 
 std::vector<Grammar::Rule> Grammar::left_recursion() const {
-  const std::vector<bool> nothing = rules_of_nothing();
+  const std::vector<bool> nothing = rules_with_texts(true);
   std::vector<std::vector<Rule>> first(rules_.size()), before(rules_.size());
   for (size_t r = 0; r < rules_.size(); ++r)
     for (const int32_t begin : rules_[r])

@@ -27,13 +27,27 @@ class RegexReader {
     for (const char* p = pattern.data(); p < pattern.data() + pattern.size();) text_ += next_code_point(p);
   }
 
-  Rule whole() {
-    if (next_is('^')) ++at_;
-    if (!text_.empty() && text_.back() == '$' && (text_.size() < 2 || text_[text_.size() - 2] != '\\'))
-      text_.pop_back();
-    const Rule rule = alternatives(0);
+  // Each alternative may say that it begins and ends where the text does.
+  Rule whole(const std::optional<Rule>& around) {
+    std::vector<Rule> all;
+    do {
+      if (!all.empty()) ++at_;
+      std::vector<Rule> parts;
+      if (next_is('^')) {
+        ++at_;
+      } else if (around) {
+        parts.push_back(*around);
+      }
+      parts.push_back(sequence(0));
+      if (next_is('$')) {
+        ++at_;
+      } else if (around) {
+        parts.push_back(*around);
+      }
+      all.push_back(grammar_.sequence(parts));
+    } while (next_is('|'));
     if (at_ < text_.size()) fail("has a ')' without its '('");
-    return rule;
+    return grammar_.choice(all);
   }
 
  private:
@@ -58,9 +72,12 @@ class RegexReader {
 
   Rule sequence(int depth) {
     std::vector<Rule> parts;
-    while (at_ < text_.size() && text_[at_] != '|' && text_[at_] != ')') parts.push_back(repetition(depth));
+    while (at_ < text_.size() && text_[at_] != '|' && text_[at_] != ')' && !(depth == 0 && at_end()))
+      parts.push_back(repetition(depth));
     return grammar_.sequence(parts);
   }
+  // A '$' behind which an alternative ends.
+  bool at_end() const { return next_is('$') && (at_ + 1 == text_.size() || text_[at_ + 1] == '|'); }
 
   Rule repetition(int depth) {
     Rule rule = atom(depth);
@@ -114,7 +131,7 @@ class RegexReader {
       case '(': {
         if (next_is('?')) {
           ++at_;
-          if (take() != ':') fail("has a group of a kind that is not known: look-around is not regular");
+          kind_of_group();
         }
         const Rule inner = alternatives(depth + 1);
         if (!next_is(')')) fail("has a '(' without its ')'");
@@ -137,6 +154,22 @@ class RegexReader {
       default:
         return characters_({{c, c}});
     }
+  }
+
+  // Behind "(?": a group without a number, or with a name.
+  void kind_of_group() {
+    char32_t c = take();
+    if (c == ':') return;
+    if (c == 'P' && next_is('<')) c = take();
+    if (c == '=' || c == '!' || (c == '<' && (next_is('=') || next_is('!'))))
+      fail("has look-around, which is not known");
+    if (c == '<') {
+      while (take() != '>') continue;
+      return;
+    }
+    if (c == '-' || c == '^' || (c >= 'a' && c <= 'z'))
+      fail("has inline flags such as (?i), which are not known: write out what they would match, such as [Aa]");
+    fail("has a group of a kind that is not known");
   }
 
   Ranges escape() {
@@ -223,8 +256,9 @@ class RegexReader {
 
 }  // namespace
 
-Rule add_regex(Grammar& grammar, std::string_view pattern, const std::function<Rule(Ranges)>& characters) {
-  return RegexReader(grammar, pattern, characters).whole();
+Rule add_regex(Grammar& grammar, std::string_view pattern, const std::function<Rule(Ranges)>& characters,
+               const std::optional<Rule>& around) {
+  return RegexReader(grammar, pattern, characters).whole(around);
 }
 
 Grammar regex_grammar(std::string_view pattern) {

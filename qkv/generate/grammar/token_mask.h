@@ -2,36 +2,17 @@
 #pragma once
 
 #include "qkv/generate/grammar/grammar.h"
+#include "qkv/generate/grammar/partial_character.h"
+#include "qkv/generate/grammar/token_texts.h"
 #include "qkv/generate/options.h"
-#include "qkv/text/tokenizer.h"
 
 #include <map>
 #include <memory>
 #include <mutex>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 namespace qkv {
-
-// A vocabulary by its tokens' texts. Special tokens, and those that are parts of characters, are not in it.
-class TokenTexts {
- public:
-  explicit TokenTexts(const Tokenizer& tokenizer);
-
-  struct Node {
-    std::vector<std::pair<char32_t, int32_t>> next;  // by character
-    std::vector<int32_t> tokens;                     // that end here
-  };
-  // Some tokenizers drop a text's first space, so that its first token reads differently.
-  const std::vector<Node>& nodes(bool begins) const { return begins ? beginning_ : later_; }
-  std::u32string_view text(int32_t id, bool begins) const;
-
- private:
-  static void add(std::vector<Node>& nodes, std::u32string_view text, int32_t id);
-  std::vector<Node> beginning_{1}, later_{1};
-  std::vector<std::u32string> first_texts_, later_texts_;
-};
 
 class TokenMask {
  public:
@@ -41,16 +22,28 @@ class TokenMask {
   std::vector<int32_t> after(std::span<const int32_t> written);
 
  private:
-  struct Known {
-    Grammar::State state;
-    std::unordered_map<char32_t, int32_t> next;  // character -> state; -1: none
-    std::vector<int32_t> tokens;
-    bool has_tokens = false;
+  // Characters that lead from a state to the same next one.
+  struct Way {
+    CharacterRange characters;
+    int32_t next = not_known;  // -1: none
   };
-  int32_t state_of(std::span<const int32_t> written);
+  static constexpr int32_t not_known = -2;
+  struct Known {
+    const Grammar::State* state;
+    std::vector<Way> ways = {};                            // in order
+    std::map<uint32_t, std::vector<int32_t>> tokens = {};  // that may follow, by the character that has begun
+  };
+  // Of a text: the grammar's state behind its last whole character, and what has begun of the next.
+  struct Place {
+    int32_t state = -1;  // -1: none of the grammar's texts begins so
+    PartialCharacter begun = {};
+  };
+  Place place_of(std::span<const int32_t> written);
   int32_t known(Grammar::State state);
-  int32_t step(int32_t state, char32_t character);
-  void collect(const std::vector<TokenTexts::Node>& nodes, int32_t node, int32_t state, std::vector<int32_t>& tokens);
+  int32_t next(int32_t state, size_t way);
+  bool fits(int32_t state, CharacterRange range, int32_t& reached);
+  Place step(Place place, uint8_t byte);
+  std::vector<int32_t> collect(const TokenTexts::Tree& tree, Place place);
   void forget();
 
   std::shared_ptr<const TokenTexts> texts_;
@@ -59,10 +52,12 @@ class TokenMask {
   std::mutex mutex_;
   std::vector<Known> states_;
   std::map<Grammar::State, int32_t> numbers_;
-  std::map<std::vector<int32_t>, int32_t> texts_states_;  // of what was written
+  std::map<std::vector<int32_t>, Place> texts_places_;  // of what was written
+  size_t kept_tokens_ = 0;                              // in all states
 };
 
-// Sets options.allowed, and takes away what would overrule it. Throws Error where no token ends a text.
+// Sets options.allowed, and takes away what would overrule it. Throws Error where no token ends a text, and where none
+// can begin one of the grammar's.
 void constrain(GenerationOptions& options, Grammar grammar, std::shared_ptr<const TokenTexts> texts);
 
 }  // namespace qkv
