@@ -109,8 +109,8 @@ thread_local const Capture* capture = nullptr;
 
 cudaStream_t the_stream() { return capture != nullptr ? capture->stream : work().stream; }
 
-void refuse_to_record() {
-  if (capture != nullptr) throw NotRecordable();
+void refuse_to_record(const char* what) {
+  if (capture != nullptr) throw NotRecordable{what};
 }
 
 uint64_t of_pool(cudaMemPoolAttr attribute) {
@@ -182,6 +182,8 @@ class PinnedMemory : public StagedCopies::Driver {
   cudaEvent_t passed_[StagedCopies::pieces] = {};
 };
 
+constexpr const char* driver_refuses = "the driver refuses a part of them";
+
 StagedCopies& staged_copies() {
   static auto* const driver = new PinnedMemory;  // as long as the process
   static auto* const copies = new StagedCopies(*driver);
@@ -212,13 +214,13 @@ MemoryUse memory_use() {
 }
 
 void copy_to_device(void* to, const void* from, size_t bytes) {
-  refuse_to_record();
+  refuse_to_record(copying_to_device);
   if (staged_copies().copy(to, from, bytes)) return;
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, the_stream()), "copying to the device");
   synchronize();  // `from` may change now: a card that reads the host's memory by itself need not have taken it
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {
-  refuse_to_record();
+  refuse_to_record(copying_to_host);
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, the_stream()), "copying from the device");
   synchronize();
 }
@@ -229,7 +231,7 @@ void fill_bytes(void* to, unsigned char value, size_t bytes) {
   check(cudaMemsetAsync(to, value, bytes, the_stream()), "filling memory");
 }
 void synchronize() {
-  refuse_to_record();
+  refuse_to_record(waiting);
   check(cudaStreamSynchronize(the_stream()), "waiting for the device");
 }
 
@@ -280,6 +282,7 @@ bool Graph::record(const std::function<void()>& body) {
   // Relaxed: taking memory from the other stream is allowed.
   if (cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed) != cudaSuccess) {
     cudaGetLastError();
+    say_why_not_recorded(driver_refuses);
     return false;
   }
   cudaGraph_t graph = nullptr;
@@ -292,7 +295,8 @@ bool Graph::record(const std::function<void()>& body) {
   bool whole = true;
   try {
     body();
-  } catch (const NotRecordable&) {
+  } catch (const NotRecordable& refusal) {
+    say_why_not_recorded(refusal.what);
     whole = false;
   } catch (...) {
     cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
@@ -301,15 +305,17 @@ bool Graph::record(const std::function<void()>& body) {
     end();
     if (graph != nullptr) cudaGraphDestroy(graph);
     cudaGetLastError();
-    if (refused) return false;  // by the driver: what failed then is only that
-    throw;
+    if (!refused) throw;
+    say_why_not_recorded(driver_refuses);  // what failed then is only that
+    return false;
   }
-  whole = end() && whole;
-  whole = whole && cudaGraphInstantiate(&recording->whole, graph, 0) == cudaSuccess;
+  const bool ended = end();
+  const bool made = whole && ended && cudaGraphInstantiate(&recording->whole, graph, 0) == cudaSuccess;
   if (graph != nullptr) cudaGraphDestroy(graph);
   cudaGetLastError();
-  if (whole) recording_ = std::move(recording);
-  return whole;
+  if (whole && !made) say_why_not_recorded(driver_refuses);
+  if (made) recording_ = std::move(recording);
+  return made;
 }
 
 void Graph::replay() { check(cudaGraphLaunch(recording_->whole, work().stream), "starting recorded work"); }

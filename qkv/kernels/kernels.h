@@ -102,8 +102,8 @@ struct Gather {
   bool packed = false;  // the table is a packed weight (see Pack) of any type but i8
 };
 
-// out[ids[i],:] += x[i,:], in the order of i for each row of out (deterministic); a negative id is skipped. out is f32
-// [table_rows, width].
+// out[ids[i],:] += x[i,:], in the order of i for each row of out (deterministic); the id `padding` is skipped. out is
+// f32 [table_rows, width], or begins at a row behind the first: then ids may be negative.
 struct ScatterAdd {
   int64_t rows = 0, width = 0, table_rows = 0;
   const int32_t* ids = nullptr;
@@ -111,6 +111,7 @@ struct ScatterAdd {
   DType type = DType::f32;
   float* out = nullptr;
 };
+  int32_t padding = std::numeric_limits<int32_t>::min();  // no id
 
 // Layer norm (Ba et al. 2016): y = (s - mean(s)) * rstd * weight + bias, rstd = 1 / sqrt(var(s) + eps), or RMS norm
 // (Zhang & Sennrich 2019): y = s * rstd * weight, rstd = 1 / sqrt(mean(s^2) + eps), over each row of s = x + residual.

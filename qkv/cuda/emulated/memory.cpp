@@ -121,11 +121,11 @@ void release(void* memory, size_t bytes) noexcept {
 }
 
 void copy_to_device(void* to, const void* from, size_t bytes) {
-  emulated::refuse_to_record();
+  emulated::refuse_to_record(copying_to_host);
   copy_on_device(to, from, bytes);
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {
-  emulated::refuse_to_record();
+  emulated::refuse_to_record(copying_to_device);
   copy_on_device(to, from, bytes);
 }
 void copy_on_device(void* to, const void* from, size_t bytes) {
@@ -142,7 +142,7 @@ void fill_bytes(void* to, unsigned char value, size_t bytes) {
     std::memset(to, value, bytes);
   });
 }
-void synchronize() { emulated::refuse_to_record(); }
+void synchronize() { emulated::refuse_to_record(waiting); }
 void* stream() { return nullptr; }
 void* open_library(const char*, std::initializer_list<int>, const std::function<bool(void*)>&) { return nullptr; }
 void check_launch(const char*) {}
