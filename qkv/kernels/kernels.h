@@ -478,6 +478,19 @@ struct Copy {
   int64_t place_stride = 0;
 };
 
+// Keys and values of new positions to their places in pages: row i of k and of v, [rows, heads, head_dim], the last
+// dimension dense, to row places[i] % page_size of page places[i] / page_size, in all heads. No two rows have the same
+// place. k and v have the compute type; pages [pages, heads, page_size, head_dim] a type that Copy takes that one to.
+struct WritePages {
+  int64_t rows = 0, heads = 0, head_dim = 0, page_size = 0;
+  const int32_t* places = nullptr;
+  DType type = DType::f32;
+  ConstHeads k, v;  // of one batch
+  DType page_type = DType::f32;
+  void* keys = nullptr;
+  void* values = nullptr;
+};
+
 // Arrays of a compute type that are taken as one vector, whose norm is the root of the sum of squares, summed in f64.
 // NaN and inf propagate.
 struct L2NormPart {
@@ -578,6 +591,7 @@ struct KernelSet {
   void (*scale)(const Scale&) = nullptr;
   void (*dropout)(const Dropout&) = nullptr;
   void (*copy)(const Copy&) = nullptr;
+  void (*write_pages)(const WritePages&) = nullptr;
   void (*fill)(void* y, DType type, int64_t count, float value) = nullptr;
   void (*l2_norm)(std::span<const L2NormPart>, float* norm) = nullptr;
   void (*adamw)(std::span<const OptimizerTensor>, const AdamW&) = nullptr;

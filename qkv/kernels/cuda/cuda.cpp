@@ -41,6 +41,7 @@ const KernelSet& cuda() {
                              .scale = c::scale,
                              .dropout = c::dropout,
                              .copy = c::copy,
+                             .write_pages = c::write_pages,
                              .fill = c::fill,
                              .l2_norm = c::l2_norm,
                              .adamw = c::adamw,
