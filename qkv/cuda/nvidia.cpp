@@ -1,6 +1,7 @@
 // The device through NVIDIA's runtime, which is linked statically: the program starts where there is no driver.
 #include "qkv/core/error.h"
 #include "qkv/core/notice.h"
+#include "qkv/cuda/failure.h"
 #include "qkv/cuda/recorded_memory.h"
 #include "qkv/cuda/runtime.h"
 #include "qkv/cuda/staged_copies.h"
@@ -17,11 +18,20 @@ namespace {
 
 constexpr int least_major = 8;  // tensor cores that take bf16, and asynchronous copies
 
-void check(cudaError_t status, const char* what) {
-  if (status == cudaSuccess) return;
-  cudaGetLastError();  // else the next call would report it again
-  throw Error("cuda", fmt::format("{}: {}", what, cudaGetErrorString(status)),
-              "compute-sanitizer shows where a kernel went wrong");
+static_assert(failed_configuration == cudaErrorInvalidConfiguration &&
+              failed_no_code == cudaErrorNoKernelImageForDevice && failed_newer_ptx == cudaErrorUnsupportedPtxVersion);
+
+[[noreturn]] void fail(cudaError_t status, const std::string& doing) {
+  cudaGetLastError();  // else the libraries might take it for their own
+  int number = 0;
+  cudaDeviceProp card{};
+  if (cudaGetDevice(&number) == cudaSuccess) cudaGetDeviceProperties(&card, number);
+  cudaGetLastError();
+  throw_failure(status, cudaGetErrorString(status), doing, {card.name, card.totalGlobalMem, card.major, card.minor});
+}
+
+void check(cudaError_t status, const char* doing) {
+  if (status != cudaSuccess) fail(status, doing);
 }
 
 struct Found {
@@ -157,7 +167,7 @@ void* allocate_now(size_t bytes) {
 // that has failed says so at the next call.
 void release_now(void* memory, size_t) noexcept {
   try {
-    cudaFreeAsync(memory, work().stream);
+    if (cudaFreeAsync(memory, work().stream) != cudaSuccess) cudaGetLastError();
   } catch (const Error&) {
   }
 }
@@ -256,7 +266,9 @@ void* open_library(const char* name, std::initializer_list<int> versions, const 
   return nullptr;
 }
 
-void check_launch(const char* op) { check(cudaGetLastError(), op); }
+void refuse_launch(const char* op, int status, const std::string& call) {
+  fail(static_cast<cudaError_t>(status), fmt::format("starting {} ({})", op, call));
+}
 
 struct Graph::Recording {
   std::shared_ptr<RecordedMemory> memory = std::make_shared<RecordedMemory>(allocate_now, release_now);

@@ -74,7 +74,7 @@ class Graph {
 void* open_library(const char* name, std::initializer_list<int> versions,
                    const std::function<bool(void* library)>& works = {});
 
-// Throws Error, naming `op`, if the launch before it failed.
-void check_launch(const char* op);
+// Throws Error for a kernel of `op` that was not started. `status` is a cudaError_t; `call` says what was asked for.
+[[noreturn]] void refuse_launch(const char* op, int status, const std::string& call);
 
 }  // namespace qkv::cuda

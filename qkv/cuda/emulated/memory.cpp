@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/cuda/emulated/recording.h"
+#include "qkv/cuda/failure.h"
 #include "qkv/cuda/recorded_memory.h"
 #include "qkv/cuda/runtime.h"
 
@@ -145,6 +146,8 @@ void fill_bytes(void* to, unsigned char value, size_t bytes) {
 void synchronize() { emulated::refuse_to_record(waiting); }
 void* stream() { return nullptr; }
 void* open_library(const char*, std::initializer_list<int>, const std::function<bool(void*)>&) { return nullptr; }
-void check_launch(const char*) {}
+void refuse_launch(const char* op, int status, const std::string& call) {
+  throw_failure(status, "no such grid", fmt::format("starting {} ({})", op, call), devices()[0]);
+}
 
 }  // namespace qkv::cuda
