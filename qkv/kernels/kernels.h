@@ -41,7 +41,8 @@ struct Gemm {
   DType c_type = DType::f32;
   int64_t ldc = 0;
   bool accumulate = false;
-  const float* bias = nullptr;  // may be null
+  const float* bias = nullptr;         // may be null
+  const void* rounded_bias = nullptr;  // the same in C's type, for sets that take it; may be null
   Activation activation = Activation::none;
 };
 
@@ -110,8 +111,8 @@ struct ScatterAdd {
   const void* x = nullptr;
   DType type = DType::f32;
   float* out = nullptr;
-};
   int32_t padding = std::numeric_limits<int32_t>::min();  // no id
+};
 
 // Layer norm (Ba et al. 2016): y = (s - mean(s)) * rstd * weight + bias, rstd = 1 / sqrt(var(s) + eps), or RMS norm
 // (Zhang & Sennrich 2019): y = s * rstd * weight, rstd = 1 / sqrt(mean(s^2) + eps), over each row of s = x + residual.
@@ -556,6 +557,7 @@ struct Sgd {
 // and says so in `inherited`.
 struct KernelSet {
   std::string_view name;
+  bool takes_rounded_bias = false;  // see Gemm
   void (*gemm)(const Gemm&) = nullptr;
   int64_t (*packed_bytes)(DType type, int64_t n, int64_t k) = nullptr;
   void (*pack)(const Pack&) = nullptr;
