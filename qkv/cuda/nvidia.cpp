@@ -248,9 +248,14 @@ void synchronize() {
 void* stream() { return the_stream(); }
 void* open_library(const char* name, std::initializer_list<int> versions, const std::function<bool(void*)>& works) {
   std::vector<std::string> folders = {""};  // wherever the system looks
-  if (const char* path = std::getenv("CUDA_PATH"))
-    for (const char* folder : {"/lib64/", "/lib/", "/../cudnn/lib/"}) folders.push_back(std::string(path) + folder);
+  const auto add_below = [&](const std::string& path) {
+    for (const char* folder : {"/lib64/", "/lib/", "/../cudnn/lib/"}) folders.push_back(path + folder);
+  };
+  if (const char* path = std::getenv("CUDA_PATH")) add_below(path);
   folders.emplace_back("/usr/local/cuda/lib64/");
+#if defined(QKV_CUDA_BUILT_WITH)
+  add_below(QKV_CUDA_BUILT_WITH);
+#endif
   bool refused = false;
   for (const std::string& folder : folders)
     for (const int version : versions) {
