@@ -178,18 +178,21 @@ class PinnedMemory : public StagedCopies::Driver {
     void* memory = nullptr;
     bool whole = cudaMallocHost(&memory, bytes) == cudaSuccess;
     for (cudaEvent_t& event : passed_)
-      whole = whole && cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess;
+      whole = whole && (event != nullptr || cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess);
     cudaGetLastError();
     return whole ? memory : nullptr;
   }
   void copy(void* to, const void* from, size_t bytes) override {
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, work().stream), "copying to the device");
   }
+  void fetch(void* to, const void* from, size_t bytes) override {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, work().stream), "copying from the device");
+  }
   void mark(int piece) override { check(cudaEventRecord(passed_[piece], work().stream), "marking work"); }
   void wait(int piece) override { check(cudaEventSynchronize(passed_[piece]), "waiting for the device"); }
 
  private:
-  cudaEvent_t passed_[StagedCopies::pieces] = {};
+  cudaEvent_t passed_[StagedCopies::marks] = {};
 };
 
 constexpr const char* driver_refuses = "the driver refuses a part of them";
@@ -231,6 +234,7 @@ void copy_to_device(void* to, const void* from, size_t bytes) {
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {
   refuse_to_record(copying_to_host);
+  if (staged_copies().read(to, from, bytes)) return;
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, the_stream()), "copying from the device");
   synchronize();
 }
