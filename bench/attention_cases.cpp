@@ -267,6 +267,38 @@ void paged_attention_case(std::vector<KernelCase>& cases, DType type, DType kv_t
                    }});
 }
 
+// New positions of several sequences, whose keys and values stand in one projection's rows [rows, 3, heads, head_dim].
+void writing_case(std::vector<KernelCase>& cases, DType type, DType page_type, int64_t rows, int64_t head_dim,
+                  bool large) {
+  const int64_t heads = 4, page_size = 16, pages = rows / 4 + 2;
+  const Tensor projected = random({rows, 3, heads, head_dim}, type, 1);
+  std::vector<int32_t> order;
+  for (int64_t i = 0; i < rows; ++i) order.push_back(static_cast<int32_t>((i * 37 + 5) % (pages * page_size)));
+  const Tensor places = Tensor::from({rows}, order);
+  const Tensor pool = Tensor::zeros({bytes_of(page_type, pages * heads * page_size * head_dim)}, DType::u8);
+  cases.push_back(
+      {fmt::format("write_pages {}x{}x{} {}->{}", rows, heads, head_dim, name_of(type), name_of(page_type)), 0, 0,
+       4.0 * static_cast<double>(rows * heads * head_dim * size_of(type)), large, [=](const KernelSet& set) {
+         const Tensor keys = copy_of(pool), values = copy_of(pool);
+         const auto part = [&](int64_t i) {
+           return ConstHeads{static_cast<const char*>(projected.raw()) + i * heads * head_dim * size_of(type), 0,
+                             3 * heads * head_dim, head_dim};
+         };
+         set.write_pages({.rows = rows,
+                          .heads = heads,
+                          .head_dim = head_dim,
+                          .page_size = page_size,
+                          .places = places.data<int32_t>(),
+                          .type = type,
+                          .k = part(1),
+                          .v = part(2),
+                          .page_type = page_type,
+                          .keys = keys.raw(),
+                          .values = values.raw()});
+         return std::vector<Tensor>{keys, values};
+       }});
+}
+
 }  // namespace
 
 void add_attention(std::vector<KernelCase>& cases, const ComputeTypes& both) {
@@ -310,6 +342,9 @@ void add_attention(std::vector<KernelCase>& cases, const ComputeTypes& both) {
     attention_case(cases, {0, 5, 5, 2, 2, 8, true}, type);
     attention_case(cases, {2, 66, 40, 66, 2, 20, true, 0, true}, type);  // many heads
     for (const DType kv_type : {DType::f32, both[1], DType::q8_0}) {
+      for (const int64_t rows : {1, 7}) writing_case(cases, type, kv_type, rows, 32, false);
+      if (kv_type != DType::q8_0) writing_case(cases, type, kv_type, 5, 7, false);
+      writing_case(cases, type, kv_type, 64, 64, true);
       for (const int64_t page_size : {5, 64, 100})
         for (const bool special : {false, true}) paged_attention_case(cases, type, kv_type, page_size, special, false);
       paged_attention_case(cases, type, kv_type, 64, false, true);

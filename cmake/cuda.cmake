@@ -35,6 +35,10 @@ if(QKV_CUDA AND NOT QKV_CUDA STREQUAL "EMULATED")
     set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
   endif()
   find_package(CUDAToolkit REQUIRED)
+  # The last place where the program looks for NVIDIA's libraries: right on the machine that built it.
+  get_filename_component(built_with "${CUDAToolkit_BIN_DIR}/.." ABSOLUTE)
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/qkv/cuda/nvidia.cpp PROPERTIES
+                              COMPILE_DEFINITIONS "QKV_CUDA_BUILT_WITH=\"${built_with}\"")
 
   # Of cuDNN headers alone, its frontend's, and NVRTC's, which the frontend includes: the libraries are looked for while
   # the program runs. CUDA_PATH may lead to what PyPI's wheels brought.

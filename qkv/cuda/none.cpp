@@ -26,7 +26,7 @@ void fill_bytes(void*, unsigned char, size_t) { refuse(); }
 void synchronize() { refuse(); }
 void* stream() { refuse(); }
 void* open_library(const char*, std::initializer_list<int>, const std::function<bool(void*)>&) { refuse(); }
-void check_launch(const char*) { refuse(); }
+void refuse_launch(const char*, int, const std::string&) { refuse(); }
 
 struct Graph::Recording {};
 Graph::Graph() = default;

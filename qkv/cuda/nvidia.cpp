@@ -1,6 +1,7 @@
 // The device through NVIDIA's runtime, which is linked statically: the program starts where there is no driver.
 #include "qkv/core/error.h"
 #include "qkv/core/notice.h"
+#include "qkv/cuda/failure.h"
 #include "qkv/cuda/recorded_memory.h"
 #include "qkv/cuda/runtime.h"
 #include "qkv/cuda/staged_copies.h"
@@ -17,11 +18,20 @@ namespace {
 
 constexpr int least_major = 8;  // tensor cores that take bf16, and asynchronous copies
 
-void check(cudaError_t status, const char* what) {
-  if (status == cudaSuccess) return;
-  cudaGetLastError();  // else the next call would report it again
-  throw Error("cuda", fmt::format("{}: {}", what, cudaGetErrorString(status)),
-              "compute-sanitizer shows where a kernel went wrong");
+static_assert(failed_configuration == cudaErrorInvalidConfiguration &&
+              failed_no_code == cudaErrorNoKernelImageForDevice && failed_newer_ptx == cudaErrorUnsupportedPtxVersion);
+
+[[noreturn]] void fail(cudaError_t status, const std::string& doing) {
+  cudaGetLastError();  // else the libraries might take it for their own
+  int number = 0;
+  cudaDeviceProp card{};
+  if (cudaGetDevice(&number) == cudaSuccess) cudaGetDeviceProperties(&card, number);
+  cudaGetLastError();
+  throw_failure(status, cudaGetErrorString(status), doing, {card.name, card.totalGlobalMem, card.major, card.minor});
+}
+
+void check(cudaError_t status, const char* doing) {
+  if (status != cudaSuccess) fail(status, doing);
 }
 
 struct Found {
@@ -109,8 +119,8 @@ thread_local const Capture* capture = nullptr;
 
 cudaStream_t the_stream() { return capture != nullptr ? capture->stream : work().stream; }
 
-void refuse_to_record() {
-  if (capture != nullptr) throw NotRecordable();
+void refuse_to_record(const char* what) {
+  if (capture != nullptr) throw NotRecordable{what};
 }
 
 uint64_t of_pool(cudaMemPoolAttr attribute) {
@@ -157,7 +167,7 @@ void* allocate_now(size_t bytes) {
 // that has failed says so at the next call.
 void release_now(void* memory, size_t) noexcept {
   try {
-    cudaFreeAsync(memory, work().stream);
+    if (cudaFreeAsync(memory, work().stream) != cudaSuccess) cudaGetLastError();
   } catch (const Error&) {
   }
 }
@@ -168,19 +178,24 @@ class PinnedMemory : public StagedCopies::Driver {
     void* memory = nullptr;
     bool whole = cudaMallocHost(&memory, bytes) == cudaSuccess;
     for (cudaEvent_t& event : passed_)
-      whole = whole && cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess;
+      whole = whole && (event != nullptr || cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess);
     cudaGetLastError();
     return whole ? memory : nullptr;
   }
   void copy(void* to, const void* from, size_t bytes) override {
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, work().stream), "copying to the device");
   }
+  void fetch(void* to, const void* from, size_t bytes) override {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, work().stream), "copying from the device");
+  }
   void mark(int piece) override { check(cudaEventRecord(passed_[piece], work().stream), "marking work"); }
   void wait(int piece) override { check(cudaEventSynchronize(passed_[piece]), "waiting for the device"); }
 
  private:
-  cudaEvent_t passed_[StagedCopies::pieces] = {};
+  cudaEvent_t passed_[StagedCopies::marks] = {};
 };
+
+constexpr const char* driver_refuses = "the driver refuses a part of them";
 
 StagedCopies& staged_copies() {
   static auto* const driver = new PinnedMemory;  // as long as the process
@@ -212,13 +227,14 @@ MemoryUse memory_use() {
 }
 
 void copy_to_device(void* to, const void* from, size_t bytes) {
-  refuse_to_record();
+  refuse_to_record(copying_to_device);
   if (staged_copies().copy(to, from, bytes)) return;
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, the_stream()), "copying to the device");
   synchronize();  // `from` may change now: a card that reads the host's memory by itself need not have taken it
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {
-  refuse_to_record();
+  refuse_to_record(copying_to_host);
+  if (staged_copies().read(to, from, bytes)) return;
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, the_stream()), "copying from the device");
   synchronize();
 }
@@ -229,16 +245,21 @@ void fill_bytes(void* to, unsigned char value, size_t bytes) {
   check(cudaMemsetAsync(to, value, bytes, the_stream()), "filling memory");
 }
 void synchronize() {
-  refuse_to_record();
+  refuse_to_record(waiting);
   check(cudaStreamSynchronize(the_stream()), "waiting for the device");
 }
 
 void* stream() { return the_stream(); }
 void* open_library(const char* name, std::initializer_list<int> versions, const std::function<bool(void*)>& works) {
   std::vector<std::string> folders = {""};  // wherever the system looks
-  if (const char* path = std::getenv("CUDA_PATH"))
-    for (const char* folder : {"/lib64/", "/lib/", "/../cudnn/lib/"}) folders.push_back(std::string(path) + folder);
+  const auto add_below = [&](const std::string& path) {
+    for (const char* folder : {"/lib64/", "/lib/", "/../cudnn/lib/"}) folders.push_back(path + folder);
+  };
+  if (const char* path = std::getenv("CUDA_PATH")) add_below(path);
   folders.emplace_back("/usr/local/cuda/lib64/");
+#if defined(QKV_CUDA_BUILT_WITH)
+  add_below(QKV_CUDA_BUILT_WITH);
+#endif
   bool refused = false;
   for (const std::string& folder : folders)
     for (const int version : versions) {
@@ -254,7 +275,9 @@ void* open_library(const char* name, std::initializer_list<int> versions, const 
   return nullptr;
 }
 
-void check_launch(const char* op) { check(cudaGetLastError(), op); }
+void refuse_launch(const char* op, int status, const std::string& call) {
+  fail(static_cast<cudaError_t>(status), fmt::format("starting {} ({})", op, call));
+}
 
 struct Graph::Recording {
   std::shared_ptr<RecordedMemory> memory = std::make_shared<RecordedMemory>(allocate_now, release_now);
@@ -280,6 +303,7 @@ bool Graph::record(const std::function<void()>& body) {
   // Relaxed: taking memory from the other stream is allowed.
   if (cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed) != cudaSuccess) {
     cudaGetLastError();
+    say_why_not_recorded(driver_refuses);
     return false;
   }
   cudaGraph_t graph = nullptr;
@@ -292,7 +316,8 @@ bool Graph::record(const std::function<void()>& body) {
   bool whole = true;
   try {
     body();
-  } catch (const NotRecordable&) {
+  } catch (const NotRecordable& refusal) {
+    say_why_not_recorded(refusal.what);
     whole = false;
   } catch (...) {
     cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
@@ -301,15 +326,17 @@ bool Graph::record(const std::function<void()>& body) {
     end();
     if (graph != nullptr) cudaGraphDestroy(graph);
     cudaGetLastError();
-    if (refused) return false;  // by the driver: what failed then is only that
-    throw;
+    if (!refused) throw;
+    say_why_not_recorded(driver_refuses);  // what failed then is only that
+    return false;
   }
-  whole = end() && whole;
-  whole = whole && cudaGraphInstantiate(&recording->whole, graph, 0) == cudaSuccess;
+  const bool ended = end();
+  const bool made = whole && ended && cudaGraphInstantiate(&recording->whole, graph, 0) == cudaSuccess;
   if (graph != nullptr) cudaGraphDestroy(graph);
   cudaGetLastError();
-  if (whole) recording_ = std::move(recording);
-  return whole;
+  if (whole && !made) say_why_not_recorded(driver_refuses);
+  if (made) recording_ = std::move(recording);
+  return made;
 }
 
 void Graph::replay() { check(cudaGraphLaunch(recording_->whole, work().stream), "starting recorded work"); }

@@ -1,5 +1,7 @@
 #include "qkv/cuda/recorded_memory.h"
 
+#include "qkv/core/notice.h"
+
 #include <atomic>
 
 namespace qkv::cuda {
@@ -17,6 +19,10 @@ Owners& owners() {
 }
 
 }  // namespace
+
+void say_why_not_recorded(const std::string& what) {
+  notice("cuda", "steps are asked for kernel by kernel, which is slower, because they cannot be recorded: " + what);
+}
 
 RecordedMemory::~RecordedMemory() {
   for (const auto& [bytes, memory] : free_) release_(memory, bytes);

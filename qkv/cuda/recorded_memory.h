@@ -6,11 +6,21 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 
 namespace qkv::cuda {
 
 // Thrown by what cannot be recorded; Graph::record() catches it.
-struct NotRecordable {};
+struct NotRecordable {
+  std::string what;  // stood in the way
+};
+
+inline constexpr const char* copying_to_device = "the host makes numbers on the way, which the device takes";
+inline constexpr const char* copying_to_host = "the host reads numbers of the device on the way";
+inline constexpr const char* waiting = "the host waits for the device on the way";
+
+// A notice, since work that is asked for kernel by kernel is slower and nothing else tells.
+void say_why_not_recorded(const std::string& what);
 
 class RecordedMemory : public std::enable_shared_from_this<RecordedMemory> {
  public:

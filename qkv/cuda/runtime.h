@@ -68,13 +68,14 @@ class Graph {
 };
 
 // NVIDIA's library of that name ("libcublasLt"), for dlsym(), in the first of the versions that there is: where the
-// system looks, in $CUDA_PATH/lib64, $CUDA_PATH/lib, for cuDNN as PyPI packs it $CUDA_PATH/../cudnn/lib, or in
-// /usr/local/cuda/lib64. One of a later CUDA than the driver's loads, but will not begin: `works`, where given, says
-// whether one does. Null, after a notice, where there is none; and on the emulated device.
+// system looks, in $CUDA_PATH/lib64, $CUDA_PATH/lib, for cuDNN as PyPI packs it $CUDA_PATH/../cudnn/lib, in
+// /usr/local/cuda/lib64, or, last, beside the compiler that built this. One of a later CUDA than the driver's loads,
+// but will not begin: `works`, where given, says whether one does. Null, after a notice, where there is none; and on
+// the emulated device.
 void* open_library(const char* name, std::initializer_list<int> versions,
                    const std::function<bool(void* library)>& works = {});
 
-// Throws Error, naming `op`, if the launch before it failed.
-void check_launch(const char* op);
+// Throws Error for a kernel of `op` that was not started. `status` is a cudaError_t; `call` says what was asked for.
+[[noreturn]] void refuse_launch(const char* op, int status, const std::string& call);
 
 }  // namespace qkv::cuda

@@ -41,7 +41,8 @@ struct Gemm {
   DType c_type = DType::f32;
   int64_t ldc = 0;
   bool accumulate = false;
-  const float* bias = nullptr;  // may be null
+  const float* bias = nullptr;         // may be null
+  const void* rounded_bias = nullptr;  // the same in C's type, for sets that take it; may be null
   Activation activation = Activation::none;
 };
 
@@ -102,14 +103,15 @@ struct Gather {
   bool packed = false;  // the table is a packed weight (see Pack) of any type but i8
 };
 
-// out[ids[i],:] += x[i,:], in the order of i for each row of out (deterministic); a negative id is skipped. out is f32
-// [table_rows, width].
+// out[ids[i],:] += x[i,:], in the order of i for each row of out (deterministic); the id `padding` is skipped. out is
+// f32 [table_rows, width], or begins at a row behind the first: then ids may be negative.
 struct ScatterAdd {
   int64_t rows = 0, width = 0, table_rows = 0;
   const int32_t* ids = nullptr;
   const void* x = nullptr;
   DType type = DType::f32;
   float* out = nullptr;
+  int32_t padding = std::numeric_limits<int32_t>::min();  // no id
 };
 
 // Layer norm (Ba et al. 2016): y = (s - mean(s)) * rstd * weight + bias, rstd = 1 / sqrt(var(s) + eps), or RMS norm
@@ -477,6 +479,19 @@ struct Copy {
   int64_t place_stride = 0;
 };
 
+// Keys and values of new positions to their places in pages: row i of k and of v, [rows, heads, head_dim], the last
+// dimension dense, to row places[i] % page_size of page places[i] / page_size, in all heads. No two rows have the same
+// place. k and v have the compute type; pages [pages, heads, page_size, head_dim] a type that Copy takes that one to.
+struct WritePages {
+  int64_t rows = 0, heads = 0, head_dim = 0, page_size = 0;
+  const int32_t* places = nullptr;
+  DType type = DType::f32;
+  ConstHeads k, v;  // of one batch
+  DType page_type = DType::f32;
+  void* keys = nullptr;
+  void* values = nullptr;
+};
+
 // Arrays of a compute type that are taken as one vector, whose norm is the root of the sum of squares, summed in f64.
 // NaN and inf propagate.
 struct L2NormPart {
@@ -542,6 +557,7 @@ struct Sgd {
 // and says so in `inherited`.
 struct KernelSet {
   std::string_view name;
+  bool takes_rounded_bias = false;  // see Gemm
   void (*gemm)(const Gemm&) = nullptr;
   int64_t (*packed_bytes)(DType type, int64_t n, int64_t k) = nullptr;
   void (*pack)(const Pack&) = nullptr;
@@ -577,6 +593,7 @@ struct KernelSet {
   void (*scale)(const Scale&) = nullptr;
   void (*dropout)(const Dropout&) = nullptr;
   void (*copy)(const Copy&) = nullptr;
+  void (*write_pages)(const WritePages&) = nullptr;
   void (*fill)(void* y, DType type, int64_t count, float value) = nullptr;
   void (*l2_norm)(std::span<const L2NormPart>, float* norm) = nullptr;
   void (*adamw)(std::span<const OptimizerTensor>, const AdamW&) = nullptr;

@@ -124,7 +124,10 @@ void Model::require_grad() {
 }
 
 void Model::to(Device device) {
-  visit([&](const std::string&, Tensor& value, Role) { value = value.to(device); });
+  visit([&](const std::string&, Tensor& value, Role role) {
+    value = value.to(device);
+    if (role == Role::bias && device != Device()) keep_half(value);  // of which each product takes a copy there
+  });
   device_ = device;
   if (documents_) documents_->device_ = device;
 }

@@ -47,12 +47,7 @@ Embeddings::Embeddings(int64_t vocab, int64_t width, const EmbeddingsSpec& embed
 // The vectors of the positions, as wide as x and where it lies.
 Tensor Embeddings::place(const Context& context, const Tensor& x) const {
   const int64_t width = x.size(-1);
-  Tensor places = context.positions;
-  if (spec.position_offset != 0) {
-    std::vector<int32_t> moved = places.to_vector<int32_t>();
-    for (int32_t& row : moved) row += static_cast<int32_t>(spec.position_offset);
-    places = Tensor::from(places.shape(), moved);
-  }
+  const Tensor places = context.positions;
   if (spec.position_kind == EmbeddingsSpec::Positions::axial) {
     std::vector<int32_t> rows = places.to_vector<int32_t>(), columns = rows;
     for (int32_t& row : rows) row /= static_cast<int32_t>(spec.axial_columns);
@@ -69,8 +64,8 @@ Tensor Embeddings::place(const Context& context, const Tensor& x) const {
     if (spec.skip_padding && spec.position_offset > 0)
       std::fill_n(sinusoids_.data<float>() + (spec.position_offset - 1) * width, width, 0.0F);
   }
-  return context.tap("hook_pos_embed",
-                     embedding(places, position ? position : sinusoids_.on(x.device()), context.compute));
+  return context.tap("hook_pos_embed", embedding(places, position ? position : sinusoids_.on(x.device()),
+                                                 context.compute, -1, spec.position_offset));
 }
 
 Tensor Embeddings::operator()(const Tensor& ids, const Tensor& token_types, const Context& context) const {

@@ -17,7 +17,7 @@ struct EmbeddingsSpec {
   std::optional<AdaptiveSpec> adaptive;  // of the tokens; `width` and the projection are its own then
   float scale = 1;                       // of the tokens' embeddings
   int64_t positions = 0;                 // absolute positions; 0 = none
-  int64_t position_offset = 0;           // rows of the table before position 0's
+  int64_t position_offset = 0;           // rows of the table before position 0's; 0 for axial ones
   bool skip_padding = false;             // positions count tokens other than padding_id only (RoBERTa)
   // axial: position p = i columns + j has row i of one table beside row j of another (Kitaev et al. 2020).
   enum class Positions : uint8_t { learned, sinusoidal, axial };

@@ -12,29 +12,37 @@ PagedCache::PagedCache(int64_t layers, int64_t pages, int64_t page_size, std::op
 void PagedCache::lay_out(std::vector<PagedRun> runs) {
   runs_ = PagedRuns(std::move(runs));
   longest_ = 0;
-  for (const PagedRun& run : runs_.all()) longest_ = std::max(longest_, run.keys);
+  std::vector<int32_t> places;
+  for (const PagedRun& run : runs_.all()) {
+    longest_ = std::max(longest_, run.keys);
+    check(run.first == std::ssize(places) && run.queries <= run.keys && run.keys <= std::ssize(run.pages) * page_size_,
+          "paged_cache", "a run of {} queries at {} and {} keys does not fit behind {} rows in {} pages", run.queries,
+          run.first, run.keys, places.size(), run.pages.size());
+    for (int64_t position = run.keys - run.queries; position < run.keys; ++position) {
+      const int64_t page = run.pages[static_cast<size_t>(position / page_size_)];
+      check(page >= 0 && page < pages_, "paged_cache", "there is no page {}", page);
+      places.push_back(static_cast<int32_t>(page * page_size_ + position % page_size_));
+    }
+  }
+  places_ = Tensor::from({std::ssize(places)}, places);
 }
 
-// Rows [1, N, G, K] to their places in [pages, G, P, K].
-void PagedCache::write(const Tensor& rows, const Tensor& pool) const {
-  const kernels::KernelSet& set = kernels_of(rows);
-  for (const PagedRun& run : runs_.all())
-    for (int64_t done = 0; done < run.queries;) {
-      const int64_t position = run.keys - run.queries + done;
-      const int64_t row = position % page_size_;
-      const int64_t count = std::min(run.queries - done, page_size_ - row);
-      const Tensor from = rows.narrow(1, run.first + done, count);
-      const Tensor to = pool.narrow(0, run.pages[static_cast<size_t>(position / page_size_)], 1).narrow(2, row, count);
-      set.copy({.rank = 3,
-                .size = {count, rows.size(2), rows.size(3)},
-                .x = from.raw(),
-                .x_type = from.dtype(),
-                .x_stride = {from.stride(1), from.stride(2), from.stride(3)},
-                .y = to.raw(),
-                .y_type = to.dtype(),
-                .y_stride = {to.stride(2), to.stride(1), to.stride(3)}});
-      done += count;
-    }
+// In one call, since each sequence has its rows elsewhere.
+void PagedCache::write(const Layer& layer, const Tensor& k, const Tensor& v) const {
+  check(k.size(0) == 1 && k.size(1) == places_.numel() && v.shape() == k.shape() && v.dtype() == k.dtype() &&
+            k.stride(3) == 1 && v.stride(3) == 1,
+        "paged_cache", "expected dense k and v [1,{},G,K], got {} and {}", places_.numel(), k.shape(), v.shape());
+  kernels_of(k).write_pages({.rows = k.size(1),
+                             .heads = k.size(2),
+                             .head_dim = k.size(3),
+                             .page_size = page_size_,
+                             .places = places_.on(k.device()).data<int32_t>(),
+                             .type = k.dtype(),
+                             .k = {k.raw(), k.stride(0), k.stride(1), k.stride(2)},
+                             .v = {v.raw(), v.stride(0), v.stride(1), v.stride(2)},
+                             .page_type = layer.keys.dtype(),
+                             .keys = layer.keys.raw(),
+                             .values = layer.values.raw()});
 }
 
 Tensor PagedCache::attend(int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v,
@@ -45,8 +53,7 @@ Tensor PagedCache::attend(int64_t layer, const Tensor& q, const Tensor& k, const
     place.keys = Tensor::empty(shape, type_.value_or(k.dtype()), k.device());
     place.values = Tensor::empty(shape, type_.value_or(v.dtype()), v.device());
   }
-  write(k, place.keys);
-  write(v, place.values);
+  write(place, k, v);
   return paged_attention(q, place.keys, place.values, runs_, options);
 }
 

@@ -30,12 +30,13 @@ class PagedCache {
   struct Layer {
     Tensor keys, values;  // [pages, G, P, K], undefined until something is written
   };
-  void write(const Tensor& rows, const Tensor& pool) const;
+  void write(const Layer& layer, const Tensor& k, const Tensor& v) const;
   std::vector<Layer> layers_;
   int64_t pages_;
   int64_t page_size_;
   std::optional<DType> type_;
   PagedRuns runs_;
+  Tensor places_;  // i32 [N]: page times page_size plus the row there, of each row of the passes
   int64_t longest_ = 0;
 };
 

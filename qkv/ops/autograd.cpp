@@ -79,11 +79,13 @@ void clear_gradient(const Tensor& parameter) { parameter.grad_meta()->grad = Ten
 
 Tensor half_of(const Tensor& parameter, DType type) {
   if (parameter.dtype() == type || is_block(parameter.dtype())) return parameter.detach();
-  if (!is_parameter(parameter)) return converted(parameter, type);
+  if (!keeps_half(parameter)) return converted(parameter, type);
   GradMeta& meta = *parameter.grad_meta();
   if (!meta.half || meta.half.dtype() != type) meta.half = converted(parameter, type);
   return meta.half;
 }
+void keep_half(Tensor& tensor) { tensor.set_grad_meta(std::make_shared<GradMeta>()); }
+bool keeps_half(const Tensor& tensor) { return tensor.grad_meta() && !tensor.grad_meta()->node; }
 Tensor kept_half(const Tensor& parameter) { return is_parameter(parameter) ? parameter.grad_meta()->half : Tensor(); }
 void forget_half(const Tensor& parameter) {
   if (parameter.grad_meta()) parameter.grad_meta()->half = Tensor();

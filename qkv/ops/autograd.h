@@ -63,6 +63,9 @@ void clear_gradient(const Tensor& parameter);
 // in blocks, itself. Optimizers write the copy, in bf16, as they step; whoever else changes a parameter's values calls
 // forget_half().
 Tensor half_of(const Tensor& parameter, DType type);
+// Has half_of() keep a copy of a tensor that is no parameter, and whose values do not change.
+void keep_half(Tensor& tensor);
+bool keeps_half(const Tensor& tensor);      // as those do, and parameters
 Tensor kept_half(const Tensor& parameter);  // undefined where there is none
 void forget_half(const Tensor& parameter);
 

@@ -79,22 +79,26 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias, Act
   Shape shape = x.shape();
   shape.set(-1, size.out);
   Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  kernels_of(x, used, bias)
-      .gemm({.m = size.rows,
-             .n = size.out,
-             .k = size.in,
-             .a = x.raw(),
-             .a_type = x.dtype(),
-             .lda = size.in,
-             .b = used.raw(),
-             .b_type = used.dtype(),
-             .ldb = size.in,
-             .b_transposed = true,
-             .c = y.raw(),
-             .c_type = y.dtype(),
-             .ldc = size.out,
-             .bias = bias ? bias.data<float>() : nullptr,
-             .activation = activation});
+  const kernels::KernelSet& kernel = kernels_of(x, used, bias);
+  Tensor rounded;
+  if (kernel.takes_rounded_bias && x.dtype() != DType::f32 && bias && keeps_half(bias))
+    rounded = half_of(bias, x.dtype());
+  kernel.gemm({.m = size.rows,
+               .n = size.out,
+               .k = size.in,
+               .a = x.raw(),
+               .a_type = x.dtype(),
+               .lda = size.in,
+               .b = used.raw(),
+               .b_type = used.dtype(),
+               .ldb = size.in,
+               .b_transposed = true,
+               .c = y.raw(),
+               .c_type = y.dtype(),
+               .ldc = size.out,
+               .bias = bias ? bias.data<float>() : nullptr,
+               .rounded_bias = rounded ? rounded.raw() : nullptr,
+               .activation = activation});
   if (recorded)
     record({&y}, {&x, &weight, &bias},
            [x, used, weight, bias, size, dx = wants_grad(x), dw = wants_grad(weight), db = wants_grad(bias)](

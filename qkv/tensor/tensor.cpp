@@ -1,6 +1,7 @@
 #include "qkv/tensor/tensor.h"
 
 #include "qkv/core/error.h"
+#include "qkv/cuda/recorded_memory.h"
 
 #include <cstring>
 
@@ -55,6 +56,17 @@ void check_blocks(const Shape& shape, DType dtype) {
 
 void refuse_packed(std::string_view what, const Tensor& tensor) {
   if (tensor.packed()) throw Error(what, "a packed weight has no elements to look at", "", Error::Kind::internal);
+}
+
+// While work is recorded, no copy goes between host and device: which one it was is said.
+template <typename Copy>
+void named_where_refused(const Tensor& x, Copy&& copy) {
+  try {
+    copy();
+  } catch (cuda::NotRecordable& refusal) {
+    refusal.what += fmt::format(" ({} {})", name_of(x.dtype()), to_string(x.shape()));
+    throw;
+  }
 }
 
 }  // namespace
@@ -185,14 +197,16 @@ Tensor Tensor::to(Device device) const {
   refuse_packed("to", *this);
   const auto bytes = static_cast<size_t>(bytes_of(dtype_, reach()));
   Tensor result = wrap(Storage::allocate(bytes, device), 0, shape_, strides_, dtype_);
-  copy_bytes(*storage_, byte_offset_, *result.storage_, 0, bytes);
+  named_where_refused(*this, [&] { copy_bytes(*storage_, byte_offset_, *result.storage_, 0, bytes); });
   return result;
 }
 
 Tensor Tensor::on(Device device) const {
   if (device == this->device()) return *this;
   refuse_packed("on", *this);
-  return wrap(storage_->mirror(device), byte_offset_, shape_, strides_, dtype_);
+  std::shared_ptr<Storage> copy;
+  named_where_refused(*this, [&] { copy = storage_->mirror(device); });
+  return wrap(std::move(copy), byte_offset_, shape_, strides_, dtype_);
 }
 
 void Tensor::assign(const Tensor& from) const {

@@ -75,7 +75,7 @@ std::vector<kernels::OptimizerTensor> Optimizer::gather(bool decays) const {
                        .first = slot.first ? slot.first.data<float>() : nullptr,
                        .second = slot.second ? slot.second.data<float>() : nullptr,
                        .half = half ? half.data<bf16>() : nullptr,
-                       .rounding = slot.rounding});
+                       .rounding = slot.decays ? slot.rounding : 0});  // restore_copies() knows no others
   }
   return tensors;
 }

@@ -1,6 +1,7 @@
 #include "qkv/train/training_step.h"
 
 #include "qkv/core/error.h"
+#include "qkv/core/notice.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/cross_entropy.h"
 
@@ -9,13 +10,27 @@
 namespace qkv {
 namespace {
 
-// Whether the host does nothing in such a step that depends on what the texts say.
-bool suits(const Spec& spec) {
+// Where steps cannot be recorded, nothing but their speed tells.
+void say_not_recorded(const std::string& why) {
+  notice("training", "steps are asked for kernel by kernel, since they cannot be recorded: " + why);
+}
+
+// What in such a step depends on what the texts say; empty: nothing that is known.
+std::string what_depends_on_texts(const Spec& spec) {
+  if (spec.task != Task::causal_lm || spec.encoder || spec.embeddings.skip_padding)
+    return "the model is no decoder that is trained on every token";
   for (int64_t i = 0; i < spec.stack.distinct(); ++i) {
     const auto& rotary = spec.stack.layer(i).attention.rotary;
-    if (rotary && rotary->scaling == RotarySpec::Scaling::dynamic) return false;
+    if (rotary && rotary->scaling == RotarySpec::Scaling::dynamic) return "rotary positions depend on a text's length";
   }
-  return spec.task == Task::causal_lm && !spec.encoder && !spec.embeddings.skip_padding;
+  return "";
+}
+
+bool can_be_recorded(const Model& model, DType compute) {
+  if (model.device().type != Device::Type::cuda || compute == DType::f16) return false;
+  const std::string why_not = what_depends_on_texts(model.spec());
+  if (!why_not.empty()) say_not_recorded(why_not);
+  return why_not.empty();
 }
 
 template <typename Rule>
@@ -41,7 +56,7 @@ TrainingStep::TrainingStep(Model& model, Optimizer& optimizer, const TrainingSte
       optimizer_(optimizer),
       options_(options),
       word_(Tensor::zeros({1}, DType::i32)),
-      possible_(model.device().type == Device::Type::cuda && suits(model.spec()) && options.compute != DType::f16) {}
+      possible_(can_be_recorded(model, options.compute)) {}
 
 // None where ids would be refused too: the step without a replay says what is wrong.
 std::optional<TrainingStep::Form> TrainingStep::form_of(std::span<const Inputs> micro_batches,
@@ -109,7 +124,8 @@ void TrainingStep::record(const Form& form, LossCounts counts) {
       recorded_losses_ = gradients(inputs_, counts, key);
       optimizer_.apply(options_.clip);
     });
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    say_not_recorded(error.what());
     possible_ = false;  // the step without a replay says it again, unless a recording alone needs too much memory
   }
   if (possible_) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -14,12 +15,13 @@ namespace {
 class LateDriver : public StagedCopies::Driver {
  public:
   void* pinned(size_t bytes) override {
-    memory_.resize(bytes);
-    return memory_.data();
+    memory_.emplace_back(bytes);
+    return memory_.back().data();
   }
   void copy(void* to, const void* from, size_t bytes) override {
     work_.emplace_back([=] { std::memcpy(to, from, bytes); });
   }
+  void fetch(void* to, const void* from, size_t bytes) override { copy(to, from, bytes); }
   void mark(int piece) override { marks_[piece] = done_ + work_.size(); }
   void wait(int piece) override {
     for (; done_ < marks_[piece]; ++done_) {
@@ -33,10 +35,10 @@ class LateDriver : public StagedCopies::Driver {
   size_t pending() const { return work_.size(); }
 
  private:
-  std::vector<char> memory_;
+  std::deque<std::vector<char>> memory_;
   std::deque<std::function<void()>> work_;
   size_t done_ = 0;
-  size_t marks_[StagedCopies::pieces] = {};
+  size_t marks_[StagedCopies::marks] = {};
 };
 
 TEST(StagedCopies, TheSourceMayChangeAtOnce) {
@@ -68,6 +70,19 @@ TEST(StagedCopies, OfAWholePieceAndNoMore) {
   EXPECT_EQ(second[0], 'x');
 }
 
+TEST(StagedCopies, ReadWhatIsThereByThen) {
+  for (const size_t bytes : {size_t{0}, size_t{1}, StagedCopies::piece_bytes, 9 * StagedCopies::piece_bytes + 5}) {
+    LateDriver driver;
+    StagedCopies copies(driver);
+    std::vector<char> device(bytes), source(bytes), read(bytes);
+    for (size_t i = 0; i < bytes; ++i) source[i] = static_cast<char>(i * 7 + i / 1000);
+    for (size_t i = 0; i < bytes; i += StagedCopies::piece_bytes)
+      ASSERT_TRUE(copies.copy(device.data() + i, source.data() + i, std::min(StagedCopies::piece_bytes, bytes - i)));
+    ASSERT_TRUE(copies.read(read.data(), device.data(), bytes));
+    EXPECT_EQ(read, source);
+  }
+}
+
 TEST(StagedCopies, NotWithoutPinnedMemory) {
   struct None : LateDriver {
     void* pinned(size_t) override { return nullptr; }
@@ -75,6 +90,7 @@ TEST(StagedCopies, NotWithoutPinnedMemory) {
   StagedCopies copies(driver);
   char from = 1, to = 0;
   EXPECT_FALSE(copies.copy(&to, &from, 1));
+  EXPECT_FALSE(copies.read(&to, &from, 1));
 }
 
 }  // namespace

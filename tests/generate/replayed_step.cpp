@@ -55,7 +55,7 @@ TEST_P(ReplayedSteps, GiveTheSameBits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, ReplayedSteps, testing::Values("llama", "gpt2", "gemma2", "bloom", "mixtral"),
+INSTANTIATE_TEST_SUITE_P(Families, ReplayedSteps, testing::Values("llama", "gpt2", "gemma2", "bloom", "opt", "mixtral"),
                          [](const auto& each) { return each.param; });
 
 TEST(ReplayedStep, IsRecordedOnceForABound) {

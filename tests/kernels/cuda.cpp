@@ -10,8 +10,7 @@
 
 #if defined(QKV_CUDA_EMULATED)
 #include "qkv/cuda/emulated/threads.h"
-#else
-#include <cuda_runtime_api.h>
+#include "qkv/kernels/cuda/launch.h"
 #endif
 
 namespace qkv {
@@ -93,6 +92,27 @@ TEST_F(CudaKernels, RefuseBf16BesideF16) {
                                      .ldc = 8}),
                Error);
 }
+
+#if defined(QKV_CUDA_EMULATED)
+void nothing(kernels::SumRows) {}
+
+// The emulated device would take any, and a card's driver only says that something is wrong.
+TEST(Launch, RefusesGridsThatNoCardTakes) {
+  const auto start = [](kernels::Grid grid) {
+    kernels::launch("sum_rows", nothing, grid, 1, 0, kernels::SumRows{.rows = 7, .width = 9});
+  };
+  start({3, 2, 1});
+  for (const kernels::Grid grid :
+       {kernels::Grid{int64_t{1} << 31}, kernels::Grid{1, 65536}, kernels::Grid{1, 1, 65536}}) {
+    try {
+      start(grid);
+      ADD_FAILURE() << grid.x << " " << grid.y << " " << grid.z;
+    } catch (const Error& error) {
+      EXPECT_NE(error.reason().find("starting sum_rows (rows 7, width 9; "), std::string::npos) << error.what();
+    }
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace qkv

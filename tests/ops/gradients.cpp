@@ -204,6 +204,22 @@ TEST(Gradients, Embedding) {
   EXPECT_EQ(gradient(table).to_vector<float>()[0], 1);
 }
 
+TEST(Gradients, EmbeddingFromALaterRow) {
+  const Tensor ids = Tensor::from<int32_t>({2, 3}, {1, 2, 1, 0, 1, -2});
+  const Tensor moved = Tensor::from<int32_t>({2, 3}, {3, 4, 3, 2, 3, 0});
+  const auto rows = [=](const auto& x) { return embedding(ids, x[0], DType::f32, -1, 2); };
+  check_gradients(rows, {random({5, 7}, 1)});
+  Tensor table = random({5, 7}, 1);
+  EXPECT_EQ(rows(std::vector<Tensor>{table}).to_vector<float>(),
+            embedding(moved, table, DType::f32).to_vector<float>());
+  require_grad(table);
+  backward(sum(embedding(ids, table, DType::f32, 1, 2)));
+  EXPECT_EQ(gradient(table).to_vector<float>()[3 * 7], 0) << "the padding row is not trained";
+  EXPECT_EQ(gradient(table).to_vector<float>()[4 * 7], 1);
+  EXPECT_THROW(embedding(Tensor::from<int32_t>({1}, {3}), table, DType::f32, -1, 2), std::exception);
+  EXPECT_THROW(embedding(Tensor::from<int32_t>({1}, {-3}), table, DType::f32, -1, 2), std::exception);
+}
+
 TEST(Gradients, CrossEntropy) {
   const Tensor targets = Tensor::from<int32_t>({4}, {2, -100, 0, 5});
   for (const float smoothing : {0.0F, 0.2F}) {

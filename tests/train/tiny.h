@@ -16,13 +16,15 @@
 
 namespace qkv {
 
-inline Config tiny_config(const char* family = "gpt2", float dropout = 0) {
+inline Config tiny_config(const char* family = "gpt2", float dropout = 0, int padding = -1) {
   const Sizes sizes{.vocab = 13, .context = 8, .layers = 2, .heads = 2, .width = 16, .dropout = dropout};
-  return {family_named(family, "test").config(sizes), "test"};
+  Json config = family_named(family, "test").config(sizes);
+  if (padding >= 0) config["pad_token_id"] = padding;
+  return {config, "test"};
 }
 
-inline std::unique_ptr<Model> tiny_model(const char* family = "gpt2", float dropout = 0) {
-  auto model = std::make_unique<Model>(spec_of(tiny_config(family, dropout)));
+inline std::unique_ptr<Model> tiny_model(const char* family = "gpt2", float dropout = 0, int padding = -1) {
+  auto model = std::make_unique<Model>(spec_of(tiny_config(family, dropout, padding)));
   model->initialise(RandomKey{5});
   model->to(default_device());
   model->require_grad();

@@ -1,6 +1,7 @@
 // Training with recorded steps: the same bits as without. On a GPU or the emulated device; the CPU records nothing.
 #include "qkv/train/training_step.h"
 
+#include "qkv/core/notice.h"
 #include "tests/tensor/without_replays.h"
 #include "tests/train/tiny.h"
 
@@ -39,11 +40,12 @@ struct Case {
   OptimizerOptions optimizer;
   TrainingStepOptions options;
   int64_t micro_batches;
+  int padding = -1;  // the token whose embedding its occurrences do not train
 };
 
 // Everything that five steps give: losses, norms, parameters.
 std::vector<double> results(const Case& one, int* replays) {
-  Learner learner(tiny_model(one.family, 0.2F), one.optimizer, one.options);
+  Learner learner(tiny_model(one.family, 0.2F, one.padding), one.optimizer, one.options);
   std::vector<double> all;
   for (int64_t i = 0; i < 5; ++i) {
     all.push_back(learner.learn(i, 2, one.micro_batches));
@@ -68,6 +70,8 @@ TEST(ReplayedTraining, GivesTheSameBits) {
        2},
       {"gemma2", {.kind = Kind::lion}, {.compute = DType::bf16, .clip = 0}, 1},
       {"gpt2", {.kind = Kind::sgd}, {.compute = DType::bf16}, 1},
+      {"llama", {}, {}, 1, 0},
+      {"opt", {}, {.compute = DType::bf16}, 1, 1},
   };
   for (const Case& one : cases) {
     int replays = 0, none = 0;
@@ -137,8 +141,10 @@ TEST(ReplayedTraining, ServesOneFormOfBatches) {
   EXPECT_EQ(parameters_of(*learner.model), parameters_of(*other.model));
 }
 
-// What the host must read on the way is done without replays, and as well.
+// What the host must read on the way is done without replays, and as well, and it is said why.
 TEST(ReplayedTraining, LeavesWhatCannotBeRecorded) {
+  std::vector<std::string> said;
+  handle_notices([&](const std::string&, const std::string& what) { said.push_back(what); });
   for (const auto& [family, kind] : {std::pair{"mixtral", Kind::adamw}, {"gpt2", Kind::muon}}) {
     Learner learner(tiny_model(family), {.kind = kind}, {});
     std::vector<double> losses;
@@ -150,6 +156,10 @@ TEST(ReplayedTraining, LeavesWhatCannotBeRecorded) {
     }
     EXPECT_LT(losses.back(), losses.front() - 0.05) << family;
   }
+  handle_notices({});
+  if (!on_gpu()) return;
+  ASSERT_FALSE(said.empty());
+  for (const std::string& what : said) EXPECT_NE(what.find("cannot be recorded"), std::string::npos) << what;
 }
 
 TEST(ReplayedTraining, RefusesBadIdsInEveryStep) {

@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/cuda/emulated/recording.h"
+#include "qkv/cuda/failure.h"
 #include "qkv/cuda/recorded_memory.h"
 #include "qkv/cuda/runtime.h"
 
@@ -121,11 +122,11 @@ void release(void* memory, size_t bytes) noexcept {
 }
 
 void copy_to_device(void* to, const void* from, size_t bytes) {
-  emulated::refuse_to_record();
+  emulated::refuse_to_record(copying_to_host);
   copy_on_device(to, from, bytes);
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {
-  emulated::refuse_to_record();
+  emulated::refuse_to_record(copying_to_device);
   copy_on_device(to, from, bytes);
 }
 void copy_on_device(void* to, const void* from, size_t bytes) {
@@ -142,9 +143,11 @@ void fill_bytes(void* to, unsigned char value, size_t bytes) {
     std::memset(to, value, bytes);
   });
 }
-void synchronize() { emulated::refuse_to_record(); }
+void synchronize() { emulated::refuse_to_record(waiting); }
 void* stream() { return nullptr; }
 void* open_library(const char*, std::initializer_list<int>, const std::function<bool(void*)>&) { return nullptr; }
-void check_launch(const char*) {}
+void refuse_launch(const char* op, int status, const std::string& call) {
+  throw_failure(status, "no such grid", fmt::format("starting {} ({})", op, call), devices()[0]);
+}
 
 }  // namespace qkv::cuda

@@ -29,8 +29,8 @@ void do_or_record(std::function<void()> step) {
   if (current.steps == nullptr) return step();
   current.steps->push_back(std::move(step));
 }
-void refuse_to_record() {
-  if (current.steps != nullptr) throw NotRecordable();
+void refuse_to_record(const char* what) {
+  if (current.steps != nullptr) throw NotRecordable{what};
 }
 RecordedMemory* recorded_memory() { return current.memory; }
 
@@ -49,7 +49,8 @@ bool Graph::record(const std::function<void()>& work) {
     const End end;
     emulated::current = {recording->memory.get(), &recording->steps};
     work();
-  } catch (const NotRecordable&) {
+  } catch (const NotRecordable& refusal) {
+    say_why_not_recorded(refusal.what);
     return false;
   }
   recording_ = std::move(recording);

@@ -13,7 +13,7 @@ namespace qkv::cuda::emulated {
 void do_or_record(std::function<void()> step);
 
 // Throws NotRecordable while this thread records.
-void refuse_to_record();
+void refuse_to_record(const char* what);
 
 // Where the recording's memory comes from; null while this thread does not record.
 RecordedMemory* recorded_memory();

@@ -1,5 +1,5 @@
-// Copies of rows whose numbers become another type, as a cache of keys and values takes them: f32 and bf16 to each
-// other, and into q8_0 blocks (quantize_q8_0() in kernels/blocks.h, bit for bit).
+// Copies of rows whose numbers become another type, as a cache of keys and values takes them, and to places in pages:
+// f32 and bf16 to each other, and into q8_0 blocks (quantize_q8_0() in kernels/blocks.h, bit for bit).
 #include "qkv/kernels/cpu/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -12,7 +12,9 @@
 #include "qkv/kernels/cpu/dispatch.h"
 #include "qkv/kernels/cpu/vector-inl.h"
 
+#include <algorithm>
 #include <bit>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 
@@ -22,7 +24,11 @@ namespace HWY_NAMESPACE {
 
 template <typename T, typename O>
 void convert_row(const T* x, O* y, int64_t count) {
-  map(x, y, count, [](V v) HWY_ATTR { return v; });
+  if constexpr (std::is_same_v<T, O>) {
+    std::memcpy(y, x, static_cast<size_t>(count) * sizeof(T));
+  } else {
+    map(x, y, count, [](V v) HWY_ATTR { return v; });
+  }
 }
 template <typename T>
 void convert_row(const T* x, BlockQ8_0* blocks, int64_t count) {
@@ -71,6 +77,33 @@ void convert_rows_on_target(const Copy& a) {
   });
 }
 
+template <typename T, typename O>
+void write_pages_of(const WritePages& a) {
+  const int64_t block = std::is_same_v<O, BlockQ8_0> ? 32 : 1;
+  const auto write = [&](const ConstHeads& from, void* pages, int64_t i) HWY_ATTR {
+    const T* x = static_cast<const T*>(from.data) + i * from.time_stride;
+    const int64_t page = a.places[i] / a.page_size, row = a.places[i] % a.page_size;
+    O* y = static_cast<O*>(pages) + (page * a.heads * a.page_size + row) * a.head_dim / block;
+    for (int64_t h = 0; h < a.heads; ++h)
+      convert_row(x + h * from.head_stride, y + h * a.page_size * a.head_dim / block, a.head_dim);
+  };
+  parallel_for(a.rows, std::max<int64_t>(1, elementwise_grain / (2 * a.heads * a.head_dim)),
+               [&](int64_t begin, int64_t end) HWY_ATTR {
+                 for (int64_t i = begin; i < end; ++i) {
+                   write(a.k, a.keys, i);
+                   write(a.v, a.values, i);
+                 }
+               });
+}
+
+void write_pages_on_target(const WritePages& a) {
+  with_type(a.type, [&](auto t) {
+    using T = decltype(t);
+    if (a.page_type == DType::q8_0) return write_pages_of<T, BlockQ8_0>(a);
+    with_type(a.page_type, [&](auto o) { write_pages_of<T, decltype(o)>(a); });
+  });
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace qkv::kernels::cpu_set
 HWY_AFTER_NAMESPACE();
@@ -78,6 +111,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace qkv::kernels::cpu_set {
 QKV_EXPORT(convert_rows_on_target);
+QKV_EXPORT(write_pages_on_target);
 void convert_rows(const Copy& a) { QKV_DISPATCH(convert_rows_on_target)(a); }
+void write_pages(const WritePages& a) { QKV_DISPATCH(write_pages_on_target)(a); }
 }  // namespace qkv::kernels::cpu_set
 #endif

@@ -39,6 +39,7 @@ KernelSet make_cpu() {
   set.scale = c::scale;
   set.dropout = c::dropout;
   set.copy = c::copy;
+  set.write_pages = c::write_pages;
   set.fill = c::fill;
   set.l2_norm = c::l2_norm;
   set.adamw = c::adamw;

@@ -44,6 +44,7 @@ void binary(const Binary& a);
 void scale(const Scale& a);
 void dropout(const Dropout& a);
 void copy(const Copy& a);
+void write_pages(const WritePages& a);
 void fill(void* y, DType type, int64_t count, float value);
 void l2_norm(std::span<const L2NormPart> parts, float* norm);
 void adamw(std::span<const OptimizerTensor> tensors, const AdamW& a);

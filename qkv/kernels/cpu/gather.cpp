@@ -48,7 +48,7 @@ void scatter_add_on_target(const ScatterAdd& a) {
       const int64_t first = begin * line;
       const int64_t count = std::min(end * line, a.width) - first;
       for (int64_t i = 0; i < a.rows; ++i) {
-        if (a.ids[i] < 0) continue;
+        if (a.ids[i] == a.padding) continue;
         float* to = a.out + a.ids[i] * a.width + first;
         map(static_cast<const T*>(a.x) + i * a.width + first, to, to, count,
             [](V x, V y) HWY_ATTR { return hn::Add(x, y); });

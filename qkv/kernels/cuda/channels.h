@@ -12,15 +12,15 @@ namespace qkv::kernels {
 
 inline constexpr int channel_block = 256;  // threads a block
 
-// Where the calling thread stands: blockIdx.y is the sequence.
+// Where the calling thread stands: blockIdx.x is the sequence, of which there may be more than blocks along y.
 template <int lanes, int held>
 struct Channel {
   static constexpr int of_block = channel_block / lanes;
   static constexpr int chunk = 16 / held;  // positions
   int64_t width, states;
-  int64_t b = blockIdx.y;
+  int64_t b = blockIdx.x;
   int lane = static_cast<int>(threadIdx.x) % lanes;
-  int64_t d = static_cast<int64_t>(blockIdx.x) * of_block + threadIdx.x / lanes;
+  int64_t d = static_cast<int64_t>(blockIdx.y) * of_block + threadIdx.x / lanes;
 
   __device__ Channel(int64_t all_channels, int64_t all_states) : width(all_channels), states(all_states) {}
 
@@ -56,7 +56,7 @@ void with_lanes(const char* op, int64_t states, Start&& start) {
 template <int lanes>
 Grid grid_of_channels(int64_t width, int64_t batch) {
   constexpr int channels = channel_block / lanes;
-  return {(width + channels - 1) / channels, batch};
+  return {batch, (width + channels - 1) / channels};
 }
 
 }  // namespace qkv::kernels

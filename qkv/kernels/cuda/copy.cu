@@ -1,7 +1,7 @@
 #include "qkv/kernels/cuda/blocks.h"
+#include "qkv/kernels/cuda/convert.h"
 #include "qkv/kernels/cuda/cuda.h"
 #include "qkv/kernels/cuda/elements.h"
-#include "qkv/kernels/cuda/reduce.h"
 
 #include <limits>
 
@@ -55,19 +55,6 @@ __device__ inline Places places_of(const Copy& a, uint32_t i, int rank) {
     places.y += at * a.y_stride[d];
   }
   return places;
-}
-
-template <typename To, typename From>
-__device__ inline To converted(From x) {
-  if constexpr (std::is_same_v<To, From>) {
-    return x;
-  } else if constexpr (std::is_integral_v<To>) {
-    return static_cast<To>(x);
-  } else if constexpr (std::is_integral_v<From>) {
-    return from_float<To>(static_cast<float>(x));
-  } else {
-    return from_float<To>(to_float(x));
-  }
 }
 
 // A thread takes n neighbours of the last dimension; n > 1: it is dense on both sides.
@@ -194,7 +181,7 @@ __global__ void __launch_bounds__(element_block) copy_from_blocks(Copy a, uint32
   }
 }
 
-// As quantize_q8_0(): a warp takes a block.
+// A warp takes a block.
 template <typename T>
 __global__ void __launch_bounds__(element_block) copy_to_q8_0(Copy a, uint32_t rows, uint32_t groups) {
   const Part part = part_of_grid();
@@ -203,13 +190,7 @@ __global__ void __launch_bounds__(element_block) copy_to_q8_0(Copy a, uint32_t r
     const uint32_t row = static_cast<uint32_t>(i) / groups, g = static_cast<uint32_t>(i) - row * groups;
     const Places places = places_of(a, row, a.rank - 1);
     const float x = to_float(static_cast<const T*>(a.x)[places.x + int64_t{g} * 32 + lane]);
-    const float largest = reduce_warp(fabsf(x) <= most_q8_0 ? fabsf(x) : INFINITY, Largest());
-    const bool bounded = largest <= most_q8_0;
-    const float inverse = bounded && largest > least_q8_0 ? 127 / largest : 0;
-    BlockQ8_0& block = static_cast<BlockQ8_0*>(a.y)[places.y / 32 + g];
-    block.codes[lane] = bounded ? static_cast<int8_t>(rintf(x * inverse)) : int8_t{0};
-    if (lane != 0) continue;
-    block.d.bits = bounded ? from_float<f16>(largest / 127).bits : uint16_t{0x7e00};
+    quantize_in_warp(x, lane, static_cast<BlockQ8_0*>(a.y)[places.y / 32 + g]);
   }
 }
 

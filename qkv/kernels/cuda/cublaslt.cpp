@@ -1,7 +1,10 @@
 #include "qkv/kernels/cuda/cublaslt.h"
 
+#include "qkv/core/notice.h"
 #include "qkv/cuda/runtime.h"
 #include "qkv/tensor/device.h"
+
+#include <fmt/core.h>
 
 #include <dlfcn.h>
 
@@ -167,11 +170,17 @@ bool multiply_by_cublaslt(const Gemm& a, const void* bias) {
   auto found = plans.find(key);
   if (found == plans.end()) found = plans.emplace(key, plan_for(*lt, a, bias)).first;
   const Plan& plan = found->second;
-  if (!plan.possible) return false;
-  if (bias != nullptr && lt->set_desc(plan.desc, desc_bias_pointer, &bias, sizeof bias) != 0) return false;
+  bool good = plan.possible;
+  if (bias != nullptr) good = good && lt->set_desc(plan.desc, desc_bias_pointer, &bias, sizeof bias) == 0;
   const float alpha = 1, beta = a.accumulate ? 1 : 0;
-  return lt->multiply(lt->handle, plan.desc, &alpha, a.b, plan.a, a.a, plan.b, &beta, a.c, plan.c, a.c, plan.c,
-                      &plan.algorithm, lt->workspace, workspace_bytes, cuda::stream()) == 0;
+  good = good && lt->multiply(lt->handle, plan.desc, &alpha, a.b, plan.a, a.a, plan.b, &beta, a.c, plan.c, a.c, plan.c,
+                              &plan.algorithm, lt->workspace, workspace_bytes, cuda::stream()) == 0;
+  // With a bias or an activation, the caller may try it without.
+  if (!good && epilogue_of(a, bias) == epilogue_none)
+    notice("cuda",
+           fmt::format("cuBLASLt refuses the product {} x {} x {} of {} to {}, which goes through a slower kernel", a.m,
+                       a.n, a.k, name_of(a.a_type), name_of(a.c_type)));
+  return good;
 }
 
 }  // namespace qkv::kernels

@@ -8,6 +8,7 @@ void cuda_set::refuse(const char* op, const char* what) { throw Error(op, what, 
 const KernelSet& cuda() {
   namespace c = cuda_set;
   static const KernelSet set{.name = "cuda",
+                             .takes_rounded_bias = true,
                              .gemm = c::gemm,
                              .packed_bytes = c::packed_bytes,
                              .pack = c::pack,
@@ -41,6 +42,7 @@ const KernelSet& cuda() {
                              .scale = c::scale,
                              .dropout = c::dropout,
                              .copy = c::copy,
+                             .write_pages = c::write_pages,
                              .fill = c::fill,
                              .l2_norm = c::l2_norm,
                              .adamw = c::adamw,

@@ -39,6 +39,7 @@ void binary(const Binary&);
 void scale(const Scale&);
 void dropout(const Dropout&);
 void copy(const Copy&);
+void write_pages(const WritePages&);
 void fill(void* y, DType type, int64_t count, float value);
 void l2_norm(std::span<const L2NormPart> parts, float* norm);
 void adamw(std::span<const OptimizerTensor> tensors, const AdamW&);

@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(scatter_block) scatter_rows(ScatterAdd a) {
   __shared__ int counts[scatter_block / warp_threads];
   const int64_t own = blockIdx.x;
   const int32_t id = a.ids[own];
-  if (id < 0) return;
+  if (id == a.padding) return;
   const int thread = static_cast<int>(threadIdx.x), warp = thread / warp_threads, lane = thread % warp_threads;
   float* out = a.out + id * a.width;
   for (int64_t begin = 0; begin < a.rows; begin += scatter_block) {

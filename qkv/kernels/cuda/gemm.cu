@@ -71,13 +71,22 @@ void multiply_by_tiles(const Gemm& g) {
   });
 }
 
+// What the library did not do on its way out; bias: null for none.
 template <typename C, Activation kind>
-__global__ void __launch_bounds__(element_block) activate_result(Gemm g) {
+__global__ void __launch_bounds__(element_block) finish_result(Gemm g) {
   const Part part = part_of_grid();
   for (int64_t e = part.own; e < g.m * g.n; e += part.step) {
     C& out = static_cast<C*>(g.c)[e / g.n * g.ldc + e % g.n];
-    out = from_float<C>(activation_value(kind, to_float(out)));
+    out = from_float<C>(activation_value(kind, to_float(out) + (g.bias != nullptr ? g.bias[e % g.n] : 0)));
   }
+}
+
+void finish(const Gemm& g) {
+  with_type(g.c_type, [&]<typename C>(C) {
+    with_activation(g.activation, [&](auto kind) {
+      launch("gemm", finish_result<C, kind.value>, grid_for(g.m * g.n), element_block, 0, g);
+    });
+  });
 }
 
 void copy_bias(const Gemm& g, void* own) {
@@ -105,24 +114,37 @@ bool multiply_and_round(const Gemm& g) {
   return true;
 }
 
-// Through the library where it can. It takes a bias of C's type that begins at 16 bytes, and few activations; the
-// others follow in a kernel of their own, where a 16-bit result rounds twice.
+// With bias and activation on the library's way out, as far as it has them: it takes a bias of C's type that begins at
+// 16 bytes, and few activations. The rest follows in a kernel of its own, where a 16-bit result rounds twice.
+bool multiply_and_finish(const Gemm& g) {
+  Gemm call = g, rest = g;
+  rest.bias = nullptr;
+  if (g.accumulate) call.activation = rest.activation = Activation::none;
+  if (!cublaslt_has(call.activation)) call.activation = Activation::none;
+  const void* bias = g.c_type == DType::f32 ? g.bias : g.rounded_bias;
+  const bool as_it_is = bias != nullptr && reinterpret_cast<uintptr_t>(bias) % 16 == 0;
+  const Scratch<char> own(g.bias == nullptr || as_it_is ? 0 : g.n * size_of(g.c_type));
+  if (own.data() != nullptr) {
+    copy_bias(g, own.data());
+    bias = own.data();
+  }
+  if (!multiply_by_cublaslt(call, bias)) return false;
+  if (call.activation != rest.activation) finish(rest);
+  return true;
+}
+
+// Through the library where it can: what it refuses to do at once it may do in parts.
 bool multiply_by_library(const Gemm& g) {
   if (!has_cublaslt()) return false;
   if (g.a_type == DType::f32 && g.c_type != DType::f32) return multiply_and_round(g);
-  Gemm call = g;
-  if (g.accumulate || !cublaslt_has(g.activation)) call.activation = Activation::none;
-  const bool as_it_is = g.c_type == DType::f32 && reinterpret_cast<uintptr_t>(g.bias) % 16 == 0;
-  const Scratch<char> own(g.bias == nullptr || as_it_is ? 0 : g.n * size_of(g.c_type));
-  if (own.data() != nullptr) copy_bias(g, own.data());
-  const void* bias = own.data() != nullptr ? static_cast<const void*>(own.data()) : g.bias;
-  if (!multiply_by_cublaslt(call, bias)) return false;
-  if (call.activation == g.activation || g.accumulate) return true;
-  with_type(g.c_type, [&]<typename C>(C) {
-    with_activation(g.activation, [&](auto kind) {
-      launch("gemm", activate_result<C, kind.value>, grid_for(g.m * g.n), element_block, 0, g);
-    });
-  });
+  if (multiply_and_finish(g)) return true;
+  Gemm call = g, rest = g;
+  call.bias = nullptr;
+  call.activation = Activation::none;
+  if (g.accumulate) rest.activation = Activation::none;
+  if (rest.bias == nullptr && rest.activation == Activation::none) return false;
+  if (!multiply_by_cublaslt(call, nullptr)) return false;
+  finish(rest);
   return true;
 }
 
@@ -176,6 +198,7 @@ void multiply_blocks(const Gemm& g) {
     part.ldb = g.k;
     part.c = static_cast<char*>(g.c) + j * size_of(g.c_type);
     part.bias = g.bias != nullptr ? g.bias + j : nullptr;
+    part.rounded_bias = nullptr;
     multiply(part);
   }
 }

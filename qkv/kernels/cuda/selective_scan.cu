@@ -150,7 +150,7 @@ __global__ void __launch_bounds__(channel_block) scan_back(SelectiveScanBackward
         dc += from[c * lanes];
         db += from[chunk * held * threads + c * lanes];
       }
-      float* out = partials.of_inputs + 2 * inputs * blockIdx.x + (channel.b * f.time + begin) * f.states + i;
+      float* out = partials.of_inputs + 2 * inputs * blockIdx.y + (channel.b * f.time + begin) * f.states + i;
       out[0] = db;
       out[inputs] = dc;
     }
@@ -183,15 +183,16 @@ void selective_scan_backward(const SelectiveScanBackward& a) {
     const int64_t chunks = (f.time + chunk - 1) / chunk, inputs = f.batch * f.time * f.states;
     const int64_t rates = f.width * f.states, parameters = rates + f.width;
     const Scratch<float> kept(f.batch * chunks * rates);
-    const Scratch<float> of_inputs(grid.x * 2 * inputs), of_parameters(f.batch * parameters);
+    const int64_t sums = grid.y;  // each block of channels has its own
+    const Scratch<float> of_inputs(sums * 2 * inputs), of_parameters(f.batch * parameters);
     with_type(f.type, [&]<typename T>(T) {
       launch(op, keep_chunks<T, lanes.value, held.value>, grid, channel_block, 0, f, chunks, kept.data());
       launch(op, scan_back<T, lanes.value, held.value>, grid, channel_block,
              size_t{2} * chunk * held.value * channel_block * sizeof(float), a,
              ScanPartials{kept.data(), chunks, of_inputs.data(), of_parameters.data()});
     });
-    add_partial_sums(op, {of_inputs.data(), grid.x, 2 * inputs}, inputs, a.db, false);
-    add_partial_sums(op, {of_inputs.data() + inputs, grid.x, 2 * inputs}, inputs, a.dc, false);
+    add_partial_sums(op, {of_inputs.data(), sums, 2 * inputs}, inputs, a.db, false);
+    add_partial_sums(op, {of_inputs.data() + inputs, sums, 2 * inputs}, inputs, a.dc, false);
     add_partial_sums(op, {of_parameters.data(), f.batch, parameters}, rates, a.dlog_a, a.accumulate_log_a);
     add_partial_sums(op, {of_parameters.data() + rates, f.batch, parameters}, f.width, a.dskip, a.accumulate_skip);
   });

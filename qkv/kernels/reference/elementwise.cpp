@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace qkv::kernels::reference_set {
@@ -70,6 +71,22 @@ void copy(const Copy& call) {
     } else {
       store(a.y, a.y_type, to, load(a.x, a.x_type, from));
     }
+  }
+}
+
+void write_pages(const WritePages& a) {
+  const std::pair<const ConstHeads&, void*> both[] = {{a.k, a.keys}, {a.v, a.values}};
+  for (int64_t i = 0; i < a.rows; ++i) {
+    const int64_t page = a.places[i] / a.page_size, row = a.places[i] % a.page_size;
+    for (const auto& [from, pages] : both)
+      copy({.rank = 2,
+            .size = {a.heads, a.head_dim},
+            .x = static_cast<const char*>(from.data) + bytes_of(a.type, i * from.time_stride),
+            .x_type = a.type,
+            .x_stride = {from.head_stride, 1},
+            .y = static_cast<char*>(pages) + bytes_of(a.page_type, (page * a.heads * a.page_size + row) * a.head_dim),
+            .y_type = a.page_type,
+            .y_stride = {a.page_size * a.head_dim, 1}});
   }
 }
 

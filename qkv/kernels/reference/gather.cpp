@@ -23,7 +23,8 @@ void gather(const Gather& a) {
 void scatter_add(const ScatterAdd& a) {
   for (int64_t i = 0; i < a.rows; ++i)
     for (int64_t j = 0; j < a.width; ++j)
-      if (a.ids[i] >= 0) a.out[a.ids[i] * a.width + j] += static_cast<float>(load(a.x, a.type, i * a.width + j));
+      if (a.ids[i] != a.padding)
+        a.out[a.ids[i] * a.width + j] += static_cast<float>(load(a.x, a.type, i * a.width + j));
 }
 
 }  // namespace qkv::kernels::reference_set

@@ -38,6 +38,7 @@ const KernelSet& reference() {
                              .scale = r::scale,
                              .dropout = r::dropout,
                              .copy = r::copy,
+                             .write_pages = r::write_pages,
                              .fill = r::fill,
                              .l2_norm = r::l2_norm,
                              .adamw = r::adamw,

@@ -86,6 +86,8 @@ class Cudnn {
     constexpr int version = CUDART_VERSION / 1000;
     if (cuda::open_library("libcudart", {version}) == nullptr) return nullptr;
     ::setenv("CUDNN_FRONTEND_CUDART_LIB_NAME", fmt::format("libcudart.so.{}", version).c_str(), 0);
+    // The library asks for the compiler by name alone, which finds it where it is open.
+    cuda::open_library("libnvrtc", {version});
     cudnn_frontend::cudnn_dlhandle = cuda::open_library("libcudnn", {9});
     if (cudnn_frontend::cudnn_dlhandle == nullptr) return nullptr;
     auto made = std::make_unique<Cudnn>();  // as long as the process

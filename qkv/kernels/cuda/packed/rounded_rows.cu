@@ -44,9 +44,9 @@ constexpr int64_t rows_of_search = 32;
 // Marks the columns that hold an outlier, in some of the rows. Blocks may mark the same column alike.
 template <typename T>
 __global__ void __launch_bounds__(element_block) mark_outliers(PackedGemm g, const float* outlier, int32_t* marks) {
-  const int64_t p = static_cast<int64_t>(blockIdx.x) * element_block + threadIdx.x;
+  const int64_t p = static_cast<int64_t>(blockIdx.y) * element_block + threadIdx.x;
   if (p >= g.k || !(*outlier > 0)) return;
-  const int64_t begin = blockIdx.y * rows_of_search;
+  const int64_t begin = blockIdx.x * rows_of_search;
   const int64_t end = begin + rows_of_search < g.m ? begin + rows_of_search : g.m;
   bool found = false;
   for (int64_t i = begin; i < end; ++i)
@@ -114,7 +114,7 @@ RoundedRows::RoundedRows(const PackedGemm& g)
   const float* outlier = IntegerParts(const_cast<void*>(g.packed), g.n).outlier;
   with_type(g.a_type, [&]<typename T>(T) {
     launch("packed_gemm", mark_outliers<T>,
-           Grid{(g.k + element_block - 1) / element_block, (g.m + rows_of_search - 1) / rows_of_search}, element_block,
+           Grid{(g.m + rows_of_search - 1) / rows_of_search, (g.k + element_block - 1) / element_block}, element_block,
            0, g, outlier, marks);
     launch("packed_gemm", list_marked, Grid{1}, element_block, 0, marks, g.k, view_);
     launch("packed_gemm", round_rows<T>, Grid{g.m}, element_block, 0, g, marks, view_);
