@@ -162,6 +162,19 @@ TEST(TokenMask, TokensBeginAndEndInsideCharacters) {
   EXPECT_EQ(tokenizer.decode(Ids{0, 1, 2, 3}), "北京");
 }
 
+TEST(TokenMask, AnEndTokenThatReadsLikeTextEndsNothingBeforeItsTime) {
+  const Tokenizer tokenizer = of_bytes({"a", "!", "b"});
+  TokenMask mask(std::make_shared<TokenTexts>(tokenizer), regex_grammar("a!?b"), {1});
+  const auto after = [&](const Ids& written) {
+    Ids allowed = mask.after(written);
+    std::sort(allowed.begin(), allowed.end());
+    return allowed;
+  };
+  EXPECT_EQ(after({}), Ids{0});
+  EXPECT_EQ(after({0}), Ids{2});
+  EXPECT_EQ(after({0, 2}), Ids{1});
+}
+
 TEST(TokenMask, VocabulariesOfModelsWriteAnyCharacter) {
   for (const char* name : {"gpt2", "llama3"}) {
     const Tokenizer tokenizer = Tokenizer::load(fs::path(QKV_SOURCE_DIR) / "tests/golden/tokenizers" / name);

@@ -99,6 +99,8 @@ std::vector<int32_t> TokenMask::collect(const TokenTexts::Tree& tree, Place plac
     above.emplace_back(node.end, reached);
     ++at;
   }
+  // A token that ends texts ends them, whatever it reads like.
+  std::erase_if(tokens, [&](int32_t id) { return std::find(end_ids_.begin(), end_ids_.end(), id) != end_ids_.end(); });
   return tokens;
 }
 
