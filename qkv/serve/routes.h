@@ -15,7 +15,7 @@ struct Call {
   std::shared_ptr<const HttpRequest> request;
   std::shared_ptr<HttpReply> reply;
   std::string client;                         // whose turn it is in queues: its key or address
-  std::map<std::string, std::string> values;  // of the path's {names}
+  std::map<std::string, std::string> values;  // of the path's {names}, percent escapes decoded
 };
 
 class Routes {

@@ -12,7 +12,8 @@
 namespace qkv {
 namespace {
 
-constexpr int client_left = 499;  // as nginx has it
+constexpr int client_left = 499;      // as nginx has it
+constexpr size_t most_logged = 2000;  // bytes of a body
 
 // What is known of a request when its answer has ended.
 struct Note {
@@ -20,6 +21,7 @@ struct Note {
   Clock::time_point start = Clock::now();
   int status = client_left;
   uint64_t bytes = 0;
+  std::string body;  // the beginning of what was asked, where the log is to have it
 };
 
 // Passes everything on, and takes notes. The last owner's leaving is the answer's end.
@@ -65,13 +67,24 @@ std::string log_line(const Note& note) {
   const auto ms = now.time_since_epoch().count() % 1000;
   const std::string time =
       fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now)), ms);
-  return dump_json({{"time", time},
-                    {"client", note.peer},
-                    {"method", note.method},
-                    {"path", note.path},
-                    {"status", note.status},
-                    {"bytes", note.bytes},
-                    {"seconds", std::round(seconds_since(note.start) * 1e6) / 1e6}});
+  Json line = {{"time", time},
+               {"client", note.peer},
+               {"method", note.method},
+               {"path", note.path},
+               {"status", note.status},
+               {"bytes", note.bytes},
+               {"seconds", std::round(seconds_since(note.start) * 1e6) / 1e6}};
+  // What strangers send is not to fill the log.
+  if (!note.body.empty() && note.status != 401 && note.status != 403) line["body"] = note.body;
+  // In ASCII: what a client sends must not move a terminal's cursor.
+  return line.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+// As much of a text as a line may have, cut between characters.
+std::string beginning_of(const std::string& text) {
+  size_t end = std::min(text.size(), most_logged);
+  while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
 }
 
 }  // namespace
@@ -107,7 +120,8 @@ void Service::answer(Call call) {
   Note note{.method = request.method,
             .path = request.path.substr(0, 200),
             .peer = request.peer,
-            .route = route == nullptr ? "other" : route->path};
+            .route = route == nullptr ? "other" : route->path,
+            .body = options_.log_bodies ? beginning_of(request.body) : ""};
   HttpReply::Headers headers = {{"X-Content-Type-Options", "nosniff"}};
   std::exception_ptr refusal;
   bool cross_origin = false;
@@ -131,7 +145,7 @@ void Service::answer(Call call) {
     if (request.method == "OPTIONS" && cross_origin)
       return call.reply->send(204, "", "",
                               {{"Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE"},
-                               {"Access-Control-Allow-Headers", "Authorization, Content-Type"},
+                               {"Access-Control-Allow-Headers", allowed_headers(request)},
                                {"Access-Control-Max-Age", "600"}});
     const std::string methods = route == nullptr ? routes_.methods(request.path) : "";
     // Who has no key does not learn what there is.

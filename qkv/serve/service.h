@@ -18,6 +18,7 @@ struct ServiceOptions {
   // to mean this machine (DNS rebinding).
   std::vector<std::string> hosts;
   std::function<void(const std::string& line)> log;  // a JSON object for each request, without texts; none: no log
+  bool log_bodies = false;                           // with texts: the beginning of each body that was let in
 };
 
 class Service {
