@@ -53,10 +53,16 @@ std::vector<std::string> keys_of(const ServeCommand& options) {
 // The first model is loaded before anybody asks: what is wrong with it is said at once.
 void load_first(ModelStore& models) {
   const std::shared_ptr<Lease> lease = models.lease("");
-  if (!lease->model().writes()) return;
   std::promise<void> loaded;
-  lease->model().with_engine([&](Engine&) { loaded.set_value(); },
-                             [&](const std::exception_ptr& error) { loaded.set_exception(error); });
+  lease->model().run([&] {
+    try {
+      lease->enter();
+      lease->model().load();
+      loaded.set_value();
+    } catch (...) {
+      loaded.set_exception(std::current_exception());
+    }
+  });
   loaded.get_future().get();
 }
 
@@ -84,6 +90,9 @@ void serve(ServeCommand& options) {
   model.engine.cache = cache_type_named(options.cache);
   model.draft = options.draft;
   if (!options.draft.empty() && model.engine.drafts == 0) model.engine.drafts = 4;
+  model.on_failure = [](const ServedModel& failed, const Error& error) {
+    fmt::print(stderr, "note: {} cannot be loaded: {}\n", failed.name(), error.what());
+  };
   ModelStore models(options.models, model, static_cast<uint64_t>(options.memory * 1e9));
 
   ServiceOptions& service_options = options.service;

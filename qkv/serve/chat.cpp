@@ -136,7 +136,11 @@ OrderedJson read_tools(Fields& fields, ServedModel& model, GenerationOptions& op
     fields.fail("tool_choice", "must be 'auto', 'none', 'required' or name a function");
   }
   if (tools.is_null()) fields.fail("tool_choice", "needs 'tools'");
-  constrain(options, json_schema_grammar(ToolCalls::schema_of_calls(tools, name)), model.token_texts());
+  try {
+    constrain(options, json_schema_grammar(ToolCalls::schema_of_calls(tools, name)), model.token_texts());
+  } catch (const Error& error) {
+    fields.fail("tools", fmt::format("have parameters that calls cannot be held to: {}", error.reason()));
+  }
   return tools;
 }
 
@@ -149,6 +153,7 @@ void chat(const Call& call, ModelStore& models) {
   const auto longest = fields.integer("max_completion_tokens", 0, INT32_MAX);
   const auto older = fields.integer("max_tokens", 0, INT32_MAX);
   writing.options.max_new_tokens = longest.value_or(older.value_or(model.context()));
+  writing.prompt_field = "messages";
   read_log_probabilities(fields, writing);
   const Tokenizer& tokenizer = model.tokenizer();
   for (const char* end : turn_ends)
@@ -165,6 +170,7 @@ void chat(const Call& call, ModelStore& models) {
   fields.finish();
   auto form = std::make_unique<ChatForm>(model.name(), ToolCalls(options.tools), writing.log_probabilities);
   const bool sums_up = writing.when_full == FullContext::summarise;
+  const bool must_fit = writing.when_full == FullContext::refuse;
   const GenerationOptions how = writing.options;
   const auto job = std::make_shared<TextJob>(call, lease, std::move(writing), std::move(form));
   const auto answer = [job](std::vector<int32_t> prompt) {
@@ -173,7 +179,7 @@ void chat(const Call& call, ModelStore& models) {
     prompts.push_back({.ids = std::move(prompt)});
     job->start(std::move(prompts));
   };
-  if (!sums_up) return answer(chat_prompt(model, messages, options));
+  if (!sums_up) return answer(chat_prompt(model, messages, options, must_fit));
   std::make_shared<SummingUp>(call, lease, messages, std::move(options), how, answer)->start();
 }
 

@@ -20,8 +20,8 @@ struct Call {
 
 class Routes {
  public:
-  // Runs on one of the server's threads and must not wait: long work goes to a model's engine or worker. What it throws
-  // (ApiError, Error) becomes the answer.
+  // Runs on a thread that others wait for, and must not wait itself: what a model does goes to its engine or worker.
+  // What it throws (ApiError, Error) becomes the answer.
   using Handler = std::function<void(const Call&)>;
   struct Route {
     std::string method;

@@ -9,6 +9,8 @@
 
 #include <fmt/chrono.h>
 
+#include <atomic>
+
 namespace qkv {
 namespace {
 
@@ -114,6 +116,19 @@ HttpHandler Service::handler() {
   };
 }
 
+// What carries nothing is answered at once; the rest where reading it keeps nobody waiting.
+void Service::handle(const Routes::Route& route, Call call) {
+  if (call.request->body.empty()) return route.handler(call);
+  auto left = std::make_shared<std::atomic<bool>>(false);
+  call.reply->on_abandoned([left] { *left = true; });
+  const std::string client = call.client;
+  const size_t bytes = call.request->body.size();
+  const bool queued = pool_.run(client, bytes, [&route, call = std::move(call), left] {
+    if (!*left) answer_errors(*call.reply, [&] { route.handler(call); });
+  });
+  if (!queued) throw overloaded();
+}
+
 void Service::answer(Call call) {
   const HttpRequest& request = *call.request;
   const Routes::Route* route = routes_.find(request.method, request.path, call.values);
@@ -140,7 +155,8 @@ void Service::answer(Call call) {
                                               metrics->answered(n.route, n.status, seconds_since(n.start));
                                               if (log) log(log_line(n));
                                             });
-  answer_errors(*call.reply, [&] {
+  const std::shared_ptr<HttpReply> reply = call.reply;
+  answer_errors(*reply, [&] {
     if (refusal) std::rethrow_exception(refusal);
     if (request.method == "OPTIONS" && cross_origin)
       return call.reply->send(204, "", "",
@@ -153,7 +169,7 @@ void Service::answer(Call call) {
       call.client = fmt::format("key {}", check_key(request, options_.api_keys));
     else
       call.client = request.peer;
-    if (route != nullptr) return route->handler(call);
+    if (route != nullptr) return handle(*route, std::move(call));
     if (methods.empty())
       throw ApiError(404, fmt::format("There is nothing at {} {}.", request.method, request.path.substr(0, 200)), "",
                      "unknown_url");

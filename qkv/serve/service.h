@@ -3,6 +3,7 @@
 
 #include "qkv/serve/metrics.h"
 #include "qkv/serve/model_store.h"
+#include "qkv/serve/request_pool.h"
 #include "qkv/serve/routes.h"
 
 #include <functional>
@@ -33,11 +34,13 @@ class Service {
 
  private:
   void answer(Call call);
+  void handle(const Routes::Route& route, Call call);
   void add_status(ModelStore& models);
 
   ServiceOptions options_;
   Routes routes_;
   std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>();
+  RequestPool pool_;
 };
 
 }  // namespace qkv
