@@ -40,6 +40,7 @@ fs::path history_file(const std::string& said) {
 }
 
 void chat(const ChatCommand& options) {
+  auto open = keep_open(options.model);
   const Tokenizer tokenizer = load_tokenizer(options.model);
   if (options.template_file.empty() && !ChatTemplate::present(tokenizer))
     throw Error(options.model, "has no chat template: it was not made for conversations",
@@ -58,6 +59,7 @@ void chat(const ChatCommand& options) {
   if (spec.generates()) check_memory(options.model, spec, use_of(spec, how));
   LoadedModel loaded =
       load_model(options.model, {.in_place = true, .matrices = how.compute, .pack = PackOptions{.floats = true}});
+  open.reset();
   if (!loaded.model->spec().generates() || loaded.model->spec().encoder)
     throw Error(options.model,
                 fmt::format("is a {}, which holds no conversations", name_of(loaded.model->spec().task)));

@@ -130,6 +130,7 @@ void check_room(const GenerateCommand& options, const Spec& spec, const std::vec
 }
 
 void generate(GenerateCommand options) {
+  auto open = keep_open(options.directory);
   const Config config = read_config(options.directory);
   const Spec spec = spec_of(config);
   options.compute = compute_type_named(options.dtype, config);
@@ -141,6 +142,7 @@ void generate(GenerateCommand options) {
   check_room(options, spec, ids);
   LoadedModel loaded =
       load_model(options.directory, {.in_place = true, .matrices = options.compute, .pack = options.pack});
+  open.reset();
   GenerationOptions settings = options.generation;
   check_tokenizer_fits(tokenizer, loaded.model->spec().vocab, options.directory);
   const GenerationOptions from_files = checkpoint_options(loaded.config, options.directory, tokenizer);

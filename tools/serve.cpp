@@ -40,8 +40,10 @@ struct ServeCommand {
 std::vector<std::string> keys_of(const ServeCommand& options) {
   std::vector<std::string> keys = options.service.api_keys;
   std::istringstream lines(options.key_file.empty() ? "" : read_file(options.key_file));
-  for (std::string line; std::getline(lines, line);)
+  for (std::string line; std::getline(lines, line);) {
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '\t')) line.pop_back();
     if (!line.empty()) keys.push_back(line);
+  }
   if (const char* key = std::getenv("QKV_API_KEY"); key != nullptr && *key != '\0') keys.emplace_back(key);
   for (const std::string& key : keys)
     if (key.empty()) throw Error("--api-key", "must not be empty");
@@ -51,10 +53,16 @@ std::vector<std::string> keys_of(const ServeCommand& options) {
 // The first model is loaded before anybody asks: what is wrong with it is said at once.
 void load_first(ModelStore& models) {
   const std::shared_ptr<Lease> lease = models.lease("");
-  if (!lease->model().writes()) return;
   std::promise<void> loaded;
-  lease->model().with_engine([&](Engine&) { loaded.set_value(); },
-                             [&](const std::exception_ptr& error) { loaded.set_exception(error); });
+  lease->model().run([&] {
+    try {
+      lease->enter();
+      lease->model().load();
+      loaded.set_value();
+    } catch (...) {
+      loaded.set_exception(std::current_exception());
+    }
+  });
   loaded.get_future().get();
 }
 
@@ -82,6 +90,9 @@ void serve(ServeCommand& options) {
   model.engine.cache = cache_type_named(options.cache);
   model.draft = options.draft;
   if (!options.draft.empty() && model.engine.drafts == 0) model.engine.drafts = 4;
+  model.on_failure = [](const ServedModel& failed, const Error& error) {
+    fmt::print(stderr, "note: {} cannot be loaded: {}\n", failed.name(), error.what());
+  };
   ModelStore models(options.models, model, static_cast<uint64_t>(options.memory * 1e9));
 
   ServiceOptions& service_options = options.service;
@@ -176,7 +187,13 @@ void add_serve(CLI::App& app) {
   add("--max-connections", o->http.max_connections, "connections at a time")->check(at_least(1));
   add("--max-body", o->http.max_body, "bytes of a request")->check(at_least(1));
   add("--drain", o->drain, "seconds that requests under way have when the server is told to stop")->check(at_least(0));
+
+  group = "Log";
   command->add_flag("-q,--quiet", o->quiet, "no line on standard error for each request")->group(group);
+  command
+      ->add_flag("--log-prompts", o->service.log_bodies,
+                 "the lines tell what was asked, too: the first 2000 bytes of each body")
+      ->group(group);
   command->footer(
       "Examples:\n  qkv serve runs/notes\n"
       "  qkv serve models/qwen2.5-0.5b-q8_0.gguf bert=models/bert-base-uncased --port 8080\n"

@@ -31,9 +31,12 @@ class FairQueue {
     if (lines_.front().items.empty()) {
       lines_.pop_front();
     } else {
-      lines_.splice(lines_.end(), lines_, lines_.begin());
+      pass();
     }
   }
+
+  // The client's turn is over, though its item stays at the head of its line.
+  void pass() { lines_.splice(lines_.end(), lines_, lines_.begin()); }
 
   // Takes out those that `condition` holds for, and calls `removed` with each.
   template <typename Condition, typename Removed>

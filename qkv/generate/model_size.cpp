@@ -14,12 +14,15 @@
 #include "qkv/models/family.h"
 #include "qkv/tensor/device.h"
 
+#include <fmt/ranges.h>
+
 #include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace qkv {
 namespace {
@@ -130,6 +133,62 @@ std::optional<uint64_t> bytes_of_mix(const Spec& spec, std::string_view mix) {
   }
 }
 
+constexpr int64_t least_positions = 16;  // that are worth a word
+
+// A way to make a model fit: how it would be used.
+struct Way {
+  std::string mix = "";  // that it would be quantised to; "": as it is
+  uint64_t weights = 0;
+  Use use = {};
+  uint64_t bytes(const Spec& spec) const { return weights + cache_bytes(spec, use); }
+  // In words, beside how it is used now.
+  std::string text(const Way& now, const Spec& spec) const;
+};
+
+std::string Way::text(const Way& now, const Spec& spec) const {
+  std::vector<std::string> parts;
+  if (!mix.empty())
+    parts.push_back(fmt::format("quantised (qkv quantize --type {} makes {} of it)", mix, gigabytes(weights)));
+  if (use.cache != now.use.cache) {
+    Use before = use;
+    before.cache = now.use.cache;
+    parts.push_back(
+        fmt::format("with --cache q8_0 ({} less)", gigabytes(cache_bytes(spec, before) - cache_bytes(spec, use))));
+  }
+  if (use.sequences != now.use.sequences)
+    parts.push_back(fmt::format("with fewer texts at a time ({})", use.sequences));
+  if (use.context != now.use.context) parts.push_back(fmt::format("with a --context of {}", use.context));
+  return fmt::format("{}", fmt::join(parts, " and "));
+}
+
+std::optional<Way> with_small_cache(Way way, const Spec& spec) {
+  const uint64_t before = cache_bytes(spec, way.use);
+  if (way.use.cache == DType::q8_0 || spec.stack.block.attention.head_dim % block_length(DType::q8_0) != 0) return {};
+  way.use.cache = DType::q8_0;
+  if (cache_bytes(spec, way.use) >= before) return {};
+  return way;
+}
+
+// As many positions as fit.
+std::optional<Way> with_short_context(Way way, const Spec& spec, uint64_t memory, int64_t least) {
+  if (way.weights >= memory) return {};
+  const double each =
+      static_cast<double>(cache_bytes(spec, way.use)) / static_cast<double>(std::max<int64_t>(1, way.use.context));
+  if (each <= 0) return {};
+  way.use.context = std::min(way.use.context, static_cast<int64_t>(static_cast<double>(memory - way.weights) / each));
+  if (way.use.context < least) return {};
+  return way;
+}
+
+// As many texts as fit.
+std::optional<Way> with_fewer_texts(Way way, const Spec& spec, uint64_t memory) {
+  if (way.weights >= memory) return {};
+  const int64_t before = std::exchange(way.use.sequences, 1);
+  const uint64_t each = std::max<uint64_t>(1, cache_bytes(spec, way.use));
+  way.use.sequences = std::clamp(static_cast<int64_t>((memory - way.weights) / each), int64_t{1}, before);
+  return way;
+}
+
 }  // namespace
 
 std::vector<PlannedWeight> planned_weights(const fs::path& model, const Spec& spec, const Use& use) {
@@ -201,35 +260,42 @@ uint64_t machine_memory() {
 uint64_t usual_memory() { return machine_memory() / 5 * 4; }
 
 std::string memory_advice(const fs::path& model, const Spec& spec, const Use& use, uint64_t memory) {
-  const uint64_t weights = weight_bytes(planned_weights(model, spec, use));
-  const uint64_t cache = cache_bytes(spec, use);
+  const Way as_it_is{.weights = weight_bytes(planned_weights(model, spec, use)), .use = use};
+  std::vector<Way> quantised;  // the best first
+  for (const char* mix : {"bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k"})
+    if (const auto bytes = bytes_of_mix(spec, mix); bytes && *bytes < as_it_is.weights) {
+      quantised.push_back({.mix = mix, .weights = *bytes, .use = use});
+      // What holds no bf16 is computed in f32 unless somebody says otherwise, and its cache is too.
+      if (std::string_view(mix) != "bf16") quantised.back().use.compute = DType::f32;
+    }
+  // One measure, each that is enough; else two, and more, of which the first that are.
   std::vector<std::string> ways;
-  std::string smallest;
-  for (const char* mix : {"bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k"}) {
-    const std::optional<uint64_t> bytes = bytes_of_mix(spec, mix);
-    if (bytes) smallest = fmt::format("; as {} it takes {}", mix, gigabytes(*bytes));
-    if (!bytes || *bytes >= weights || *bytes + cache > memory) continue;
-    ways.push_back(
-        fmt::format("quantised it would fit: qkv quantize --type {} makes {} of it", mix, gigabytes(*bytes)));
-    break;
-  }
-  Use smaller = use;
-  smaller.cache = DType::q8_0;
-  const bool shrinks =
-      cache > 0 && use.cache != DType::q8_0 && spec.stack.block.attention.head_dim % block_length(DType::q8_0) == 0;
-  if (shrinks && weights + cache_bytes(spec, smaller) <= memory)
-    ways.push_back(fmt::format("--cache q8_0 takes {} less", gigabytes(cache - cache_bytes(spec, smaller))));
-  const double position = static_cast<double>(cache) / static_cast<double>(std::max<int64_t>(1, use.context));
-  if (position > 0 && weights < memory) {
-    const auto positions = static_cast<int64_t>(static_cast<double>(memory - weights) / position);
-    if (positions >= 16 && positions < use.context) ways.push_back(fmt::format("a --context of {} fits", positions));
-  }
-  if (use.sequences > 1 && weights + cache / static_cast<uint64_t>(use.sequences) <= memory)
-    ways.push_back("fewer texts at a time");
-  if (ways.empty()) return "a smaller model, or more memory" + (weights > memory ? smallest : "");
-  std::string text = ways[0];
-  for (size_t i = 1; i < ways.size(); ++i) text += "; " + ways[i];
-  return text;
+  const auto add = [&](const std::optional<Way>& way) {
+    if (way && way->bytes(spec) <= memory) ways.push_back(way->text(as_it_is, spec));
+    return !ways.empty();
+  };
+  for (const Way& way : quantised)
+    if (add(way)) break;
+  add(with_small_cache(as_it_is, spec));
+  // A few words are no conversation: rather fewer bits, or texts.
+  add(with_short_context(as_it_is, spec, memory, use.context / 4));
+  add(with_fewer_texts(as_it_is, spec, memory));
+  quantised.insert(quantised.begin(), as_it_is);
+  for (const Way& way : quantised)
+    if (!ways.empty() || add(with_small_cache(way, spec))) break;
+  for (const Way& way : quantised)
+    if (!ways.empty() || add(with_fewer_texts(way, spec, memory))) break;
+  for (const int64_t least : {use.context / 4, least_positions})
+    for (const Way& way : quantised) {
+      Way one = with_small_cache(way, spec).value_or(way);
+      one.use.sequences = 1;
+      if (!ways.empty() || add(with_short_context(one, spec, memory, least))) break;
+    }
+  if (!ways.empty()) return fmt::format("it would fit {}", fmt::join(ways, ", or "));
+  const Way& smallest = quantised.back();
+  if (smallest.mix.empty()) return "a smaller model, or more memory";
+  return fmt::format("a smaller model, or more memory; as {} its weights alone take {}", smallest.mix,
+                     gigabytes(smallest.weights));
 }
 
 void check_memory(const fs::path& model, const Spec& spec, const Use& use) {

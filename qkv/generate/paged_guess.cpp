@@ -20,7 +20,7 @@ void PagedScheduler::guess(std::vector<Part>& parts) {
   for (Part& part : parts) {
     Sequence& s = *part.sequence;
     s.guesses.clear();
-    if (!s.siblings.empty() || (s.request->score_prompt && s.generated() == 0)) continue;
+    if (!s.siblings.empty() || (s.scores_prompt && s.generated() == 0)) continue;
     const int64_t room = std::min({each, s.guessing, s.limit - s.generated() - 1, context_ - std::ssize(s.window) - 1});
     if (room < 1) continue;
     if (draft_ == nullptr) {

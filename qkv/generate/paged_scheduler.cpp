@@ -68,18 +68,21 @@ void PagedScheduler::give_back(Sequence& sequence) {
   for (auto& sibling : sequence.siblings) give_back(*sibling);
 }
 
-// Admits a request when all its sequences' pages are certain, so that none ever stops half way.
-bool PagedScheduler::start(const std::shared_ptr<Request>& request) {
+// Admits sequences when all their pages are certain, so that none ever stops half way.
+bool PagedScheduler::start(const Group& group) {
+  const std::shared_ptr<Request>& request = group.request;
   auto first = std::make_unique<Sequence>();
   Sequence& s = *first;
   s.request = request;
+  s.index = static_cast<size_t>(group.first);
+  s.scores_prompt = request->score_prompt && group.first == 0;
   s.limit = request->options.max_new_tokens = limit_of(*request);
   s.ids = s.window = request->prompt;
   if (std::ssize(s.window) + (s.limit > 0 ? 1 : 0) > context_) shorten(s);
   s.pages = pages_shared_by(s);
   const int64_t shared = std::ssize(s.pages);
   const int64_t all = pages_for(most_positions(s));
-  const int64_t others = request->options.num_return_sequences - 1;
+  const int64_t others = group.count - 1;
   const int64_t each = all - std::ssize(s.window) / pool_.page_size();
   if (!reserve(all - shared + others * each)) {
     for (size_t i = s.pages.size(); i-- > 0;) pool_.release(s.pages[i]);
@@ -92,15 +95,16 @@ bool PagedScheduler::start(const std::shared_ptr<Request>& request) {
   stats_.prompt_tokens += std::ssize(s.window);
   stats_.shared_tokens += s.cached;
   const RandomKey key{request->options.seed};
-  s.random = Random(key.child(0));
+  s.random = Random(key.child(s.index));
   for (int64_t i = 1; i <= others; ++i) {
     auto sibling = std::make_unique<Sequence>();
     sibling->request = request;
-    sibling->index = static_cast<size_t>(i);
+    sibling->index = s.index + static_cast<size_t>(i);
+    sibling->scores_prompt = s.scores_prompt;
     sibling->limit = s.limit;
     sibling->reserved = each;
     sibling->guessing = options_.drafts;
-    sibling->random = Random(key.child(static_cast<uint64_t>(i)));
+    sibling->random = Random(key.child(sibling->index));
     s.siblings.push_back(std::move(sibling));
   }
   running_.push_back(std::move(first));
@@ -110,7 +114,7 @@ bool PagedScheduler::start(const std::shared_ptr<Request>& request) {
 // The pages of earlier texts that begin as this one, held. The last position is read in any case: its scores are
 // wanted.
 std::vector<int32_t> PagedScheduler::pages_shared_by(const Sequence& s) {
-  if (!options_.share_prefixes || s.request->score_prompt) return {};
+  if (!options_.share_prefixes || s.scores_prompt) return {};
   std::vector<int32_t> pages = pool_.find(s.window, std::ssize(s.window) - 1);
   // A chunk that is read in part is another computation.
   while (options_.deterministic && std::ssize(pages) * pool_.page_size() % options_.prompt_chunk != 0) {
@@ -124,15 +128,17 @@ void PagedScheduler::admit() {
   while (!waiting_.empty()) {
     int64_t sequences = 0;
     for (const auto& s : running_) sequences += 1 + std::ssize(s->siblings);
-    const std::shared_ptr<Request> request = waiting_.front();
-    if (sequences + request->options.num_return_sequences > options_.max_batch) break;
-    if (!start(request)) {
-      if (!running_.empty()) break;
-      // Nobody will ever free more.
-      for (int64_t i = 0; i < request->options.num_return_sequences; ++i)
-        finish(*request, static_cast<size_t>(i), Finish::failed, "the cache has too few pages for this request");
+    const Group group = next_group(1);
+    if (sequences + group.count > options_.max_batch) break;
+    if (start(group)) {
+      begun(group);
+      continue;
     }
+    if (!running_.empty()) break;
+    // Nobody will ever free more.
+    const Waiting failing = waiting_.front();
     waiting_.pop();
+    finish_waiting(failing, Finish::failed, "the cache has too few pages for this request");
   }
   stats_.waiting = waiting_.size();
 }
@@ -206,7 +212,7 @@ std::vector<PagedScheduler::Part> PagedScheduler::plan() {
     Sequence& s = *reading[i];
     int64_t rows = std::max<int64_t>(1, budget / static_cast<int64_t>(reading.size() - i));
     if (options_.deterministic) rows = options_.prompt_chunk - s.cached % options_.prompt_chunk;
-    if (s.request->score_prompt) rows = std::min(rows, scored_chunk);
+    if (s.scores_prompt) rows = std::min(rows, scored_chunk);
     rows = std::min(rows, s.left());
     parts.push_back({&s, rows});
     budget -= rows;

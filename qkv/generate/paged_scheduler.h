@@ -28,6 +28,7 @@ class PagedScheduler : public Scheduler {
     Random random{RandomKey{}};
     std::vector<int32_t> guesses;
     int64_t guessing = 0;  // how many tokens are worth guessing, by how the last guesses went
+    bool scores_prompt = false;
     std::vector<ChosenToken> prompt_scores;
     std::vector<std::unique_ptr<Sequence>> siblings;  // of the same request, waiting for the prompt
     std::vector<ChosenToken> chosen;                  // in this step
@@ -45,7 +46,7 @@ class PagedScheduler : public Scheduler {
   };
 
   void admit();
-  bool start(const std::shared_ptr<Request>& request);
+  bool start(const Group& group);
   bool reserve(int64_t pages);
   int64_t pages_for(int64_t positions) const;
   int64_t most_positions(const Sequence& sequence) const;

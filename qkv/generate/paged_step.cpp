@@ -44,7 +44,7 @@ void PagedScheduler::run(std::vector<Part> parts) {
   for (Part& part : parts) {
     const Sequence& s = *part.sequence;
     end += part.rows;
-    const bool all = s.request->score_prompt && s.generated() == 0;
+    const bool all = s.scores_prompt && s.generated() == 0;
     const bool last = part.rows >= s.left() && s.limit > 0;
     part.scored = all ? part.rows : last ? 1 + std::ssize(s.guesses) : 0;
     part.logits = std::ssize(rows);
@@ -62,7 +62,7 @@ void PagedScheduler::run(std::vector<Part> parts) {
   std::vector<Part> choosing;
   for (Part& part : parts) {
     Sequence& s = *part.sequence;
-    if (s.request->score_prompt && s.generated() == 0) score_prompt(part, logits);
+    if (s.scores_prompt && s.generated() == 0) score_prompt(part, logits);
     const bool last = part.rows >= s.left();
     s.cached += part.rows - std::ssize(s.guesses);
     if (!last) continue;

@@ -28,8 +28,8 @@ enum class Overflow : uint8_t {
 
 struct Request {
   std::vector<int32_t> prompt;  // of an encoder-decoder: what the encoder reads
-  // num_return_sequences continuations, each with its own random numbers; beams are not for engines. max_new_tokens 0:
-  // only the prompt is read.
+  // num_return_sequences continuations, each with its own random numbers; those beyond max_batch are written when there
+  // is room. Beams are not for engines. max_new_tokens 0: only the prompt is read.
   GenerationOptions options;
   int64_t likeliest = 0;      // so many of the likeliest tokens are told for each place
   bool score_prompt = false;  // on_prompt is called

@@ -28,14 +28,11 @@ Scheduler::Scheduler(const Spec& spec, const EngineOptions& options) : spec_(spe
 void Scheduler::check(const Request& request) const {
   GenerationOptions options = request.options;
   options.max_new_tokens = std::max<int64_t>(1, options.max_new_tokens);
-  if (!options.sample) options.num_return_sequences = 1;
+  if (!options.sample && options.num_return_sequences <= most_rows_of_a_prompt) options.num_return_sequences = 1;
   check_options(options);
   if (request.options.max_new_tokens < 0) throw Error("max-new-tokens", "must not be negative");
   if (options.num_beams > 1 || searches_contrastively(options))
     throw Error("beams", "searching does not run in an engine", "ask for one beam, and no contrastive search");
-  if (request.options.num_return_sequences > options_.max_batch)
-    throw Error("return-sequences", fmt::format("asks for {} continuations, and {} sequences run together",
-                                                request.options.num_return_sequences, options_.max_batch));
   if (request.prompt.empty()) throw Error("prompt", "is empty", "give at least one token");
   const int64_t vocab = spec_.encoder ? spec_.encoder->vocab : spec_.vocab;
   for (const int32_t id : request.prompt)
@@ -54,7 +51,7 @@ void Scheduler::check(const Request& request) const {
 void Scheduler::submit(Request request) {
   ++stats_.requests;
   std::string client = request.client;
-  waiting_.push(client, std::make_shared<Request>(std::move(request)));
+  waiting_.push(client, {std::make_shared<Request>(std::move(request))});
   stats_.waiting = waiting_.size();
 }
 
@@ -71,21 +68,36 @@ void Scheduler::finish(const Request& request, size_t index, Finish finish, cons
   if (request.on_finish) request.on_finish(index, finish, message);
 }
 
+Scheduler::Group Scheduler::next_group(int64_t more) {
+  const Waiting& next = waiting_.front();
+  const int64_t left = next.request->options.num_return_sequences - next.begun;
+  return {next.request, next.begun, std::min(left, next.begun > 0 ? more : options_.max_batch)};
+}
+
+void Scheduler::begun(const Group& group) {
+  Waiting& waiting = waiting_.front();
+  waiting.begun += group.count;
+  if (waiting.begun == group.request->options.num_return_sequences) {
+    waiting_.pop();
+  } else {
+    waiting_.pass();
+  }
+}
+
+void Scheduler::finish_waiting(const Waiting& waiting, Finish kind, const std::string& message) {
+  for (int64_t i = waiting.begun; i < waiting.request->options.num_return_sequences; ++i)
+    finish(*waiting.request, static_cast<size_t>(i), kind, message);
+}
+
 void Scheduler::drop_cancelled() {
-  waiting_.remove_if([](const std::shared_ptr<Request>& request) { return request->cancelled->load(); },
-                     [&](const std::shared_ptr<Request>& request) {
-                       for (int64_t i = 0; i < request->options.num_return_sequences; ++i)
-                         finish(*request, static_cast<size_t>(i), Finish::cancelled);
-                     });
+  waiting_.remove_if([](const Waiting& waiting) { return waiting.request->cancelled->load(); },
+                     [&](const Waiting& waiting) { finish_waiting(waiting, Finish::cancelled); });
   stats_.waiting = waiting_.size();
 }
 
 void Scheduler::fail_waiting(const std::string& message) {
   waiting_.remove_if([](const auto&) { return true; },
-                     [&](const std::shared_ptr<Request>& request) {
-                       for (int64_t i = 0; i < request->options.num_return_sequences; ++i)
-                         finish(*request, static_cast<size_t>(i), Finish::failed, message);
-                     });
+                     [&](const Waiting& waiting) { finish_waiting(waiting, Finish::failed, message); });
   stats_.waiting = 0;
 }
 

@@ -54,6 +54,20 @@ class Scheduler {
 
  protected:
   Scheduler(const Spec& spec, const EngineOptions& options);
+  struct Waiting {
+    std::shared_ptr<Request> request;
+    int64_t begun = 0;  // of its continuations: the first ones
+  };
+  // Continuations that begin together, to share their prompt.
+  struct Group {
+    std::shared_ptr<Request> request;
+    int64_t first = 0, count = 0;
+  };
+  // Of the request whose turn it is: all, or as many as may run together; then `more` at a time.
+  Group next_group(int64_t more);
+  void begun(const Group& group);  // the next one's turn
+  void finish_waiting(const Waiting& waiting, Finish finish, const std::string& message = "");
+
   void drop_cancelled();  // of those that wait
   void finish(const Request& request, size_t index, Finish finish, const std::string& message = "");
   void fail_waiting(const std::string& message);
@@ -64,7 +78,7 @@ class Scheduler {
   EngineOptions options_;
   int64_t context_;
   EngineStats stats_;
-  FairQueue<std::shared_ptr<Request>> waiting_;
+  FairQueue<Waiting> waiting_;
 };
 
 // Continuous batching where the model's state is keys and values alone; others (state spaces, moving averages, hashed

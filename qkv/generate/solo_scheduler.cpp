@@ -11,10 +11,10 @@ SoloScheduler::SoloScheduler(Model& model, const EngineOptions& options)
     : Scheduler(model.spec(), options), model_(model) {}
 
 void SoloScheduler::begin() {
-  request_ = waiting_.front();
-  waiting_.pop();
-  const Request& request = *request_;
-  limit_ = request_->options.max_new_tokens = limit_of(request);
+  group_ = next_group(options_.max_batch);
+  begun(group_);
+  const Request& request = *group_.request;
+  limit_ = group_.request->options.max_new_tokens = limit_of(request);
   std::vector<int32_t> prompt = request.prompt;
   std::vector<std::vector<int32_t>> sources;
   if (spec_.encoder) {
@@ -28,15 +28,15 @@ void SoloScheduler::begin() {
   prompt_ = prompt.size();
   decoding_.emplace(model_, options_.compute, options_.cache, std::vector<std::vector<int32_t>>{prompt}, limit_,
                     sources);
-  const int64_t rows = request.options.num_return_sequences;
   const RandomKey key{request.options.seed};
-  for (int64_t i = 0; i < rows; ++i) rows_.push_back({prompt, Random(key.child(static_cast<uint64_t>(i))), false});
-  decoding_->select_rows(std::vector<int32_t>(static_cast<size_t>(rows), 0));
+  for (int64_t i = 0; i < group_.count; ++i)
+    rows_.push_back({prompt, Random(key.child(static_cast<uint64_t>(group_.first + i))), false});
+  decoding_->select_rows(std::vector<int32_t>(rows_.size(), 0));
 }
 
 // A token for each row; then the model reads them.
 void SoloScheduler::write() {
-  const Request& request = *request_;
+  const Request& request = *group_.request;
   std::vector<int32_t> tokens(rows_.size(), 0);
   bool goes_on = false;
   for (size_t i = 0; i < rows_.size(); ++i) {
@@ -52,10 +52,11 @@ void SoloScheduler::write() {
     ++stats_.generated_tokens;
     const auto& ends = request.options.end_ids;
     const bool ended = std::find(ends.begin(), ends.end(), token) != ends.end();
-    const bool stopped = request.on_token && !request.on_token(i, chosen);
+    const size_t index = static_cast<size_t>(group_.first) + i;
+    const bool stopped = request.on_token && !request.on_token(index, chosen);
     const bool full = std::ssize(row.ids) - static_cast<int64_t>(prompt_) >= limit_;
     row.done = ended || stopped || full;
-    if (row.done) finish(request, i, ended ? Finish::end : stopped ? Finish::stopped : Finish::length);
+    if (row.done) finish(request, index, ended ? Finish::end : stopped ? Finish::stopped : Finish::length);
     goes_on = goes_on || !row.done;
   }
   if (goes_on) {
@@ -67,17 +68,18 @@ void SoloScheduler::write() {
 
 // Ends what has not ended.
 void SoloScheduler::end(Finish kind, const std::string& message) {
-  for (int64_t i = 0; i < request_->options.num_return_sequences; ++i)
-    if (rows_.empty() || !rows_[static_cast<size_t>(i)].done) finish(*request_, static_cast<size_t>(i), kind, message);
-  request_.reset();
+  for (int64_t i = 0; i < group_.count; ++i)
+    if (rows_.empty() || !rows_[static_cast<size_t>(i)].done)
+      finish(*group_.request, static_cast<size_t>(group_.first + i), kind, message);
+  group_ = {};
   decoding_.reset();
   rows_.clear();
 }
 
 bool SoloScheduler::step() {
   drop_cancelled();
-  if (request_ && request_->cancelled->load()) end(Finish::cancelled);
-  if (request_) {
+  if (group_.request && group_.request->cancelled->load()) end(Finish::cancelled);
+  if (group_.request) {
     write();
   } else if (!waiting_.empty()) {
     begin();
@@ -85,11 +87,11 @@ bool SoloScheduler::step() {
   ++stats_.steps;
   stats_.waiting = waiting_.size();
   stats_.running = std::ssize(rows_);
-  return request_ || !waiting_.empty();
+  return group_.request || !waiting_.empty();
 }
 
 void SoloScheduler::fail_all(const std::string& message) {
-  if (request_) end(Finish::failed, message);
+  if (group_.request) end(Finish::failed, message);
   fail_waiting(message);
 }
 

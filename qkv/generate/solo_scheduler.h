@@ -25,8 +25,8 @@ class SoloScheduler : public Scheduler {
   void end(Finish finish, const std::string& message = "");
 
   Model& model_;
-  std::shared_ptr<Request> request_;  // null: none runs
-  size_t prompt_ = 0;                 // ids that its rows begin with
+  Group group_;        // what runs; without a request: nothing
+  size_t prompt_ = 0;  // ids that its rows begin with
   int64_t limit_ = 0;
   std::optional<Decoding> decoding_;
   std::vector<Row> rows_;

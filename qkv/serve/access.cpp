@@ -16,6 +16,21 @@ std::string_view without_port(std::string_view host) {
   return host.substr(0, colon);
 }
 
+// RFC 9110's token.
+bool is_header_name(std::string_view text) {
+  constexpr std::string_view others = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           others.find(c) != std::string_view::npos;
+  });
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
 }  // namespace
 
 bool equal_in_constant_time(std::string_view given, std::string_view secret) {
@@ -56,6 +71,17 @@ bool is_cross_origin(const HttpRequest& request, std::span<const std::string> or
   for (const std::string& allowed : origins)
     if (allowed == "*" || allowed == origin) return true;
   throw ApiError(403, "Pages from elsewhere may not use this server; --cors allows them.", "", "cross_origin");
+}
+
+std::string allowed_headers(const HttpRequest& request) {
+  std::string allowed;
+  for (std::string_view asked = request.header("access-control-request-headers"); !asked.empty();) {
+    const size_t comma = std::min(asked.find(','), asked.size());
+    const std::string_view name = trimmed(asked.substr(0, comma));
+    if (is_header_name(name)) allowed.append(allowed.empty() ? "" : ", ").append(name);
+    asked.remove_prefix(std::min(comma + 1, asked.size()));
+  }
+  return allowed.empty() ? "Authorization, Content-Type" : allowed;
 }
 
 }  // namespace qkv

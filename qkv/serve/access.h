@@ -22,4 +22,8 @@ void check_host(const HttpRequest& request, std::span<const std::string> hosts);
 // `origins`, or "*" is.
 bool is_cross_origin(const HttpRequest& request, std::span<const std::string> origins);
 
+// The headers that a page elsewhere asks to send ("Access-Control-Request-Headers"), to be allowed: of its list those
+// that are names of headers; where it asks for none, those that OpenAI's API knows.
+std::string allowed_headers(const HttpRequest& request);
+
 }  // namespace qkv

@@ -2,6 +2,7 @@
 #include "qkv/serve/answers.h"
 #include "qkv/serve/chat_messages.h"
 #include "qkv/serve/handlers.h"
+#include "qkv/serve/prompt_ids.h"
 #include "qkv/serve/task_call.h"
 #include "qkv/serve/token_text.h"
 
@@ -33,9 +34,9 @@ std::vector<int32_t> read_ids(Fields& fields, const ServedModel& model) {
     fields.fail("prompt", "or 'messages' or 'tokens' must be given, and only one of them");
   std::vector<int32_t> ids;
   if (prompt) {
-    ids = model.tokenizer().encode_ids(*prompt);
+    ids = prompt_ids(model, *prompt, true, true, "prompt");
   } else if (messages != nullptr) {
-    ids = chat_prompt(model, checked_messages(*messages, fields));
+    ids = chat_prompt(model, checked_messages(*messages, fields), {}, true);
   } else {
     ids = ids_of(fields, "tokens", *tokens, model.spec().vocab);
   }

@@ -150,6 +150,7 @@ void chat(const Call& call, ModelStore& models) {
   const auto longest = fields.integer("max_completion_tokens", 0, INT32_MAX);
   const auto older = fields.integer("max_tokens", 0, INT32_MAX);
   writing.options.max_new_tokens = longest.value_or(older.value_or(model.context()));
+  writing.prompt_field = "messages";
   read_log_probabilities(fields, writing);
   const Tokenizer& tokenizer = model.tokenizer();
   for (const char* end : turn_ends)
@@ -166,6 +167,7 @@ void chat(const Call& call, ModelStore& models) {
   fields.finish();
   auto form = std::make_unique<ChatForm>(model.name(), ToolCalls(options.tools), writing.log_probabilities);
   const bool sums_up = writing.when_full == FullContext::summarise;
+  const bool must_fit = writing.when_full == FullContext::refuse;
   const GenerationOptions how = writing.options;
   const auto job = std::make_shared<TextJob>(call, lease, std::move(writing), std::move(form));
   const auto answer = [job](std::vector<int32_t> prompt) {
@@ -174,7 +176,7 @@ void chat(const Call& call, ModelStore& models) {
     prompts.push_back({.ids = std::move(prompt)});
     job->start(std::move(prompts));
   };
-  if (!sums_up) return answer(chat_prompt(model, messages, options));
+  if (!sums_up) return answer(chat_prompt(model, messages, options, must_fit));
   std::make_shared<SummingUp>(call, lease, messages, std::move(options), how, answer)->start();
 }
 

@@ -1,6 +1,7 @@
 #include "qkv/serve/chat_messages.h"
 
 #include "qkv/core/error.h"
+#include "qkv/serve/prompt_ids.h"
 
 namespace qkv {
 namespace {
@@ -63,14 +64,15 @@ OrderedJson checked_messages(const OrderedJson& given, const Fields& fields) {
   return messages;
 }
 
-std::vector<int32_t> chat_prompt(const ServedModel& model, const OrderedJson& messages, const ChatOptions& options) {
+std::vector<int32_t> chat_prompt(const ServedModel& model, const OrderedJson& messages, const ChatOptions& options,
+                                 bool must_fit) {
   std::string prompt;
   try {
     prompt = model.chat_template().render(messages, options);
   } catch (const Error& error) {
     throw ApiError(400, fmt::format("The model's chat template refuses this: {}", error.reason()), "messages");
   }
-  return model.tokenizer().encode_ids(prompt, {.add_special_tokens = false});
+  return prompt_ids(model, prompt, false, must_fit, "messages");
 }
 
 OrderedJson checked_tools(const OrderedJson& tools, const Fields& fields) {

@@ -11,9 +11,9 @@ namespace qkv {
 OrderedJson checked_messages(const OrderedJson& messages, const Fields& fields);
 
 // The ids that the model's own template makes of them. Throws ApiError where the template refuses them, or there is
-// none.
-std::vector<int32_t> chat_prompt(const ServedModel& model, const OrderedJson& messages,
-                                 const ChatOptions& options = {});
+// none, and with `must_fit` for far more than the context (prompt_ids()).
+std::vector<int32_t> chat_prompt(const ServedModel& model, const OrderedJson& messages, const ChatOptions& options = {},
+                                 bool must_fit = false);
 
 // "tools": functions with names.
 OrderedJson checked_tools(const OrderedJson& tools, const Fields& fields);

@@ -1,5 +1,6 @@
 // OpenAI's completions: text goes on.
 #include "qkv/serve/handlers.h"
+#include "qkv/serve/prompt_ids.h"
 #include "qkv/serve/response_format.h"
 #include "qkv/serve/text_job.h"
 #include "qkv/text/gap.h"
@@ -111,14 +112,15 @@ std::optional<Gap> read_gap(Fields& fields, const ServedModel& model) {
 }
 
 // A string, strings, ids or lists of ids.
-std::vector<TextJob::Prompt> read_prompts(Fields& fields, const ServedModel& model, const std::optional<Gap>& gap) {
+std::vector<TextJob::Prompt> read_prompts(Fields& fields, const ServedModel& model, const std::optional<Gap>& gap,
+                                          bool must_fit) {
   const OrderedJson* given = fields.find("prompt");
   const OrderedJson empty = "";
   const OrderedJson& prompt = given == nullptr ? empty : *given;
   const Tokenizer& tokenizer = model.tokenizer();
   std::vector<TextJob::Prompt> prompts;
   const auto add_text = [&](const std::string& text) {
-    prompts.push_back({tokenizer.encode_ids(text, {.add_special_tokens = !gap}), text});
+    prompts.push_back({prompt_ids(model, text, !gap, must_fit, "prompt"), text});
   };
   const auto add_ids = [&](const OrderedJson& list) {
     std::vector<int32_t> ids = ids_of(fields, list, model);
@@ -184,7 +186,7 @@ void complete(const Call& call, ModelStore& models) {
       ends.insert(ends.end(), gap->tokens.ends.begin(), gap->tokens.ends.end());
   }
   read_response_format(fields, model, writing);
-  std::vector<TextJob::Prompt> prompts = read_prompts(fields, model, gap);
+  std::vector<TextJob::Prompt> prompts = read_prompts(fields, model, gap, writing.overflow() == Overflow::refuse);
   fields.finish();
   if (!echo)
     for (TextJob::Prompt& prompt : prompts) prompt.echo.clear();

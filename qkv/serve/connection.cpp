@@ -17,8 +17,10 @@ using tcp = asio::ip::tcp;
 constexpr size_t most_discarded = size_t{256} << 20;
 // A slow client must take so much within its time.
 constexpr size_t most_written = size_t{256} << 10;
-// Of a TLS client's next request, while its last is answered.
-constexpr size_t most_watched = 4096;
+// What is read at once where nothing is known of what will come,
+constexpr size_t usual_read = 4096;
+// and of a client's next requests while one is answered. A client that has sent more is not seen leaving.
+constexpr size_t most_ahead = size_t{64} << 10;
 
 std::string_view reason_of(int status) {
   const auto reason = http::obsolete_reason(static_cast<http::status>(status));
@@ -138,7 +140,18 @@ void Connection::read_head() {
   parser_.emplace();
   parser_->header_limit(static_cast<uint32_t>(server_->options.max_head));
   parser_->body_limit(server_->options.max_body);
+  if (buffer_.size() > 0) return begin_head();
+  // A connection may wait longer for a request to begin than a request for its end.
   expire_after(server_->options.idle);
+  stream_.async_read_some(buffer_.prepare(usual_read), [self = shared_from_this()](ErrorCode error, size_t count) {
+    self->buffer_.commit(count);
+    if (error) return self->close();
+    self->begin_head();
+  });
+}
+
+void Connection::begin_head() {
+  expire_after(server_->options.receive);
   http::async_read_header(stream_, buffer_, *parser_,
                           [self = shared_from_this()](ErrorCode error, size_t) { self->head_came(error); });
 }
@@ -147,7 +160,6 @@ void Connection::head_came(ErrorCode error) {
   if (error) return refuse(error);
   keep_alive_ = parser_->get().keep_alive();
   chunks_ = parser_->get().version() >= 11;
-  expire_after(server_->options.receive);
   if (!boost::beast::iequals(parser_->get()[http::field::expect], "100-continue")) return read_body();
   static const std::string go_on = "HTTP/1.1 100 Continue\r\n\r\n";
   asio::async_write(stream_, asio::buffer(go_on), [self = shared_from_this()](ErrorCode failed, size_t) {
@@ -186,7 +198,7 @@ void Connection::handle() {
   replying_ = true;
   ++serial_;
   auto reply = std::make_shared<Reply>(shared_from_this(), serial_);
-  if (buffer_.size() == 0) watch();
+  watch();
   server_->handler(std::move(request), std::move(reply));
 }
 
@@ -301,18 +313,14 @@ void Connection::discard(size_t so_far) {
                                    });
 }
 
-// While a reply is made, tells whether the client has left.
+// While a reply is made, tells whether the client has left: what it sends is read, as its end stands behind that.
 void Connection::watch() {
+  if (buffer_.size() >= most_ahead) return;
   watching_ = true;
-  // Of TLS only what is read tells more than that bytes came: the next request's, or the word that the client leaves.
-  if (stream_.has_tls())
-    return stream_.async_read_some(buffer_.prepare(most_watched),
-                                   [self = shared_from_this()](ErrorCode error, size_t count) {
-                                     self->buffer_.commit(count);
-                                     self->watched(error);
-                                   });
-  stream_.socket().async_wait(tcp::socket::wait_read,
-                              [self = shared_from_this()](ErrorCode error) { self->watched(error); });
+  stream_.async_read_some(buffer_.prepare(usual_read), [self = shared_from_this()](ErrorCode error, size_t count) {
+    self->buffer_.commit(count);
+    self->watched(error);
+  });
 }
 
 void Connection::watched(ErrorCode error) {
@@ -322,18 +330,8 @@ void Connection::watched(ErrorCode error) {
     resume_ = false;
     return go_on();
   }
-  if (stream_.has_tls()) {
-    if (error) close();
-    return;
-  }
-  if (error) return;
-  char byte = 0;
-  ErrorCode failed;
-  stream_.socket().non_blocking(true, failed);
-  const size_t count = stream_.socket().receive(asio::buffer(&byte, 1), tcp::socket::message_peek, failed);
-  if (failed == asio::error::would_block) return watch();
-  // More bytes are the next request, which waits.
-  if (failed || count == 0) close();
+  if (error) return close();
+  watch();
 }
 
 void Connection::close() {

@@ -56,6 +56,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
   void expire_after(std::chrono::seconds time);
   void read_head();
+  void begin_head();
   void head_came(ErrorCode error);
   void read_body();
   void handle();

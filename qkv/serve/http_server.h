@@ -11,16 +11,16 @@
 namespace qkv {
 
 struct HttpOptions {
-  std::string host = "127.0.0.1";
-  uint16_t port = 8080;  // 0: any free one
+  std::string host = "127.0.0.1";  // a name: all its addresses
+  uint16_t port = 8080;            // 0: any free one
   int threads = 2;
   std::string tls_certificate, tls_key;  // PEM files; both empty: no TLS
   uint64_t max_head = 32 << 10;
   uint64_t max_body = 16 << 20;
   size_t max_unsent = 8 << 20;  // of a reply that a client does not read
   int max_connections = 4096;
-  std::chrono::seconds idle{120};    // a connection may wait for its next request,
-  std::chrono::seconds receive{30};  // a request for its body,
+  std::chrono::seconds idle{120};    // a connection may wait for its next request to begin,
+  std::chrono::seconds receive{30};  // a request that has begun for its end,
   std::chrono::seconds send{30};     // and a reply for its client to take any of it
 };
 

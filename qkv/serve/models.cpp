@@ -63,7 +63,7 @@ void add_models(Routes& routes, ModelStore& models) {
     send_json(*call.reply, {{"object", "list"}, {"data", data}});
   });
   routes.add("GET", "/v1/models/{model}", [&models, since](const Call& call) {
-    send_json(*call.reply, describe(models.lease(call.values.at("model"))->model(), since));
+    send_json(*call.reply, describe(models.find(call.values.at("model")), since));
   });
 }
 

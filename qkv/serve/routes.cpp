@@ -1,5 +1,7 @@
 #include "qkv/serve/routes.h"
 
+#include "qkv/core/hexadecimal.h"
+
 namespace qkv {
 namespace {
 
@@ -11,11 +13,28 @@ std::string_view next_part(std::string_view& path) {
   return part;
 }
 
+// "my%2Forg" -> "my/org". What is no escape stays as it is.
+std::string without_escapes(std::string_view text) {
+  std::string out;
+  const auto digit = [&](size_t place) {
+    return place < text.size() ? hex_digit(static_cast<unsigned char>(text[place])) : -1;
+  };
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && digit(i + 1) >= 0 && digit(i + 2) >= 0) {
+      out += static_cast<char>(digit(i + 1) * 16 + digit(i + 2));
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
 bool matches(std::string_view pattern, std::string_view path, std::map<std::string, std::string>& values) {
   while (!pattern.empty() && !path.empty()) {
     const std::string_view want = next_part(pattern), part = next_part(path);
     if (want.starts_with('{') && want.ends_with('}') && !part.empty()) {
-      values[std::string(want.substr(1, want.size() - 2))] = part;
+      values[std::string(want.substr(1, want.size() - 2))] = without_escapes(part);
     } else if (want != part) {
       return false;
     }

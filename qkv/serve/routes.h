@@ -15,13 +15,13 @@ struct Call {
   std::shared_ptr<const HttpRequest> request;
   std::shared_ptr<HttpReply> reply;
   std::string client;                         // whose turn it is in queues: its key or address
-  std::map<std::string, std::string> values;  // of the path's {names}
+  std::map<std::string, std::string> values;  // of the path's {names}, percent escapes decoded
 };
 
 class Routes {
  public:
-  // Runs on one of the server's threads and must not wait: long work goes to a model's engine or worker. What it throws
-  // (ApiError, Error) becomes the answer.
+  // Runs on a thread that others wait for, and must not wait itself: what a model does goes to its engine or worker.
+  // What it throws (ApiError, Error) becomes the answer.
   using Handler = std::function<void(const Call&)>;
   struct Route {
     std::string method;

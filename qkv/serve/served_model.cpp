@@ -32,6 +32,11 @@ ServedModel::ServedModel(std::string name, fs::path path, const ModelOptions& op
   check_tokenizer_fits(tokenizer_, spec_.vocab, path_.string());
   if (options_.as_stored) options_.engine.compute = compute_type(config_);
   const int64_t own = spec_.max_positions();
+  // Said of the model and the option: one server may have many of either kind.
+  if (writes() && own > 0 && options_.engine.context > own)
+    throw Error(name_,
+                fmt::format("has a context of {} tokens, and --context asks for {}", own, options_.engine.context),
+                "ask for no more than all the models have, or leave it out: each has its own then");
   context_ = writes() ? engine_context(spec_, options_.engine) : own;
   try {
     chat_template_.emplace(tokenizer_);
@@ -60,11 +65,6 @@ std::string ServedModel::memory_advice(uint64_t memory) const {
   return qkv::memory_advice(path_, spec_, use_of(spec_, options_.engine), memory);
 }
 
-void ServedModel::take(uint64_t bytes) {
-  make_room_(*this, bytes);
-  bytes_ += bytes;
-}
-
 std::optional<EngineStats> ServedModel::engine_stats() const {
   const std::lock_guard lock(mutex_);
   if (!engine_) return {};
@@ -76,7 +76,7 @@ void ServedModel::load_engine() {
   const Use use = use_of(spec_, options_.engine);
   uint64_t bytes = weight_bytes(planned_weights(path_, spec_, use)) + cache_bytes(spec_, use);
   if (!options_.draft.empty()) bytes += weight_bytes(options_.draft, matrices);
-  take(bytes);
+  make_room_(*this, bytes);
   try {
     loaded_ = load_model(path_, {.in_place = true, .matrices = matrices, .pack = PackOptions{.floats = true}});
     if (!options_.draft.empty())
@@ -94,37 +94,55 @@ void ServedModel::load_engine() {
   }
 }
 
-void ServedModel::with_engine(std::function<void(Engine&)> work, std::function<void(std::exception_ptr)> failed) {
+void ServedModel::check_writes() const {
   if (!writes())
     throw ApiError(400, fmt::format("The model '{}' is a {}, which writes no text.", name_, name_of(spec_.task)),
                    "model");
-  Engine* engine = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    engine = engine_.get();
-  }
-  if (engine != nullptr) return work(*engine);
-  const bool queued = run([this, work = std::move(work), failed = std::move(failed)] {
-    try {
-      if (!engine_) load_engine();
-    } catch (...) {
-      return failed(std::current_exception());
-    }
-    work(*engine_);
-  });
-  if (!queued) throw overloaded();
 }
 
-const TextModel& ServedModel::text_model() {
-  if (text_model_) return *text_model_;
-  const uint64_t bytes = weight_bytes(path_, options_.engine.compute);
-  take(bytes);
+Engine* ServedModel::loaded_engine() const {
+  const std::lock_guard lock(mutex_);
+  return engine_.get();
+}
+
+// Files that are damaged or do not fit are the server's, and so are their names.
+template <typename Load>
+void ServedModel::load_or_tell(Load&& load) {
   try {
-    return text_model_.emplace(path_, TaskOptions{.dtype = options_.engine.compute});
+    load();
+  } catch (const Error& error) {
+    if (options_.on_failure) options_.on_failure(*this, error);
+    const bool too_big = error.where() == name_;
+    throw ApiError(500, fmt::format("The model '{}' {}.", name_, too_big ? error.reason() : "cannot be loaded"), "",
+                   "model_not_loaded");
+  }
+}
+
+Engine& ServedModel::engine() {
+  if (!engine_) load_or_tell([this] { load_engine(); });
+  return *engine_;
+}
+
+void ServedModel::load() {
+  if (!writes()) return load_text_model();
+  if (!engine_) load_engine();
+}
+
+void ServedModel::load_text_model() {
+  if (text_model_) return;
+  const uint64_t bytes = weight_bytes(path_, options_.engine.compute);
+  make_room_(*this, bytes);
+  try {
+    text_model_.emplace(path_, TaskOptions{.dtype = options_.engine.compute});
   } catch (...) {
     bytes_ -= bytes;
     throw;
   }
+}
+
+const TextModel& ServedModel::text_model() {
+  load_or_tell([this] { load_text_model(); });
+  return *text_model_;
 }
 
 template <typename Task, typename... Options>
@@ -132,7 +150,13 @@ const Task& ServedModel::task(std::optional<Task>& place, Options&&... options) 
   if (place) return *place;
   const bool first = !text_model_;
   try {
-    return place.emplace(text_model(), std::forward<Options>(options)...);
+    const TextModel& base = text_model();
+    try {
+      return place.emplace(base, std::forward<Options>(options)...);
+    } catch (const Error& error) {
+      if (error.where() != path_.string()) throw;
+      throw ApiError(400, fmt::format("The model '{}' does not do this: {}.", name_, error.reason()), "model");
+    }
   } catch (...) {  // a model whose head is for something else is not kept
     if (first && text_model_) {
       text_model_.reset();
@@ -160,7 +184,7 @@ std::vector<LayerAttention> ServedModel::attention(const std::vector<int32_t>& i
                                                    std::optional<int64_t> layer, const std::atomic<bool>& left) {
   if (!writes() || !batches_continuously(spec_))
     return task(attention_reader_).read(ids, position, layer, [&left] { return left.load(); });
-  if (!engine_) load_engine();
+  engine();
   AttentionReading reading(spec_, options_.engine.compute, ids, position, layer);
   auto promise = std::make_shared<std::promise<void>>();
   std::future<void> done = promise->get_future();

@@ -24,17 +24,21 @@
 
 namespace qkv {
 
+class ServedModel;
+
 struct ModelOptions {
   EngineOptions engine;      // its `compute` is the dtype of weights and activations
   bool as_stored = false;    // it is each model's compute_type() instead
   fs::path draft;            // a model that guesses ahead for the engine; empty: none
   size_t max_waiting = 256;  // tasks that wait
+  // Told why a model cannot be loaded, which its clients are not: it names files of the server. May be empty.
+  std::function<void(const ServedModel& model, const Error& error)> on_failure;
 };
 
 class ServedModel {
  public:
   // Reads what the files say; the weights are read when they are needed. Throws Error for what is no model. `make_room`
-  // is called before bytes are taken, and throws when there is no room.
+  // is called before bytes are taken, calls took(), and throws when there is no room.
   ServedModel(std::string name, fs::path path, const ModelOptions& options,
               std::function<void(ServedModel&, uint64_t bytes)> make_room);
   ~ServedModel();
@@ -56,15 +60,20 @@ class ServedModel {
   // Positions of a text, prompt and answer together.
   int64_t context() const { return context_; }
 
-  // Calls `work` with the engine: at once where it is loaded, else from the worker's thread; `failed` where it cannot
-  // be loaded.
-  void with_engine(std::function<void(Engine&)> work, std::function<void(std::exception_ptr)> failed);
+  // Throws ApiError for a model that writes no text.
+  void check_writes() const;
+  // null: it is not loaded. For those who have entered (Lease).
+  Engine* loaded_engine() const;
+  // Loads it where need be; from the worker's thread only. Throws ApiError 500, and tells on_failure why.
+  Engine& engine();
+  // The weights, of a model that writes its engine; from the worker's thread only. Throws Error with all that is known.
+  void load();
 
   // Where tasks run, one after the other. false: too many wait.
   bool run(std::function<void()> work) { return worker_.run(std::move(work)); }
 
-  // Tasks, loaded by their first use; from the worker's thread only. They throw Error when the model's head is for
-  // something else.
+  // Tasks, loaded by their first use; from the worker's thread only. They throw ApiError when the model's head is for
+  // something else, and when it cannot be loaded, as engine() does.
   const Embedder& embedder();
   const Classifier& classifier();
   const Tagger& tagger();
@@ -80,6 +89,7 @@ class ServedModel {
   void unload();
   bool loaded() const { return bytes_ > 0; }
   uint64_t bytes() const { return bytes_; }  // taken, by estimate
+  void took(uint64_t bytes) { bytes_ += bytes; }
   // What would make it fit into so much memory.
   std::string memory_advice(uint64_t memory) const;
   int64_t waiting_tasks() const { return static_cast<int64_t>(worker_.waiting()); }
@@ -87,7 +97,9 @@ class ServedModel {
 
  private:
   void load_engine();
-  void take(uint64_t bytes);
+  void load_text_model();
+  template <typename Load>
+  void load_or_tell(Load&& load);
   const TextModel& text_model();
   template <typename Task, typename... Options>
   const Task& task(std::optional<Task>& place, Options&&... options);

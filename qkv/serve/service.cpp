@@ -9,10 +9,13 @@
 
 #include <fmt/chrono.h>
 
+#include <atomic>
+
 namespace qkv {
 namespace {
 
-constexpr int client_left = 499;  // as nginx has it
+constexpr int client_left = 499;      // as nginx has it
+constexpr size_t most_logged = 2000;  // bytes of a body
 
 // What is known of a request when its answer has ended.
 struct Note {
@@ -20,6 +23,7 @@ struct Note {
   Clock::time_point start = Clock::now();
   int status = client_left;
   uint64_t bytes = 0;
+  std::string body;  // the beginning of what was asked, where the log is to have it
 };
 
 // Passes everything on, and takes notes. The last owner's leaving is the answer's end.
@@ -65,13 +69,24 @@ std::string log_line(const Note& note) {
   const auto ms = now.time_since_epoch().count() % 1000;
   const std::string time =
       fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now)), ms);
-  return dump_json({{"time", time},
-                    {"client", note.peer},
-                    {"method", note.method},
-                    {"path", note.path},
-                    {"status", note.status},
-                    {"bytes", note.bytes},
-                    {"seconds", std::round(seconds_since(note.start) * 1e6) / 1e6}});
+  Json line = {{"time", time},
+               {"client", note.peer},
+               {"method", note.method},
+               {"path", note.path},
+               {"status", note.status},
+               {"bytes", note.bytes},
+               {"seconds", std::round(seconds_since(note.start) * 1e6) / 1e6}};
+  // What strangers send is not to fill the log.
+  if (!note.body.empty() && note.status != 401 && note.status != 403) line["body"] = note.body;
+  // In ASCII: what a client sends must not move a terminal's cursor.
+  return line.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+// As much of a text as a line may have, cut between characters.
+std::string beginning_of(const std::string& text) {
+  size_t end = std::min(text.size(), most_logged);
+  while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
 }
 
 }  // namespace
@@ -101,13 +116,27 @@ HttpHandler Service::handler() {
   };
 }
 
+// What carries nothing is answered at once; the rest where reading it keeps nobody waiting.
+void Service::handle(const Routes::Route& route, Call call) {
+  if (call.request->body.empty()) return route.handler(call);
+  auto left = std::make_shared<std::atomic<bool>>(false);
+  call.reply->on_abandoned([left] { *left = true; });
+  const std::string client = call.client;
+  const size_t bytes = call.request->body.size();
+  const bool queued = pool_.run(client, bytes, [&route, call = std::move(call), left] {
+    if (!*left) answer_errors(*call.reply, [&] { route.handler(call); });
+  });
+  if (!queued) throw overloaded();
+}
+
 void Service::answer(Call call) {
   const HttpRequest& request = *call.request;
   const Routes::Route* route = routes_.find(request.method, request.path, call.values);
   Note note{.method = request.method,
             .path = request.path.substr(0, 200),
             .peer = request.peer,
-            .route = route == nullptr ? "other" : route->path};
+            .route = route == nullptr ? "other" : route->path,
+            .body = options_.log_bodies ? beginning_of(request.body) : ""};
   HttpReply::Headers headers = {{"X-Content-Type-Options", "nosniff"}};
   std::exception_ptr refusal;
   bool cross_origin = false;
@@ -126,12 +155,13 @@ void Service::answer(Call call) {
                                               metrics->answered(n.route, n.status, seconds_since(n.start));
                                               if (log) log(log_line(n));
                                             });
-  answer_errors(*call.reply, [&] {
+  const std::shared_ptr<HttpReply> reply = call.reply;
+  answer_errors(*reply, [&] {
     if (refusal) std::rethrow_exception(refusal);
     if (request.method == "OPTIONS" && cross_origin)
       return call.reply->send(204, "", "",
                               {{"Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE"},
-                               {"Access-Control-Allow-Headers", "Authorization, Content-Type"},
+                               {"Access-Control-Allow-Headers", allowed_headers(request)},
                                {"Access-Control-Max-Age", "600"}});
     const std::string methods = route == nullptr ? routes_.methods(request.path) : "";
     // Who has no key does not learn what there is.
@@ -139,7 +169,7 @@ void Service::answer(Call call) {
       call.client = fmt::format("key {}", check_key(request, options_.api_keys));
     else
       call.client = request.peer;
-    if (route != nullptr) return route->handler(call);
+    if (route != nullptr) return handle(*route, std::move(call));
     if (methods.empty())
       throw ApiError(404, fmt::format("There is nothing at {} {}.", request.method, request.path.substr(0, 200)), "",
                      "unknown_url");

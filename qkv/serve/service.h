@@ -3,6 +3,7 @@
 
 #include "qkv/serve/metrics.h"
 #include "qkv/serve/model_store.h"
+#include "qkv/serve/request_pool.h"
 #include "qkv/serve/routes.h"
 
 #include <functional>
@@ -18,6 +19,7 @@ struct ServiceOptions {
   // to mean this machine (DNS rebinding).
   std::vector<std::string> hosts;
   std::function<void(const std::string& line)> log;  // a JSON object for each request, without texts; none: no log
+  bool log_bodies = false;                           // with texts: the beginning of each body that was let in
 };
 
 class Service {
@@ -32,11 +34,13 @@ class Service {
 
  private:
   void answer(Call call);
+  void handle(const Routes::Route& route, Call call);
   void add_status(ModelStore& models);
 
   ServiceOptions options_;
   Routes routes_;
   std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>();
+  RequestPool pool_;
 };
 
 }  // namespace qkv

@@ -46,7 +46,7 @@ void SummingUp::go_on() {
   question_ = std::move(*question);
   written_.clear();
   decoder_ = StreamDecoder(lease_->model().tokenizer());
-  lease_->model().with_engine(
+  lease_->with_engine(
       [self = shared_from_this()](Engine& engine) { answer_errors(*self->call_.reply, [&] { self->submit(engine); }); },
       [self = shared_from_this()](const std::exception_ptr& error) { self->fail(error); });
 }

@@ -1,26 +1,39 @@
 #include "qkv/serve/task_call.h"
 
+#include "qkv/core/error.h"
 #include "qkv/serve/answers.h"
 #include "qkv/serve/api_error.h"
 
 namespace qkv {
 namespace {
 
-// The field of a task's option or input.
-std::string field_of(const std::string& name) {
-  if (name == "text") return "input";
-  if (name == "target") return "targets";
-  if (name == "--to") return "to";
-  return name.starts_with("--from") ? "from" : "";
+// What is wrong with a text or an option, told of the field that it came from.
+ApiError as_asked(const Error& error, const OrderedJson& body) {
+  if (error.kind() != Error::Kind::user || error.where() == "model")
+    return {500, fmt::format("The model has failed: {}.", error.reason())};
+  struct Word {
+    std::string_view where;
+    std::vector<const char*> fields;
+  };
+  static const Word words[] = {{"text", {"input", "prompt", "messages", "tokens"}},
+                               {"text and pair", {"input"}},
+                               {"target", {"targets"}},
+                               {"--from, --to", {"from", "to"}},
+                               {"--from", {"from"}},
+                               {"--to", {"to"}}};
+  std::string field = body.contains(error.where()) ? error.where() : "";
+  for (const Word& word : words)
+    for (const char* name : word.fields)
+      if (field.empty() && word.where == error.where() && body.contains(name)) field = name;
+  if (field.empty()) return {400, error.reason()};
+  return {400, fmt::format("'{}': {}.", field, error.reason()), field};
 }
 
 }  // namespace
 
 void run_task(const Call& call, ModelStore& models, std::function<Json(ServedModel&, Fields&)> work) {
   run_long_task(call, models, [work = std::move(work)](ServedModel& model, Fields& fields, const std::atomic<bool>&) {
-    Json answer;
-    in_words_of_api(field_of, [&] { answer = work(model, fields); });
-    return answer;
+    return work(model, fields);
   });
 }
 
@@ -35,8 +48,14 @@ void run_long_task(const Call& call, ModelStore& models,
     answer_errors(*reply, [&] {
       Fields fields(*body);
       fields.ignore({"model", "user"});
-      const Json answer = work(lease->model(), fields, *left);
-      if (!*left) send_json(*reply, answer);
+      lease->enter();
+      if (*left) return;
+      try {
+        const Json answer = work(lease->model(), fields, *left);
+        if (!*left) send_json(*reply, answer);
+      } catch (const Error& error) {
+        throw as_asked(error, *body);
+      }
     });
   });
   if (!queued) throw overloaded();

@@ -3,6 +3,7 @@
 #include "qkv/core/error.h"
 #include "qkv/serve/answers.h"
 #include "qkv/serve/leaving.h"
+#include "qkv/serve/prompt_ids.h"
 #include "qkv/serve/token_text.h"
 
 #include <algorithm>
@@ -28,9 +29,7 @@ void TextJob::start(std::vector<Prompt> prompts, bool score_prompts) {
     const int64_t given = std::ssize(prompt.ids);
     usage_.prompt_tokens += given;
     if (writing_.overflow() == Overflow::refuse && given + (writing_.options.max_new_tokens > 0 ? 1 : 0) > context)
-      throw ApiError(
-          400, fmt::format("This model's context has {} tokens, and your prompt has {}; shorten it.", context, given),
-          "prompt", "context_length_exceeded");
+      throw too_long_for_context(context, given, writing_.prompt_field);
   }
   for (size_t p = 0; p < prompts.size(); ++p)
     for (int64_t i = 0; i < writing_.options.num_return_sequences; ++i) {
@@ -43,12 +42,12 @@ void TextJob::start(std::vector<Prompt> prompts, bool score_prompts) {
       lines_.push_back(std::move(line));
     }
   left_ = lines_.size();
-  lease_->model().with_engine([self = shared_from_this(), prompts = std::move(prompts),
-                               score_prompts](Engine& engine) { self->submit(engine, prompts, score_prompts); },
-                              [self = shared_from_this()](const std::exception_ptr& error) {
-                                const std::lock_guard lock(self->mutex_);
-                                self->fail(error);
-                              });
+  lease_->with_engine([self = shared_from_this(), prompts = std::move(prompts),
+                       score_prompts](Engine& engine) { self->submit(engine, prompts, score_prompts); },
+                      [self = shared_from_this()](const std::exception_ptr& error) {
+                        const std::lock_guard lock(self->mutex_);
+                        self->fail(error);
+                      });
 }
 
 void TextJob::submit(Engine& engine, const std::vector<Prompt>& prompts, bool score_prompts) {
@@ -81,9 +80,12 @@ void TextJob::submit(Engine& engine, const std::vector<Prompt>& prompts, bool sc
                         if (!engine.submit(std::move(request))) throw overloaded();
                       });
     }
+  } catch (const Error& error) {
+    if (error.where() != "prompt") return fail(std::current_exception());
+    return fail(std::make_exception_ptr(
+        ApiError(400, fmt::format("'{}' {}.", writing_.prompt_field, error.reason()), writing_.prompt_field)));
   } catch (...) {
-    fail(std::current_exception());
-    return;
+    return fail(std::current_exception());
   }
   cancel_when_left(*call_.reply, cancelled_, lease_, engine);
 }

@@ -16,6 +16,7 @@ struct Writing {
   bool tell_usage = false;  // at the end of a stream
   std::string form;         // the field that says what form the text has
   FullContext when_full = FullContext::refuse;
+  std::string prompt_field = "prompt";  // which the prompt comes from
   // Of the text that is written, once its prompt fits.
   Overflow overflow() const { return when_full == FullContext::slide ? Overflow::slide : Overflow::refuse; }
 };

@@ -118,6 +118,25 @@ TEST_P(EngineTest, SeveralContinuationsShareTheirPrompt) {
   EXPECT_EQ(scheduler->stats().pages_held, 0);
 }
 
+TEST_P(EngineTest, MoreContinuationsThanRunTogetherFollowWhenThereIsRoom) {
+  const auto scheduler = make_scheduler(*model_, {.max_batch = 3, .page_size = 4, .prompt_chunk = 6});
+  std::vector<Request> requests(3);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    requests[i].prompt = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    requests[i].client = i == 0 ? "one" : "other";
+    requests[i].options = {.max_new_tokens = 9,
+                           .sample = true,
+                           .temperature = 2,
+                           .seed = 3 + i,
+                           .num_return_sequences = i == 1 ? 2 : 8,
+                           .end_ids = {5}};
+  }
+  const std::vector<Answer> got = answers(*scheduler, requests);
+  for (size_t i = 0; i < requests.size(); ++i) expect_alone(*model_, requests[i], got[i]);
+  EXPECT_EQ(scheduler->stats().pages_held, 0);
+  EXPECT_EQ(scheduler->stats().waiting, 0);
+}
+
 TEST_P(EngineTest, GuessesChangeNothing) {
   if (!batches_continuously(model_->spec())) GTEST_SKIP() << "runs one request at a time";
   const std::unique_ptr<Model> other = model_of(GetParam(), 4);
@@ -329,7 +348,7 @@ TEST_F(OneEngine, WhatMakesNoSenseIsRefused) {
   refused([](Request& r) { r.prompt = {1, vocab}; });
   refused([](Request& r) { r.prompt = {-1}; });
   refused([](Request& r) { r.prompt = Ids(16, 1); });
-  refused([](Request& r) { r.options.num_return_sequences = 3; });
+  refused([](Request& r) { r.options.num_return_sequences = 2000; });
   refused([](Request& r) { r.options.temperature = 0; });
   refused([](Request& r) { r.options.num_beams = 2; });
   refused([](Request& r) {

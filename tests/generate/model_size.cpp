@@ -135,7 +135,45 @@ TEST_F(ModelSize, AdviceNamesWhatFits) {
   const uint64_t weights = weight_bytes(planned_weights(path, spec, use));
   const std::string advice = memory_advice(path, spec, use, weights + cache_bytes(spec, use) / 2);
   EXPECT_NE(advice.find("--cache q8_0"), std::string::npos) << advice;
-  EXPECT_NE(advice.find("--context of 32 fits"), std::string::npos) << advice;
+  EXPECT_NE(advice.find("--context of 32"), std::string::npos) << advice;
+  EXPECT_NE(advice.find("fewer texts at a time (500)"), std::string::npos) << advice;
+}
+
+TEST_F(ModelSize, AdviceCountsTheCacheToo) {
+  const fs::path path = written("f32");
+  const Spec& spec = model_->spec();
+  Use use{.packing = PackOptions{}, .context = 64, .sequences = 64};
+  Use small = use;
+  small.cache = DType::q8_0;
+  ASSERT_LT(cache_bytes(spec, small), cache_bytes(spec, use));
+  const auto of = [&](std::string_view mix) { return gguf_bytes(spec, gguf_mix(mix)); };
+  // No measure alone is enough: the best mix with which a smaller cache is.
+  const std::string both = memory_advice(path, spec, use, of("q6_k") + cache_bytes(spec, small));
+  EXPECT_NE(both.find("--type q6_k"), std::string::npos) << both;
+  EXPECT_NE(both.find("and with --cache q8_0"), std::string::npos) << both;
+  EXPECT_EQ(both.find("smaller model"), std::string::npos) << both;
+  // Not even with the smallest: fewer texts, whatever their cache.
+  Use few = use;
+  few.sequences = 2;
+  const std::string fewer = memory_advice(path, spec, use, of("q2_k") + cache_bytes(spec, few));
+  EXPECT_NE(fewer.find("--type q2_k"), std::string::npos) << fewer;
+  EXPECT_NE(fewer.find("(2)"), std::string::npos) << fewer;
+  // Nor so: a shorter context, of one text.
+  Use shorter = small;
+  shorter.sequences = 1;
+  shorter.context = 20;
+  const std::string all = memory_advice(path, spec, use, of("q2_k") + cache_bytes(spec, shorter));
+  EXPECT_NE(all.find("--type q2_k"), std::string::npos) << all;
+  EXPECT_NE(all.find("--cache q8_0"), std::string::npos) << all;
+  EXPECT_NE(all.find("--context of 20"), std::string::npos) << all;
+  // A model of bf16 has a cache of bf16, which it would lose with it.
+  Use narrow = use;
+  narrow.compute = DType::bf16;
+  narrow.sequences = 1;
+  const std::string wider = memory_advice(path, spec, narrow, of("q8_0") + cache_bytes(spec, narrow));
+  EXPECT_NE(wider.find("--type q6_k"), std::string::npos) << wider;
+  // What is left over when nothing helps says no more than it knows.
+  EXPECT_EQ(memory_advice(path, spec, use, of("q2_k") / 2).find("would fit"), std::string::npos);
 }
 
 TEST_F(ModelSize, TooBigIsRefusedWithWhatIsMissing) {

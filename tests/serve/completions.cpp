@@ -156,6 +156,28 @@ TEST_F(Completions, BestOfGivesTheLikeliest) {
   EXPECT_EQ(answer["usage"]["completion_tokens"], 20);
 }
 
+TEST_F(Completions, MoreContinuationsThanRunTogetherAreWrittenAsRoomIsFree) {
+  OrderedJson body = {{"prompt", {"w5 w6", "w9"}}, {"seed", 3}, {"n", 9}, {"max_tokens", 6}};
+  const OrderedJson answer = complete(body);
+  ASSERT_EQ(answer["choices"].size(), 18U);
+  // The same as where all run together.
+  ModelStore roomy({"tiny=" + model_.path.string()}, {.engine = {.max_batch = 32, .page_size = 4}});
+  Service service({}, roomy);
+  EXPECT_EQ(ask(service, "/v1/completions", body).json()["choices"], answer["choices"]);
+  // And streamed.
+  body["stream"] = true;
+  std::vector<std::string> texts(18);
+  size_t finished = 0;
+  for (const OrderedJson& event : ask(service_, "/v1/completions", body).events())
+    for (const OrderedJson& choice : event["choices"]) {
+      texts[choice["index"].get<size_t>()] += choice["text"].get<std::string>();
+      finished += choice["finish_reason"].is_null() ? 0 : 1;
+    }
+  EXPECT_EQ(finished, 18U);
+  for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(texts[i], answer["choices"][i]["text"]) << i;
+  EXPECT_EQ(complete({{"prompt", "w5"}, {"best_of", 20}, {"n", 2}, {"max_tokens", 3}})["choices"].size(), 2U);
+}
+
 TEST_F(Completions, SeedsRepeat) {
   const OrderedJson body = {{"prompt", "w5"}, {"seed", 7}, {"max_tokens", 12}};
   EXPECT_EQ(complete(body)["choices"], complete(body)["choices"]);
@@ -183,6 +205,7 @@ TEST_F(Completions, WhatMakesNoSenseIsRefused) {
   refused({{"prompt", "w5"}, {"max_tokens", -1}}, "max_tokens");
   refused({{"prompt", "w5"}, {"max_tokens", 1.5}}, "max_tokens");
   refused({{"prompt", "w5"}, {"n", 0}}, "n");
+  refused({{"prompt", "w5"}, {"n", 129}}, "n");
   refused({{"prompt", "w5"}, {"n", 3}, {"best_of", 2}}, "best_of");
   // More than run together, and what a check behind the fields' own ranges finds: by the API's names.
   refused({{"prompt", "w5"}, {"n", 50}}, "n");

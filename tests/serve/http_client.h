@@ -17,7 +17,8 @@ namespace qkv {
 
 class HttpClient {
  public:
-  explicit HttpClient(uint16_t port, int receive_buffer = 0) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+  explicit HttpClient(uint16_t port, int receive_buffer = 0, int family = AF_INET)
+      : socket_(::socket(family, SOCK_STREAM, 0)) {
     if (receive_buffer > 0) ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     const timeval patience{20, 0};
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -25,7 +26,14 @@ class HttpClient {
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    sockaddr_in6 address6{};
+    address6.sin6_family = AF_INET6;
+    address6.sin6_port = htons(port);
+    address6.sin6_addr = in6addr_loopback;
+    const bool four = family == AF_INET;
+    if (::connect(socket_,
+                  four ? reinterpret_cast<const sockaddr*>(&address) : reinterpret_cast<const sockaddr*>(&address6),
+                  four ? sizeof address : sizeof address6) != 0)
       throw std::runtime_error("cannot connect");
   }
   HttpClient(const HttpClient&) = delete;

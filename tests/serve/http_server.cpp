@@ -4,6 +4,8 @@
 #include "qkv/core/error.h"
 #include "tests/serve/http_client.h"
 
+#include <netdb.h>
+
 #include <atomic>
 #include <future>
 #include <mutex>
@@ -110,6 +112,29 @@ TEST(HttpServer, WhoSaysNothingIsNotWaitedFor) {
   EXPECT_TRUE(half_a_body.closed());
 }
 
+TEST(HttpServer, AHeadThatHasBegunMustEnd) {
+  HttpOptions patient = options();
+  patient.idle = std::chrono::seconds(60);
+  patient.receive = std::chrono::seconds(1);
+  HttpServer server(patient, echo);
+  HttpClient idle(server.port()), slow(server.port()), after(server.port());
+  after.get("/");
+  EXPECT_EQ(after.answer().status, 200);
+  after.send("GET / HTT");
+  // Bytes now and then are no more time.
+  const auto start = std::chrono::steady_clock::now();
+  slow.send("GET / HTTP/1.1\r\n");
+  for (int i = 0; i < 20; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    slow.send("A: b\r\n");
+  }
+  EXPECT_TRUE(slow.closed());
+  EXPECT_TRUE(after.closed());
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(15));
+  idle.get("/");
+  EXPECT_EQ(idle.answer().status, 200);
+}
+
 TEST(HttpServer, AClientThatDoesNotReadDoesNotFillTheMemory) {
   HttpOptions narrow = options();
   narrow.max_unsent = 1 << 20;
@@ -140,6 +165,26 @@ TEST(HttpServer, TellsWhenAClientLeaves) {
   EXPECT_EQ(gone.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
   held->send(200, "text/plain", "for nobody");
   held.reset();
+}
+
+TEST(HttpServer, TellsWhenAClientLeavesThatHasAskedAhead) {
+  const std::string one = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  for (const bool together : {true, false}) {
+    std::promise<void> arrived, gone;
+    Reply held;
+    HttpServer server(options(), [&](const Asked&, const Reply& reply) {
+      held = reply;
+      reply->on_abandoned([&] { gone.set_value(); });
+      arrived.set_value();
+    });
+    HttpClient client(server.port());
+    client.send(together ? one + one : one);
+    arrived.get_future().wait();
+    if (!together) client.send(one);
+    client.leave();
+    EXPECT_EQ(gone.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready) << together;
+    held.reset();
+  }
 }
 
 TEST(HttpServer, AServiceThatForgetsToAnswerIsAnError) {
@@ -196,6 +241,32 @@ TEST(HttpServer, AnAddressInUseIsAnError) {
   same.port = 0;
   same.host = "no.such.host.invalid";
   EXPECT_THROW(HttpServer(same, echo), Error);
+}
+
+TEST(HttpServer, ANameStandsForAllItsAddresses) {
+  HttpOptions named = options();
+  named.host = "localhost";
+  HttpServer server(named, echo);
+  int reached = 0;
+  for (const int family : {AF_INET, AF_INET6}) {
+    // What the machine itself cannot do is not asked of the server.
+    HttpOptions alone = options();
+    alone.host = family == AF_INET ? "127.0.0.1" : "::1";
+    try {
+      const HttpServer there(alone, echo);
+    } catch (const Error&) {
+      continue;
+    }
+    addrinfo hints{}, *found = nullptr;
+    hints.ai_family = family;
+    if (::getaddrinfo("localhost", nullptr, &hints, &found) != 0) continue;
+    ::freeaddrinfo(found);
+    HttpClient client(server.port(), 0, family);
+    client.get("/");
+    EXPECT_EQ(client.answer().status, 200);
+    ++reached;
+  }
+  EXPECT_GE(reached, 1);
 }
 
 TEST(HttpServer, MoreConnectionsThanAllowedAreClosed) {

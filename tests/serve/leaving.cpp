@@ -5,6 +5,7 @@
 #include "tests/serve/http_client.h"
 
 #include <future>
+#include <mutex>
 #include <thread>
 
 namespace qkv {
@@ -74,11 +75,25 @@ class LeavingReply : public HttpReply {
   void begin(int, const std::string&, const Headers&) override {}
   void write(std::string) override {}
   void end() override {}
-  void on_abandoned(std::function<void()> callback) override { callback_ = std::move(callback); }
-  void leave() { callback_(); }
+  void on_abandoned(std::function<void()> callback) override {
+    const std::lock_guard lock(mutex_);
+    callback_ = std::move(callback);
+    ++listeners_;
+  }
+  // Of all who have asked to be told.
+  int listeners() {
+    const std::lock_guard lock(mutex_);
+    return listeners_;
+  }
+  void leave() {
+    const std::lock_guard lock(mutex_);
+    callback_();
+  }
 
  private:
+  std::mutex mutex_;
   std::function<void()> callback_;
+  int listeners_ = 0;
 };
 
 TEST(Leaving, EndsAReadingOfAttention) {
@@ -89,7 +104,7 @@ TEST(Leaving, EndsAReadingOfAttention) {
   EXPECT_EQ(ask(service, "/attention", body).status, 200);  // the engine is there
   // The engine is busy with something else until the client has left.
   std::promise<void> gone;
-  models.all()[0]->with_engine(
+  models.lease("")->with_engine(
       [&](Engine& engine) {
         engine.between_steps([until = gone.get_future().share()](Model&, int64_t) {
           until.wait();
@@ -100,7 +115,8 @@ TEST(Leaving, EndsAReadingOfAttention) {
   const auto reply = std::make_shared<LeavingReply>();
   HttpRequest request{.method = "POST", .path = "/attention", .body = body.dump(), .peer = "test"};
   service.handler()(std::make_shared<const HttpRequest>(std::move(request)), reply);
-  while (models.all()[0]->waiting_tasks() > 0) std::this_thread::yield();
+  // Those who read its body, then those who read attention.
+  while (reply->listeners() < 2 || models.all()[0]->waiting_tasks() > 0) std::this_thread::yield();
   reply->leave();
   gone.set_value();
   EXPECT_EQ(ask(service, "/attention", body).status, 200);

@@ -5,8 +5,10 @@
 #include "qkv/serve/static_files.h"
 #include "tests/serve/asked.h"
 
+#include <atomic>
 #include <cstring>
 #include <set>
+#include <thread>
 
 namespace qkv {
 namespace {
@@ -288,6 +290,72 @@ TEST(Service, PagesFromElsewhereAreKeptOut) {
       204);
 }
 
+TEST(Service, PagesThatAreAllowedMaySendTheHeadersTheyAskFor) {
+  const TinyModel tiny("gpt2");
+  ModelStore models({"tiny=" + tiny.path.string()}, {});
+  Service service({.origins = {"http://page.example"}}, models);
+  const auto allowed = [&](const std::string& asked) {
+    HttpReply::Headers headers = {{"origin", "http://page.example"}};
+    if (!asked.empty()) headers.emplace_back("access-control-request-headers", asked);
+    const Got got = ask_later(service, {.method = "OPTIONS", .path = "/v1/chat/completions", .headers = headers}).get();
+    const std::map<std::string, std::string> answered(got.headers.begin(), got.headers.end());
+    return answered.at("Access-Control-Allow-Headers");
+  };
+  EXPECT_EQ(allowed("authorization,content-type, x-stainless-os"), "authorization, content-type, x-stainless-os");
+  EXPECT_EQ(allowed("x-a,,x b,x-c\r\nEvil: 1,x-d"), "x-a, x-d");
+  EXPECT_EQ(allowed(""), "Authorization, Content-Type");
+}
+
+TEST(Service, NamesInPathsMayBeEscaped) {
+  const TinyModel tiny("gpt2");
+  ModelStore models({"my/org=" + tiny.path.string()}, {});
+  Service service({}, models);
+  EXPECT_EQ(get(service, "/v1/models/my%2Forg").json()["id"], "my/org");
+  EXPECT_EQ(get(service, "/v1/models/my%2forg").json()["id"], "my/org");
+  EXPECT_EQ(get(service, "/v1/models/my%2").status, 404);
+}
+
+TEST(Service, MistakesAreToldOfTheFieldsThatHaveThem) {
+  const auto error = [](Service& service, const char* path, const OrderedJson& body) {
+    const Got got = ask(service, path, body);
+    EXPECT_EQ(got.status, 400) << got.body;
+    EXPECT_EQ(got.body.find("/tmp"), std::string::npos) << got.body;
+    return got.json()["error"]["param"];
+  };
+  std::string words = "w5";
+  for (int i = 0; i < 200; ++i) words += " w5";
+  Offered writes("gpt2");
+  for (const char* path : {"/v1/classify", "/v1/tag", "/v1/fill", "/v1/translate"})
+    EXPECT_EQ(error(writes.service, path, {{"input", "w5"}}), "model") << path;
+  EXPECT_EQ(error(writes.service, "/v1/answer", {{"question", "w5"}, {"context", "w6"}}), "model");
+  Offered fills("bert_masked_lm_untied");
+  EXPECT_EQ(error(fills.service, "/v1/fill", {{"input", ""}}), "input");
+  EXPECT_EQ(error(fills.service, "/v1/fill", {{"input", "w5"}}), "input");
+  EXPECT_EQ(error(fills.service, "/v1/fill", {{"input", words}}), "input");
+  EXPECT_EQ(error(fills.service, "/v1/fill", {{"input", "[MASK]"}, {"targets", "w5 w6"}}), "targets");
+  Offered tags("bert_token_classification");
+  EXPECT_EQ(error(tags.service, "/v1/tag", {{"input", ""}}), "input");
+  Offered translates("t5_v11");
+  EXPECT_EQ(error(translates.service, "/v1/translate", {{"input", ""}}), "input");
+}
+
+TEST(Service, LongBodiesKeepNobodyWaiting) {
+  Offered offered("gpt2");
+  std::string words;
+  while (words.size() < 6000000) words += "w5 w6 w7 w8 ";
+  std::vector<std::future<Got>> long_ones;
+  const std::string body = OrderedJson{{"content", words}}.dump();
+  for (int i = 0; i < 3; ++i)
+    long_ones.push_back(ask_later(offered.service, {.method = "POST", .path = "/tokenize", .body = body}));
+  EXPECT_EQ(ask(offered.service, "/tokenize", {{"content", "w5"}}).json()["count"], 1);
+  EXPECT_NE(long_ones.back().wait_for(std::chrono::seconds(0)), std::future_status::ready);
+  for (std::future<Got>& answer : long_ones) EXPECT_EQ(answer.get().status, 200);
+  // What can never fit is not read to its end.
+  const Got got = ask(offered.service, "/v1/completions", {{"prompt", words}});
+  EXPECT_EQ(got.json()["error"]["code"], "context_length_exceeded");
+  EXPECT_NE(got.body.find("your prompt has more than"), std::string::npos) << got.body;
+}
+
 TEST(Service, TheLogTellsNoTexts) {
   const TinyModel tiny("gpt2");
   ModelStore models({"tiny=" + tiny.path.string()}, {});
@@ -300,12 +368,59 @@ TEST(Service, TheLogTellsNoTexts) {
                        }},
                   models);
   ask(service, "/tokenize", {{"content", "w5 secret"}});
+  // The answer is out before it is noted.
+  const auto noted = [&] {
+    const std::lock_guard lock(mutex);
+    return !lines.empty();
+  };
+  for (int patience = 0; patience < 1000 && !noted(); ++patience)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   const std::lock_guard lock(mutex);
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_EQ(lines[0].find("secret"), std::string::npos);
   const OrderedJson line = OrderedJson::parse(lines[0]);
   EXPECT_EQ(line["path"], "/tokenize");
   EXPECT_EQ(line["status"], 200);
+}
+
+TEST(Service, TheLogTellsTextsWhereItIsAsked) {
+  const TinyModel tiny("gpt2");
+  ModelStore models({"tiny=" + tiny.path.string()}, {});
+  std::mutex mutex;
+  std::vector<std::string> lines;
+  Service service({.api_keys = {"key"},
+                   .log =
+                       [&](const std::string& line) {
+                         const std::lock_guard lock(mutex);
+                         lines.push_back(line);
+                       },
+                   .log_bodies = true},
+                  models);
+  const auto logged = [&](const std::string& body, const std::string& key) {
+    ask_later(service,
+              {.method = "POST", .path = "/tokenize", .headers = {{"authorization", "Bearer " + key}}, .body = body})
+        .get();
+    for (int patience = 0; patience < 1000; ++patience) {
+      {
+        const std::lock_guard lock(mutex);
+        if (!lines.empty()) {
+          const std::string line = lines.back();
+          lines.clear();
+          for (const char c : line) EXPECT_TRUE(c >= ' ' && c <= '~') << line;
+          return OrderedJson::parse(line);
+        }
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return OrderedJson();
+  };
+  EXPECT_EQ(logged(R"({"content": "w5\n"})", "key")["body"], R"({"content": "w5\n"})");
+  EXPECT_EQ(logged("\x1B[2J\xC2\x9B \xFF", "key")["body"], "\x1B[2J\xC2\x9B \xEF\xBF\xBD");
+  EXPECT_FALSE(logged("secret", "wrong").contains("body"));
+  // Long ones are cut, between characters.
+  std::string umlauts = "x";
+  for (int i = 0; i < 3000; ++i) umlauts += "\xC3\xA4";
+  EXPECT_EQ(logged(umlauts, "key")["body"].get<std::string>(), umlauts.substr(0, 1999));
 }
 
 TEST(ModelStore, TheLongestUnusedMakesRoom) {
@@ -325,10 +440,7 @@ TEST(ModelStore, TheLongestUnusedMakesRoom) {
   const auto loaded = [&](const char* name) { return tight.lease(name)->model().loaded(); };
   for (int round = 0; round < 3; ++round)
     for (const char* name : {"a", "b"}) {
-      Got got;
-      // Who has just answered may still be letting go of its model.
-      do got = ask(one, "/v1/completions", {{"model", name}, {"prompt", "w5"}, {"max_tokens", 2}});
-      while (got.status == 503);
+      const Got got = ask(one, "/v1/completions", {{"model", name}, {"prompt", "w5"}, {"max_tokens", 2}});
       EXPECT_EQ(got.status, 200) << got.body;
       EXPECT_TRUE(loaded(name));
       EXPECT_FALSE(loaded(name[0] == 'a' ? "b" : "a"));
@@ -336,8 +448,122 @@ TEST(ModelStore, TheLongestUnusedMakesRoom) {
   ModelStore none(paths, options, 1000);
   Service refuses({}, none);
   const Got got = ask(refuses, "/v1/completions", {{"model", "a"}, {"prompt", "w5"}});
-  EXPECT_EQ(got.status, 400);
+  EXPECT_EQ(got.status, 500);
   EXPECT_NE(got.body.find("more than there are"), std::string::npos);
+}
+
+// Two models of which one fits alone, and what it takes.
+struct TwoModels {
+  TinyModel a{"gpt2"}, b{"llama"};
+  std::vector<std::string> paths = {"a=" + a.path.string(), "b=" + b.path.string()};
+  ModelOptions options{.engine = {.context = 64, .max_batch = 2}};
+  uint64_t room() const {
+    ModelStore roomy(paths, options);
+    Service service({}, roomy);
+    uint64_t most = 0;
+    for (const char* name : {"a", "b"}) {
+      EXPECT_EQ(ask(service, "/v1/completions", {{"model", name}, {"prompt", "w5"}, {"max_tokens", 2}}).status, 200);
+      most = std::max(most, roomy.find(name).bytes());
+    }
+    return most;
+  }
+};
+
+HttpRequest asking(const std::string& path, const OrderedJson& body) {
+  return {.method = "POST", .path = path, .body = body.dump()};
+}
+
+TEST(ModelStore, ModelsThatDoNotFitTogetherTakeTurns) {
+  const TwoModels two;
+  ModelStore store(two.paths, two.options, two.room(), std::chrono::seconds(10));
+  Service service({}, store);
+  std::vector<std::future<Got>> answers;
+  for (int i = 0; i < 40; ++i) {
+    const std::string name = i % 2 == 0 ? "a" : "b";
+    answers.push_back(ask_later(
+        service, i % 5 == 4 ? asking("/v1/embeddings", {{"model", name}, {"input", "w5"}})
+                            : asking("/v1/completions",
+                                     {{"model", name}, {"prompt", "w5"}, {"max_tokens", 20}, {"ignore_eos", true}})));
+  }
+  for (std::future<Got>& answer : answers) {
+    const Got got = answer.get();
+    EXPECT_EQ(got.status, 200) << got.body;
+  }
+}
+
+TEST(ModelStore, AModelThatIsAskedForAllTheTimeDoesNotKeepTheOtherWaiting) {
+  const TwoModels two;
+  ModelStore store(two.paths, two.options, two.room(), std::chrono::seconds(10));
+  Service service({}, store);
+  std::atomic<bool> enough = false;
+  std::vector<std::thread> eager;
+  for (int i = 0; i < 2; ++i)
+    eager.emplace_back([&] {
+      while (!enough) {
+        const Got got = ask(service, "/v1/completions",
+                            {{"model", "a"}, {"prompt", "w5"}, {"max_tokens", 30}, {"ignore_eos", true}});
+        EXPECT_EQ(got.status, 200) << got.body;
+      }
+    });
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(ask(service, "/v1/completions", {{"model", "b"}, {"prompt", "w5"}, {"max_tokens", 3}}).status, 200);
+  enough = true;
+  for (std::thread& thread : eager) thread.join();
+}
+
+TEST(ModelStore, NobodyWaitsForEver) {
+  const TwoModels two;
+  ModelStore store(two.paths, two.options, two.room(), std::chrono::milliseconds(50));
+  Service service({}, store);
+  std::promise<void> entered;
+  const std::shared_ptr<Lease> lease = store.lease("a");
+  lease->with_engine([&](Engine&) { entered.set_value(); }, {});
+  entered.get_future().wait();
+  const Got got = ask(service, "/v1/completions", {{"model", "b"}, {"prompt", "w5"}});
+  EXPECT_EQ(got.status, 503);
+  EXPECT_EQ(got.json()["error"]["code"], "model_waits");
+  const std::map<std::string, std::string> headers(got.headers.begin(), got.headers.end());
+  EXPECT_TRUE(headers.contains("Retry-After"));
+}
+
+TEST(ModelStore, WhatIsWrongWithFilesIsTheServersAffair) {
+  for (const char* kind : {"gpt2", "bert_masked_lm_untied"}) {
+    const TinyModel tiny(kind);
+    std::mutex mutex;
+    std::string told;
+    ModelOptions options;
+    options.on_failure = [&](const ServedModel& model, const Error& error) {
+      const std::lock_guard lock(mutex);
+      told = model.name() + ": " + error.what();
+    };
+    ModelStore models({"tiny=" + tiny.path.string()}, options);
+    write_file(tiny.path / "model.safetensors", "damaged");
+    Service service({}, models);
+    for (const char* path : {"/v1/completions", "/v1/embeddings", "/v1/fill", "/attention"}) {
+      if (kind == std::string("bert_masked_lm_untied") && path == std::string("/v1/completions")) continue;
+      const bool input = path == std::string("/v1/embeddings") || path == std::string("/v1/fill");
+      const Got got = ask(service, path, {{input ? "input" : "prompt", "w5 w6"}});
+      EXPECT_EQ(got.status, 500) << path << got.body;
+      EXPECT_EQ(got.body.find(tiny.path.string()), std::string::npos) << got.body;
+      EXPECT_TRUE(got.json()["error"]["param"].is_null()) << got.body;
+      EXPECT_EQ(got.json()["error"]["code"], "model_not_loaded");
+    }
+    const std::lock_guard lock(mutex);
+    EXPECT_TRUE(told.starts_with("tiny: ")) << told;
+    EXPECT_NE(told.find("model.safetensors"), std::string::npos) << told;
+    EXPECT_THROW(models.find("").load(), Error);
+  }
+}
+
+TEST(ModelStore, AContextThatAModelDoesNotHaveIsSaidOfBoth) {
+  const TinyModel tiny("gpt2");
+  try {
+    ModelStore({"small=" + tiny.path.string()}, {.engine = {.context = 100000}});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("small"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("--context"), std::string::npos) << error.what();
+  }
 }
 
 TEST(ModelStore, NamesAreUnique) {

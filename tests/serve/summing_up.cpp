@@ -4,6 +4,7 @@
 
 #include <malloc.h>
 
+#include <atomic>
 #include <thread>
 
 namespace qkv {
@@ -114,14 +115,19 @@ TEST_F(SummingUpChats, AreForConversationsAlone) {
   EXPECT_NE(got.body.find("conversations alone"), std::string::npos) << got.body;
 }
 
-// A client who leaves as soon as anybody would know.
+// A client who leaves when its body has been read, as soon as anybody else would know.
 class GoneReply : public HttpReply {
  public:
   void send(int, const std::string&, std::string, const Headers&) override { ADD_FAILURE() << "nobody reads it"; }
   void begin(int, const std::string&, const Headers&) override {}
   void write(std::string) override {}
   void end() override {}
-  void on_abandoned(std::function<void()> callback) override { callback(); }
+  void on_abandoned(std::function<void()> callback) override {
+    if (listeners_++ > 0) callback();
+  }
+
+ private:
+  std::atomic<int> listeners_ = 0;
 };
 
 TEST_F(SummingUpChats, EndWhenTheClientLeaves) {

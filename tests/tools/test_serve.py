@@ -77,7 +77,7 @@ class Serve(CommandTest):
         self.refuse("serve", self.folder / "nowhere", says="nowhere")
         self.refuse("serve", says="model")
         self.refuse("serve", self.model, self.model, says="NAME=PATH")
-        self.refuse("serve", self.model, "--context", "100000", says="context")
+        self.refuse("serve", f"small={self.model}", "--context", "100000", says=["[small]", "--context asks for 100000"])
         self.refuse("serve", self.model, "--memory", "0.0000001", says="more than there are")
         self.refuse("serve", self.model, "--host", "no.such.host.invalid", says="cannot listen")
         self.refuse("serve", self.model, "--api-key-file", self.folder / "nokeys", says="nokeys")
@@ -87,6 +87,50 @@ class Serve(CommandTest):
             self.refuse("serve", self.model, "--port", taken.getsockname()[1], says=["in use", "--port"])
         (self.model / "model.safetensors").write_bytes(b"damaged")
         self.refuse("serve", self.model, says="model.safetensors")
+        encoder = word_model(self.folder / "encoder", "bert_masked_lm_untied")
+        (encoder / "model.safetensors").write_bytes(b"damaged")
+        self.refuse("serve", encoder, says="model.safetensors")
+
+    def test_a_model_that_is_damaged_later_is_not_the_clients_mistake(self):
+        encoder = word_model(self.folder / "encoder", "bert_masked_lm_untied")
+        server = Server(self, self.model, encoder)
+        body = {"model": "encoder", "input": "w5"}
+        self.assertEqual(server.post("/v1/embeddings", body)[0], 200)
+        server.end()
+        (encoder / "model.safetensors").write_bytes(b"damaged")
+        again = Server(self, self.model, encoder)
+        status, answer = again.post("/v1/embeddings", body)
+        self.assertEqual((status, answer["error"]["param"], answer["error"]["code"]), (500, None, "model_not_loaded"))
+        self.assertNotIn(str(self.folder), json.dumps(answer))
+        again.end()
+        self.assertIn(f"note: encoder cannot be loaded: [{encoder}/model.safetensors]", "".join(again.log))
+
+    def test_keys_from_a_file(self):
+        self.write("keys", "one\r\n\r\ntwo  \n")
+        server = Server(self, self.model, "--api-key-file", self.folder / "keys")
+        for key, status in (("one", 200), ("two", 200), ("tw", 401), ("", 401)):
+            self.assertEqual(server.post("/tokenize", {"content": "w5"}, {"Authorization": f"Bearer {key}"})[0], status, key)
+
+    def test_the_log_tells_texts_where_it_is_asked(self):
+        for option in ((), ("--log-prompts",)):
+            server = Server(self, self.model, *option)
+            server.post("/tokenize", {"content": "w5 w6"})
+            server.end()
+            self.assertEqual("w5 w6" in "".join(server.log), bool(option))
+
+    def test_a_name_is_all_its_addresses(self):
+        server = Server(self, self.model, "--host", "localhost")
+        for family, _, _, _, address in socket.getaddrinfo("localhost", server.port, type=socket.SOCK_STREAM):
+            with socket.socket(family) as alone:
+                try:
+                    alone.bind((address[0], 0))
+                except OSError:
+                    continue  # not of this machine
+            with socket.socket(family) as client:
+                client.settimeout(30)
+                client.connect(address)
+                client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                self.assertTrue(client.recv(4096).startswith(b"HTTP/1.1 200"), address)
 
     def test_answers_and_stops(self):
         server = Server(self, self.model, "--api-key", "k1")
