@@ -1,6 +1,7 @@
 #include "qkv/serve/conversation_store.h"
 
 #include "qkv/core/error.h"
+#include "qkv/text/case_folding.h"
 
 #include <chrono>
 #include <map>
@@ -11,6 +12,8 @@ namespace {
 
 constexpr const char* export_format = "qkv conversations 1";
 constexpr size_t most_imported = 100'000;
+// Whoever deletes waits so long for another program that reads the file.
+constexpr std::chrono::milliseconds erasing_patience{1000};
 
 fs::path made(const fs::path& directory) {
   const bool fresh = !fs::exists(directory);
@@ -54,14 +57,8 @@ std::string object_field(const OrderedJson& object, const char* name) {
   return found->dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
-// The pattern of LIKE for what contains a text.
-std::string containing(const std::string& text) {
-  std::string pattern = "%";
-  for (const char c : text) {
-    if (c == '%' || c == '_' || c == '\\') pattern += '\\';
-    pattern += c;
-  }
-  return pattern + "%";
+bool holds(std::string_view text, std::string_view folded_part) {
+  return folded(text).find(folded_part) != std::string::npos;
 }
 
 }  // namespace
@@ -79,15 +76,26 @@ ConversationStore::ConversationStore(const fs::path& directory) : database_(made
       "  conversation TEXT NOT NULL REFERENCES conversations(id) ON DELETE CASCADE, parent INTEGER,"
       "  role TEXT NOT NULL, content TEXT NOT NULL, extra TEXT NOT NULL, created INTEGER NOT NULL);"
       "CREATE INDEX IF NOT EXISTS messages_of ON messages(conversation);");
+  database_.define("holds", holds);
+  // One that was killed may have left what had been deleted.
+  unerased_ = true;
+  erase_later();
+}
+
+ConversationStore::~ConversationStore() {
+  try {
+    if (unerased_) forget();
+  } catch (const DatabaseError&) {  // the next start tries again
+  }
 }
 
 OrderedJson ConversationStore::list(const std::string& search) {
   const std::lock_guard lock(mutex_);
   Statement rows(database_,
-                 "SELECT id, title, created, updated FROM conversations c WHERE ?1 = '%%' OR title LIKE ?1 ESCAPE '\\' "
-                 "OR EXISTS (SELECT 1 FROM messages WHERE conversation = c.id AND content LIKE ?1 ESCAPE '\\') "
+                 "SELECT id, title, created, updated FROM conversations c WHERE ?1 = '' OR holds(title, ?1) "
+                 "OR EXISTS (SELECT 1 FROM messages WHERE conversation = c.id AND holds(content, ?1)) "
                  "ORDER BY updated DESC, rowid DESC");
-  rows.bind(containing(search));
+  rows.bind(folded(search));
   OrderedJson all = OrderedJson::array();
   while (rows.next())
     all.push_back(
@@ -104,7 +112,9 @@ std::string ConversationStore::insert(const OrderedJson& fields) {
 
 OrderedJson ConversationStore::create(const OrderedJson& fields) {
   const std::lock_guard lock(mutex_);
-  return *head(insert(fields));
+  OrderedJson made = *head(insert(fields));
+  erase_later();
+  return made;
 }
 
 std::optional<OrderedJson> ConversationStore::head(const std::string& id) {
@@ -139,6 +149,7 @@ std::optional<OrderedJson> ConversationStore::change(const std::string& id, cons
     Statement(database_, "UPDATE conversations SET leaf = ? WHERE id = ?").bind(*leaf).bind(id).run();
   }
   transaction.commit();
+  erase_later();
   return head(id);
 }
 
@@ -195,25 +206,61 @@ std::optional<OrderedJson> ConversationStore::add(const std::string& id, const O
       .bind(id)
       .run();
   transaction.commit();
+  erase_later();
   OrderedJson stored = message;
   stored["id"] = *number;
   return stored;
 }
 
 // The write-ahead log still holds pages as they were: it is emptied; and free pages leave the file.
-void ConversationStore::forget() { database_.run("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);"); }
-
-bool ConversationStore::remove(const std::string& id) {
-  const std::lock_guard lock(mutex_);
-  const bool there = Statement(database_, "DELETE FROM conversations WHERE id = ?").bind(id).run() > 0;
-  if (there) forget();
-  return there;
+void ConversationStore::forget() {
+  unerased_ = true;
+  try {
+    database_.run("PRAGMA incremental_vacuum");
+    unerased_ = !database_.empty_log(erasing_patience);
+  } catch (const DatabaseError& error) {
+    if (!error.disk_is_full) throw;  // else it is deleted all the same
+  }
 }
 
-void ConversationStore::remove_all() {
+// What another program's reading held back at the time; without waiting for it.
+void ConversationStore::erase_later() {
+  try {
+    if (unerased_) unerased_ = !database_.empty_log(std::chrono::milliseconds(0));
+  } catch (const DatabaseError&) {  // what was stored is stored; the next write tries again
+  }
+}
+
+// Deleting is written into the log before it frees anything. Where the disk is full, an emptied log may make the room.
+int64_t ConversationStore::remove_rows(const std::function<int64_t()>& work) {
+  try {
+    return work();
+  } catch (const DatabaseError& error) {
+    if (!error.disk_is_full) throw;
+  }
+  try {
+    database_.empty_log(erasing_patience);
+    return work();
+  } catch (const DatabaseError& error) {
+    if (!error.disk_is_full) throw;
+    throw DatabaseError(error.where(), "the disk is full, and deleting needs some room before it frees any",
+                        "free some space on the disk, then delete again");
+  }
+}
+
+ConversationStore::Removed ConversationStore::remove(const std::string& id) {
   const std::lock_guard lock(mutex_);
-  database_.run("DELETE FROM conversations");
+  const bool there =
+      remove_rows([&] { return Statement(database_, "DELETE FROM conversations WHERE id = ?").bind(id).run(); }) > 0;
+  if (there) forget();
+  return {.there = there, .erased = !unerased_};
+}
+
+ConversationStore::Removed ConversationStore::remove_all() {
+  const std::lock_guard lock(mutex_);
+  remove_rows([&] { return Statement(database_, "DELETE FROM conversations").run(); });
   forget();
+  return {.there = true, .erased = !unerased_};
 }
 
 OrderedJson ConversationStore::export_all() {
@@ -266,6 +313,7 @@ int64_t ConversationStore::import_all(const OrderedJson& document) {
         .run();
   }
   transaction.commit();
+  erase_later();
   return std::ssize(document["conversations"]);
 }
 
