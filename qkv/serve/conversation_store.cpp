@@ -12,6 +12,8 @@ namespace {
 
 constexpr const char* export_format = "qkv conversations 1";
 constexpr size_t most_imported = 100'000;
+// Deleting is written into the log before it frees anything: so many bytes of the disk are left free for it.
+constexpr uintmax_t reserve = 512 << 10;
 // Whoever deletes waits so long for another program that reads the file.
 constexpr std::chrono::milliseconds erasing_patience{1000};
 
@@ -63,10 +65,12 @@ bool holds(std::string_view text, std::string_view folded_part) {
 
 }  // namespace
 
-ConversationStore::ConversationStore(const fs::path& directory) : database_(made(directory)) {
-  // Overwritten, not only unlinked, is what is deleted; and on the disk, not only written, what is stored.
+ConversationStore::ConversationStore(const fs::path& directory) : directory_(directory), database_(made(directory)) {
+  // Overwritten, not only unlinked, is what is deleted; and on the disk, not only written, what is stored. The log
+  // stays short, so that a disk that is full of it still has room to delete.
   database_.run(
-      "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+      "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA "
+      "wal_autocheckpoint = 64;"
       "PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
       "CREATE TABLE IF NOT EXISTS conversations ("
       "  id TEXT PRIMARY KEY, title TEXT NOT NULL, settings TEXT NOT NULL, leaf INTEGER,"
@@ -112,6 +116,7 @@ std::string ConversationStore::insert(const OrderedJson& fields) {
 
 OrderedJson ConversationStore::create(const OrderedJson& fields) {
   const std::lock_guard lock(mutex_);
+  require_room();
   OrderedJson made = *head(insert(fields));
   erase_later();
   return made;
@@ -192,6 +197,7 @@ std::optional<int64_t> ConversationStore::insert_message(const std::string& id, 
 
 std::optional<OrderedJson> ConversationStore::add(const std::string& id, const OrderedJson& message) {
   const std::lock_guard lock(mutex_);
+  require_room();
   Database::Transaction transaction(database_);
   if (!head(id)) return {};
   const std::optional<int64_t> parent = id_field(message, "parent");
@@ -231,16 +237,28 @@ void ConversationStore::erase_later() {
   }
 }
 
-// Deleting is written into the log before it frees anything. Where the disk is full, an emptied log may make the room.
-int64_t ConversationStore::remove_rows(const std::function<int64_t()>& work) {
+void ConversationStore::require_room() const {
+  std::error_code unknown;
+  const fs::space_info space = fs::space(directory_, unknown);
+  if (!unknown && space.available < reserve)
+    throw DatabaseError(directory_.string(), "the disk is full",
+                        "free some space on the disk, or delete conversations");
+}
+
+// The reserve is short of a long conversation, whose messages go one by one then: each makes room for the next.
+int64_t ConversationStore::remove_rows(const std::string& id) {
+  const auto row = [&] { return Statement(database_, "DELETE FROM conversations WHERE id = ?").bind(id).run(); };
   try {
-    return work();
+    return row();
   } catch (const DatabaseError& error) {
     if (!error.disk_is_full) throw;
   }
   try {
-    database_.empty_log(erasing_patience);
-    return work();
+    do forget();
+    while (Statement(database_, "DELETE FROM messages WHERE id = (SELECT max(id) FROM messages WHERE conversation = ?)")
+               .bind(id)
+               .run() > 0);
+    return row();
   } catch (const DatabaseError& error) {
     if (!error.disk_is_full) throw;
     throw DatabaseError(error.where(), "the disk is full, and deleting needs some room before it frees any",
@@ -250,26 +268,34 @@ int64_t ConversationStore::remove_rows(const std::function<int64_t()>& work) {
 
 ConversationStore::Removed ConversationStore::remove(const std::string& id) {
   const std::lock_guard lock(mutex_);
-  const bool there =
-      remove_rows([&] { return Statement(database_, "DELETE FROM conversations WHERE id = ?").bind(id).run(); }) > 0;
+  const bool there = remove_rows(id) > 0;
   if (there) forget();
   return {.there = there, .erased = !unerased_};
 }
 
 ConversationStore::Removed ConversationStore::remove_all() {
   const std::lock_guard lock(mutex_);
-  remove_rows([&] { return Statement(database_, "DELETE FROM conversations").run(); });
+  try {
+    database_.run("DELETE FROM conversations");
+  } catch (const DatabaseError& error) {
+    if (!error.disk_is_full) throw;
+    for (const std::string& id : ids()) remove_rows(id);
+  }
   forget();
   return {.there = true, .erased = !unerased_};
+}
+
+std::vector<std::string> ConversationStore::ids() {
+  std::vector<std::string> all;
+  for (Statement rows(database_, "SELECT id FROM conversations ORDER BY created, rowid"); rows.next();)
+    all.push_back(rows.text(0));
+  return all;
 }
 
 OrderedJson ConversationStore::export_all() {
   const std::lock_guard lock(mutex_);
   OrderedJson all = OrderedJson::array();
-  std::vector<std::string> ids;
-  for (Statement rows(database_, "SELECT id FROM conversations ORDER BY created, rowid"); rows.next();)
-    ids.push_back(rows.text(0));
-  for (const std::string& id : ids) {
+  for (const std::string& id : ids()) {
     all.push_back(*head(id));
     all.back()["messages"] = messages(id);
   }
@@ -281,6 +307,7 @@ int64_t ConversationStore::import_all(const OrderedJson& document) {
       !document.value("conversations", OrderedJson()).is_array())
     throw Error("import", "this is no export of conversations", "give what the export gave");
   const std::lock_guard lock(mutex_);
+  require_room();
   Database::Transaction transaction(database_);
   size_t count = 0;
   for (const OrderedJson& conversation : document["conversations"]) {

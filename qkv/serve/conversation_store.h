@@ -5,10 +5,10 @@
 #include "qkv/core/ordered_json.h"
 #include "qkv/serve/database.h"
 
-#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace qkv {
 
@@ -52,10 +52,13 @@ class ConversationStore {
                                         std::optional<int64_t> parent);
   std::optional<OrderedJson> head(const std::string& id);
   OrderedJson messages(const std::string& id);
-  int64_t remove_rows(const std::function<int64_t()>& work);
+  std::vector<std::string> ids();
+  void require_room() const;
+  int64_t remove_rows(const std::string& id);
   void forget();
   void erase_later();
 
+  const fs::path directory_;
   std::mutex mutex_;
   Database database_;
   bool unerased_ = false;  // what was removed is in the file or its log still
