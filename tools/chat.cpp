@@ -4,6 +4,7 @@
 #include "qkv/generate/cache_type.h"
 #include "qkv/generate/checkpoint_options.h"
 #include "qkv/generate/model_size.h"
+#include "qkv/generate/sampling_defaults.h"
 #include "qkv/io/hugging_face.h"
 #include "qkv/io/model_source.h"
 #include "qkv/io/tokenizer_fits.h"
@@ -28,6 +29,7 @@ struct ChatCommand {
   int64_t context = 0;
   ConstraintOptions constraints;
   GenerationOptions generation{.max_new_tokens = 512, .sample = true, .temperature = 0.7F, .top_p = 0.95F};
+  SamplingDefaults chosen;  // by the user
   bool quiet = false;
 };
 
@@ -49,6 +51,8 @@ void chat(const ChatCommand& options) {
                                 ? ChatTemplate(tokenizer)
                                 : ChatTemplate(read_file(options.template_file, 1 << 20), tokenizer);
   GenerationOptions settings = options.generation;
+  SamplingDefaults::read(options.model).apply(settings);
+  options.chosen.apply(settings);
   check_options(settings);
   const Config config = read_config(options.model);
   const EngineOptions how{.compute = compute_type_named(options.dtype, config),
@@ -96,10 +100,26 @@ void add_chat(CLI::App& app) {
                    "$XDG_DATA_HOME/qkv or ~/.local/share/qkv); none: nowhere")
       ->type_name("FILE");
   add("--max-new-tokens", o->generation.max_new_tokens, "tokens of an answer at most")->check(at_least(1));
-  add("--temperature", o->generation.temperature, "0: always the likeliest word; 1: as the model has it");
-  add("--top-k", o->generation.top_k, "choose among the k likeliest (0: all)")->check(at_least(0));
-  add("--top-p", o->generation.top_p, "choose among the likeliest that together have probability p");
-  add("--min-p", o->generation.min_p, "leave out what is less likely than p times the likeliest");
+  // The checkpoint may have its own.
+  command
+      ->add_option("--temperature", o->chosen.temperature,
+                   "0: always the likeliest word; 1: as it was learned (default: the checkpoint's, or 0.7)")
+      ->check(between(0, 100));
+  command
+      ->add_option("--top-k", o->chosen.top_k, "choose among the k likeliest; 0: all (default: the checkpoint's, or 0)")
+      ->check(at_least(0));
+  command
+      ->add_option("--top-p", o->chosen.top_p,
+                   "choose among the likeliest that together have probability p (default: the checkpoint's, or 0.95)")
+      ->check(between(0, 1));
+  command
+      ->add_option("--min-p", o->chosen.min_p,
+                   "leave out what is less likely than p times the likeliest (default: the checkpoint's, or 0)")
+      ->check(between(0, 1));
+  command
+      ->add_option("--repetition-penalty", o->chosen.repetition_penalty,
+                   "above 1: what was said becomes less likely (default: the checkpoint's, or 1)")
+      ->check(between(0.01, 100));
   add("--seed", o->generation.seed, "the same seed and words give the same answers");
   add("--context", o->context, "tokens of the conversation (0: as the model has it, at most 4096)")->check(at_least(0));
   add("--overflow", o->overflow,
@@ -118,10 +138,6 @@ void add_chat(CLI::App& app) {
   allow_config(*command);
   command->callback([command, o] {
     apply_config(*command);
-    if (o->generation.temperature == 0) {
-      o->generation.sample = false;
-      o->generation.temperature = 1;
-    }
     chat(*o);
   });
 }

@@ -107,6 +107,7 @@ void serve(ServeCommand& options) {
   load_first(models);
   Service service(service_options, models);
   keep_conversations(service, options.data);
+  options.http.longer_body = [&service](const HttpRequest& head) { return service.longer_body(head); };
   HttpServer server(options.http, service.handler());
 
   const std::string host =

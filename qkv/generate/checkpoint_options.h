@@ -8,7 +8,7 @@
 namespace qkv {
 
 // From config.json, generation_config.json beside it and the tokenizer's end token. How words are chosen (temperature,
-// beams, lengths) stays at its default: that is the caller's style.
+// beams, lengths) stays at its default: that is the caller's style, or SamplingDefaults'.
 GenerationOptions checkpoint_options(const Config& config, const fs::path& model, const Tokenizer& tokenizer);
 
 }  // namespace qkv

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -50,7 +51,7 @@ void apply_generation_config(const Config& c, GenerationOptions& o) {
   o.min_new_tokens = c.integer("min_new_tokens", o.min_new_tokens, 0, most);
   o.sample = c.flag("do_sample", o.sample);
   o.temperature = static_cast<float>(c.number("temperature", o.temperature));
-  o.top_k = c.integer("top_k", o.top_k, 0, most);
+  o.top_k = std::max<int64_t>(0, c.integer("top_k", o.top_k, -1, most));  // -1 is 0 to some
   o.top_p = static_cast<float>(c.number("top_p", o.top_p));
   o.min_p = static_cast<float>(c.number("min_p", o.min_p));
   o.typical_p = static_cast<float>(c.number("typical_p", o.typical_p));

@@ -5,6 +5,7 @@
 #include <boost/beast/http/read.hpp>
 
 #include <algorithm>
+#include <limits>
 
 namespace qkv {
 namespace {
@@ -139,7 +140,7 @@ void Connection::read_head() {
   if (closing_ || server_->draining) return close();
   parser_.emplace();
   parser_->header_limit(static_cast<uint32_t>(server_->options.max_head));
-  parser_->body_limit(server_->options.max_body);
+  parser_->body_limit(std::numeric_limits<uint64_t>::max());  // until the head is there
   if (buffer_.size() > 0) return begin_head();
   // A connection may wait longer for a request to begin than a request for its end.
   expire_after(server_->options.idle);
@@ -158,6 +159,7 @@ void Connection::begin_head() {
 
 void Connection::head_came(ErrorCode error) {
   if (error) return refuse(error);
+  if (body_is_too_large()) return refuse(http::error::body_limit);
   keep_alive_ = parser_->get().keep_alive();
   chunks_ = parser_->get().version() >= 11;
   if (!boost::beast::iequals(parser_->get()[http::field::expect], "100-continue")) return read_body();
@@ -166,6 +168,33 @@ void Connection::head_came(ErrorCode error) {
     if (failed) return self->close();
     self->read_body();
   });
+}
+
+bool Connection::body_is_too_large() {
+  const HttpOptions& options = server_->options;
+  longest_body_ = options.max_body;
+  if (options.longer_body) longest_body_ = std::max(longest_body_, options.longer_body(head_of_request()));
+  parser_->body_limit(longest_body_);
+  return parser_->content_length().value_or(0) > longest_body_;
+}
+
+HttpRequest Connection::head_of_request() const {
+  const auto& message = parser_->get();
+  HttpRequest request;
+  const auto text = [](auto view) { return std::string(view.data(), view.size()); };
+  request.method = text(message.method_string());
+  const std::string target = text(message.target());
+  const size_t query = target.find('?');
+  request.path = target.substr(0, query);
+  if (query != std::string::npos) request.query = target.substr(query + 1);
+  for (const auto& field : message) {
+    std::string name = text(field.name_string());
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    request.headers.emplace_back(std::move(name), text(field.value()));
+  }
+  request.peer = peer_;
+  return request;
 }
 
 void Connection::read_body() {
@@ -177,24 +206,10 @@ void Connection::read_body() {
 }
 
 void Connection::handle() {
-  auto message = parser_->release();
+  auto request = std::make_shared<HttpRequest>(head_of_request());
+  request->body = std::move(parser_->get().body());
   parser_.reset();
-  auto request = std::make_shared<HttpRequest>();
-  const auto text = [](auto view) { return std::string(view.data(), view.size()); };
-  request->method = text(message.method_string());
   bodyless_ = request->method == "HEAD";
-  const std::string target = text(message.target());
-  const size_t query = target.find('?');
-  request->path = target.substr(0, query);
-  if (query != std::string::npos) request->query = target.substr(query + 1);
-  for (const auto& field : message) {
-    std::string name = text(field.name_string());
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    request->headers.emplace_back(std::move(name), text(field.value()));
-  }
-  request->body = std::move(message.body());
-  request->peer = peer_;
   replying_ = true;
   ++serial_;
   auto reply = std::make_shared<Reply>(shared_from_this(), serial_);
@@ -209,7 +224,7 @@ void Connection::refuse(ErrorCode error) {
       error.category() == asio::error::get_ssl_category() || error == asio::ssl::error::stream_truncated)
     return close();
   const int status = error == http::error::body_limit ? 413 : error == http::error::header_limit ? 431 : 400;
-  const std::string what = status == 413   ? fmt::format("The body is larger than {} bytes.", server_->options.max_body)
+  const std::string what = status == 413   ? fmt::format("The body is larger than {} bytes.", longest_body_)
                            : status == 431 ? "The headers are too large."
                                            : "This is no HTTP request.";
   const std::string body =

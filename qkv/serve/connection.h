@@ -58,6 +58,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void read_head();
   void begin_head();
   void head_came(ErrorCode error);
+  bool body_is_too_large();
+  HttpRequest head_of_request() const;
   void read_body();
   void handle();
   void refuse(ErrorCode error);
@@ -79,6 +81,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::beast::flat_buffer buffer_;
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
   std::string peer_;
+  uint64_t longest_body_ = 0;
   std::deque<std::string> queue_;
   size_t sent_ = 0;    // of the queue's front
   size_t unsent_ = 0;  // bytes in the queue

@@ -1,6 +1,7 @@
 #include "qkv/serve/conversation_store.h"
 
 #include "qkv/core/error.h"
+#include "qkv/text/case_folding.h"
 
 #include <chrono>
 #include <map>
@@ -11,6 +12,10 @@ namespace {
 
 constexpr const char* export_format = "qkv conversations 1";
 constexpr size_t most_imported = 100'000;
+// Deleting is written into the log before it frees anything: so many bytes of the disk are left free for it.
+constexpr uintmax_t reserve = 512 << 10;
+// Whoever deletes waits so long for another program that reads the file.
+constexpr std::chrono::milliseconds erasing_patience{1000};
 
 fs::path made(const fs::path& directory) {
   const bool fresh = !fs::exists(directory);
@@ -54,22 +59,18 @@ std::string object_field(const OrderedJson& object, const char* name) {
   return found->dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
-// The pattern of LIKE for what contains a text.
-std::string containing(const std::string& text) {
-  std::string pattern = "%";
-  for (const char c : text) {
-    if (c == '%' || c == '_' || c == '\\') pattern += '\\';
-    pattern += c;
-  }
-  return pattern + "%";
+bool holds(std::string_view text, std::string_view folded_part) {
+  return folded(text).find(folded_part) != std::string::npos;
 }
 
 }  // namespace
 
-ConversationStore::ConversationStore(const fs::path& directory) : database_(made(directory)) {
-  // Overwritten, not only unlinked, is what is deleted; and on the disk, not only written, what is stored.
+ConversationStore::ConversationStore(const fs::path& directory) : directory_(directory), database_(made(directory)) {
+  // Overwritten, not only unlinked, is what is deleted; and on the disk, not only written, what is stored. The log
+  // stays short, so that a disk that is full of it still has room to delete.
   database_.run(
-      "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+      "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA "
+      "wal_autocheckpoint = 64;"
       "PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
       "CREATE TABLE IF NOT EXISTS conversations ("
       "  id TEXT PRIMARY KEY, title TEXT NOT NULL, settings TEXT NOT NULL, leaf INTEGER,"
@@ -79,15 +80,26 @@ ConversationStore::ConversationStore(const fs::path& directory) : database_(made
       "  conversation TEXT NOT NULL REFERENCES conversations(id) ON DELETE CASCADE, parent INTEGER,"
       "  role TEXT NOT NULL, content TEXT NOT NULL, extra TEXT NOT NULL, created INTEGER NOT NULL);"
       "CREATE INDEX IF NOT EXISTS messages_of ON messages(conversation);");
+  database_.define("holds", holds);
+  // One that was killed may have left what had been deleted.
+  unerased_ = true;
+  erase_later();
+}
+
+ConversationStore::~ConversationStore() {
+  try {
+    if (unerased_) forget();
+  } catch (const DatabaseError&) {  // the next start tries again
+  }
 }
 
 OrderedJson ConversationStore::list(const std::string& search) {
   const std::lock_guard lock(mutex_);
   Statement rows(database_,
-                 "SELECT id, title, created, updated FROM conversations c WHERE ?1 = '%%' OR title LIKE ?1 ESCAPE '\\' "
-                 "OR EXISTS (SELECT 1 FROM messages WHERE conversation = c.id AND content LIKE ?1 ESCAPE '\\') "
+                 "SELECT id, title, created, updated FROM conversations c WHERE ?1 = '' OR holds(title, ?1) "
+                 "OR EXISTS (SELECT 1 FROM messages WHERE conversation = c.id AND holds(content, ?1)) "
                  "ORDER BY updated DESC, rowid DESC");
-  rows.bind(containing(search));
+  rows.bind(folded(search));
   OrderedJson all = OrderedJson::array();
   while (rows.next())
     all.push_back(
@@ -104,7 +116,10 @@ std::string ConversationStore::insert(const OrderedJson& fields) {
 
 OrderedJson ConversationStore::create(const OrderedJson& fields) {
   const std::lock_guard lock(mutex_);
-  return *head(insert(fields));
+  require_room();
+  OrderedJson made = *head(insert(fields));
+  erase_later();
+  return made;
 }
 
 std::optional<OrderedJson> ConversationStore::head(const std::string& id) {
@@ -139,6 +154,7 @@ std::optional<OrderedJson> ConversationStore::change(const std::string& id, cons
     Statement(database_, "UPDATE conversations SET leaf = ? WHERE id = ?").bind(*leaf).bind(id).run();
   }
   transaction.commit();
+  erase_later();
   return head(id);
 }
 
@@ -181,6 +197,7 @@ std::optional<int64_t> ConversationStore::insert_message(const std::string& id, 
 
 std::optional<OrderedJson> ConversationStore::add(const std::string& id, const OrderedJson& message) {
   const std::lock_guard lock(mutex_);
+  require_room();
   Database::Transaction transaction(database_);
   if (!head(id)) return {};
   const std::optional<int64_t> parent = id_field(message, "parent");
@@ -195,34 +212,90 @@ std::optional<OrderedJson> ConversationStore::add(const std::string& id, const O
       .bind(id)
       .run();
   transaction.commit();
+  erase_later();
   OrderedJson stored = message;
   stored["id"] = *number;
   return stored;
 }
 
 // The write-ahead log still holds pages as they were: it is emptied; and free pages leave the file.
-void ConversationStore::forget() { database_.run("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);"); }
-
-bool ConversationStore::remove(const std::string& id) {
-  const std::lock_guard lock(mutex_);
-  const bool there = Statement(database_, "DELETE FROM conversations WHERE id = ?").bind(id).run() > 0;
-  if (there) forget();
-  return there;
+void ConversationStore::forget() {
+  unerased_ = true;
+  try {
+    database_.run("PRAGMA incremental_vacuum");
+    unerased_ = !database_.empty_log(erasing_patience);
+  } catch (const DatabaseError& error) {
+    if (!error.disk_is_full) throw;  // else it is deleted all the same
+  }
 }
 
-void ConversationStore::remove_all() {
+// What another program's reading held back at the time; without waiting for it.
+void ConversationStore::erase_later() {
+  try {
+    if (unerased_) unerased_ = !database_.empty_log(std::chrono::milliseconds(0));
+  } catch (const DatabaseError&) {  // what was stored is stored; the next write tries again
+  }
+}
+
+void ConversationStore::require_room() const {
+  std::error_code unknown;
+  const fs::space_info space = fs::space(directory_, unknown);
+  if (!unknown && space.available < reserve)
+    throw DatabaseError(directory_.string(), "the disk is full",
+                        "free some space on the disk, or delete conversations");
+}
+
+// The reserve is short of a long conversation, whose messages go one by one then: each makes room for the next.
+int64_t ConversationStore::remove_rows(const std::string& id) {
+  const auto row = [&] { return Statement(database_, "DELETE FROM conversations WHERE id = ?").bind(id).run(); };
+  try {
+    return row();
+  } catch (const DatabaseError& error) {
+    if (!error.disk_is_full) throw;
+  }
+  try {
+    do forget();
+    while (Statement(database_, "DELETE FROM messages WHERE id = (SELECT max(id) FROM messages WHERE conversation = ?)")
+               .bind(id)
+               .run() > 0);
+    return row();
+  } catch (const DatabaseError& error) {
+    if (!error.disk_is_full) throw;
+    throw DatabaseError(error.where(), "the disk is full, and deleting needs some room before it frees any",
+                        "free some space on the disk, then delete again");
+  }
+}
+
+ConversationStore::Removed ConversationStore::remove(const std::string& id) {
   const std::lock_guard lock(mutex_);
-  database_.run("DELETE FROM conversations");
+  const bool there = remove_rows(id) > 0;
+  if (there) forget();
+  return {.there = there, .erased = !unerased_};
+}
+
+ConversationStore::Removed ConversationStore::remove_all() {
+  const std::lock_guard lock(mutex_);
+  try {
+    database_.run("DELETE FROM conversations");
+  } catch (const DatabaseError& error) {
+    if (!error.disk_is_full) throw;
+    for (const std::string& id : ids()) remove_rows(id);
+  }
   forget();
+  return {.there = true, .erased = !unerased_};
+}
+
+std::vector<std::string> ConversationStore::ids() {
+  std::vector<std::string> all;
+  for (Statement rows(database_, "SELECT id FROM conversations ORDER BY created, rowid"); rows.next();)
+    all.push_back(rows.text(0));
+  return all;
 }
 
 OrderedJson ConversationStore::export_all() {
   const std::lock_guard lock(mutex_);
   OrderedJson all = OrderedJson::array();
-  std::vector<std::string> ids;
-  for (Statement rows(database_, "SELECT id FROM conversations ORDER BY created, rowid"); rows.next();)
-    ids.push_back(rows.text(0));
-  for (const std::string& id : ids) {
+  for (const std::string& id : ids()) {
     all.push_back(*head(id));
     all.back()["messages"] = messages(id);
   }
@@ -234,6 +307,7 @@ int64_t ConversationStore::import_all(const OrderedJson& document) {
       !document.value("conversations", OrderedJson()).is_array())
     throw Error("import", "this is no export of conversations", "give what the export gave");
   const std::lock_guard lock(mutex_);
+  require_room();
   Database::Transaction transaction(database_);
   size_t count = 0;
   for (const OrderedJson& conversation : document["conversations"]) {
@@ -266,6 +340,7 @@ int64_t ConversationStore::import_all(const OrderedJson& document) {
         .run();
   }
   transaction.commit();
+  erase_later();
   return std::ssize(document["conversations"]);
 }
 

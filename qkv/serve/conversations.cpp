@@ -2,6 +2,7 @@
 #include "qkv/core/error.h"
 #include "qkv/core/hexadecimal.h"
 #include "qkv/serve/answers.h"
+#include "qkv/serve/conversation_fields.h"
 #include "qkv/serve/conversation_store.h"
 #include "qkv/serve/fields.h"
 #include "qkv/serve/handlers.h"
@@ -11,6 +12,7 @@ namespace qkv {
 namespace {
 
 constexpr size_t most_waiting = 256;
+constexpr uint64_t longest_import = uint64_t{256} << 20;  // an answer's tokens with their alternatives are many bytes
 
 struct Keeper {
   explicit Keeper(const fs::path& directory) : store(directory), worker(most_waiting) {}
@@ -47,15 +49,37 @@ std::string query_value(const std::string& query, const std::string& name) {
 }
 
 // A disk that is full, or not to be written, is not the client's mistake.
-void answer(HttpReply& reply, const std::function<void()>& work) {
-  answer_errors(reply, [&] {
+void answer(const Call& call, const std::function<void()>& work) {
+  answer_errors(*call.reply, [&] {
     try {
       work();
     } catch (const DatabaseError& error) {
+      const bool deletes = call.request->method == "DELETE";
       const std::string hint = error.hint().empty() ? "" : " (" + error.hint() + ")";
-      throw ApiError(507, fmt::format("Conversations cannot be kept: {}{}.", error.reason(), hint), "", "not_stored");
+      throw ApiError(
+          507, fmt::format("Conversations cannot be {}: {}{}.", deletes ? "deleted" : "kept", error.reason(), hint), "",
+          deletes ? "not_deleted" : "not_stored");
     }
   });
+}
+
+Json deleted(ConversationStore::Removed removed) { return {{"deleted", true}, {"erased", removed.erased}}; }
+
+// Bodies whose fields are checked.
+OrderedJson conversation_of(const Call& call, bool is_there) {
+  OrderedJson body = parse_body(call.request->body);
+  check_conversation(body, is_there);
+  return body;
+}
+OrderedJson message_of(const Call& call) {
+  OrderedJson body = parse_body(call.request->body);
+  check_message(body);
+  return body;
+}
+OrderedJson export_of(const Call& call) {
+  OrderedJson body = parse_body(call.request->body);
+  check_export(body);
+  return body;
 }
 
 const OrderedJson& found(const std::optional<OrderedJson>& value, const std::string& id) {
@@ -68,10 +92,10 @@ const OrderedJson& found(const std::optional<OrderedJson>& value, const std::str
 void add_conversations(Routes& routes, const fs::path& directory) {
   const auto keeper = std::make_shared<Keeper>(directory);
   const auto add = [&](const char* method, const char* path,
-                       std::function<void(ConversationStore&, const Call&)> work) {
-    routes.add(method, path, [keeper, work = std::move(work)](const Call& call) {
-      const bool queued = keeper->worker.run(
-          [keeper = keeper.get(), work, call] { answer(*call.reply, [&] { work(keeper->store, call); }); });
+                       std::function<void(ConversationStore&, const Call&)> work) -> Routes::Route& {
+    return routes.add(method, path, [keeper, work = std::move(work)](const Call& call) {
+      const bool queued =
+          keeper->worker.run([keeper = keeper.get(), work, call] { answer(call, [&] { work(keeper->store, call); }); });
       if (!queued) throw overloaded();
     });
   };
@@ -80,32 +104,31 @@ void add_conversations(Routes& routes, const fs::path& directory) {
     send(*call.reply, {{"conversations", store.list(query_value(call.request->query, "search"))}});
   });
   add("POST", "/conversations",
-      [](Store& store, const Call& call) { send(*call.reply, store.create(parse_body(call.request->body)), 201); });
-  add("DELETE", "/conversations", [](Store& store, const Call& call) {
-    store.remove_all();
-    send(*call.reply, {{"deleted", true}});
-  });
+      [](Store& store, const Call& call) { send(*call.reply, store.create(conversation_of(call, false)), 201); });
+  add("DELETE", "/conversations",
+      [](Store& store, const Call& call) { send_json(*call.reply, deleted(store.remove_all())); });
   // These stand before /conversations/{id}: the first route that fits is taken.
   add("GET", "/conversations/export", [](Store& store, const Call& call) { send(*call.reply, store.export_all()); });
   add("POST", "/conversations/import", [](Store& store, const Call& call) {
-    send(*call.reply, {{"imported", store.import_all(parse_body(call.request->body))}});
-  });
+    send(*call.reply, {{"imported", store.import_all(export_of(call))}});
+  }).longest_body = longest_import;
   add("GET", "/conversations/{id}", [](Store& store, const Call& call) {
     const std::string& id = call.values.at("id");
     send(*call.reply, found(store.read(id), id));
   });
   add("PATCH", "/conversations/{id}", [](Store& store, const Call& call) {
     const std::string& id = call.values.at("id");
-    send(*call.reply, found(store.change(id, parse_body(call.request->body)), id));
+    send(*call.reply, found(store.change(id, conversation_of(call, true)), id));
   });
   add("DELETE", "/conversations/{id}", [](Store& store, const Call& call) {
     const std::string& id = call.values.at("id");
-    if (!store.remove(id)) found({}, id);
-    send(*call.reply, {{"deleted", true}});
+    const Store::Removed removed = store.remove(id);
+    if (!removed.there) found({}, id);
+    send_json(*call.reply, deleted(removed));
   });
   add("POST", "/conversations/{id}/messages", [](Store& store, const Call& call) {
     const std::string& id = call.values.at("id");
-    send(*call.reply, found(store.add(id, parse_body(call.request->body)), id), 201);
+    send(*call.reply, found(store.add(id, message_of(call)), id), 201);
   });
 }
 

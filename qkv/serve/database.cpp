@@ -11,8 +11,26 @@
 namespace qkv {
 namespace {
 
-constexpr int patience_ms = 5000;
+constexpr std::chrono::milliseconds usual_patience{5000};
 constexpr const char* elsewhere = "choose another place with --data DIR, or none with --data none";
+
+std::string_view text_of(sqlite3_value* value) {
+  const auto* bytes = reinterpret_cast<const char*>(sqlite3_value_text(value));
+  return {bytes == nullptr ? "" : bytes, static_cast<size_t>(sqlite3_value_bytes(value))};
+}
+
+using Comparison = bool (*)(std::string_view, std::string_view);
+
+// SQLite is C: nothing may be thrown through it.
+void compare(sqlite3_context* context, int, sqlite3_value** values) {
+  const auto* are = static_cast<const Comparison*>(sqlite3_user_data(context));
+  try {
+    const bool known = sqlite3_value_type(values[0]) != SQLITE_NULL && sqlite3_value_type(values[1]) != SQLITE_NULL;
+    sqlite3_result_int(context, known && (*are)(text_of(values[0]), text_of(values[1])));
+  } catch (const std::exception& error) {
+    sqlite3_result_error(context, error.what(), -1);
+  }
+}
 
 }  // namespace
 
@@ -26,7 +44,7 @@ Database::Database(const fs::path& path) : name_(path.string()) {
     sqlite3_close(handle_);
     throw DatabaseError(name_, fmt::format("cannot be opened: {}", reason), elsewhere);
   }
-  sqlite3_busy_timeout(handle_, patience_ms);
+  wait_at_most(usual_patience);
 }
 
 Database::~Database() { sqlite3_close(handle_); }
@@ -38,11 +56,33 @@ void Database::fail(std::string_view doing) const {
                      : code == SQLITE_BUSY                                ? "end the other program that uses it"
                      : code == SQLITE_READONLY || code == SQLITE_CANTOPEN ? elsewhere
                                                                           : "";
-  throw DatabaseError(name_, fmt::format("{}: {}", doing, sqlite3_errmsg(handle_)), hint);
+  DatabaseError error(name_, fmt::format("{}: {}", doing, sqlite3_errmsg(handle_)), hint);
+  error.disk_is_full = code == SQLITE_FULL;
+  throw error;
+}
+
+void Database::wait_at_most(std::chrono::milliseconds time) {
+  sqlite3_busy_timeout(handle_, static_cast<int>(time.count()));
 }
 
 void Database::run(const std::string& sql) {
   if (sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) fail("the database refuses");
+}
+
+void Database::define(const char* name, bool (*are)(std::string_view, std::string_view)) {
+  constexpr int kind = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY;
+  const auto forget = [](void* held) { delete static_cast<Comparison*>(held); };
+  if (sqlite3_create_function_v2(handle_, name, 2, kind, new Comparison(are), compare, nullptr, nullptr, forget) !=
+      SQLITE_OK)
+    fail("the database takes no function");
+}
+
+bool Database::empty_log(std::chrono::milliseconds patience) {
+  wait_at_most(patience);
+  const int code = sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  wait_at_most(usual_patience);
+  if (code != SQLITE_OK && code != SQLITE_BUSY) fail("the database's log cannot be emptied");
+  return code == SQLITE_OK;
 }
 
 Database::Transaction::~Transaction() {

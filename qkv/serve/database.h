@@ -4,6 +4,7 @@
 #include "qkv/core/error.h"
 #include "qkv/core/files.h"
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@ namespace qkv {
 class DatabaseError : public Error {
  public:
   using Error::Error;
+  bool disk_is_full = false;
 };
 
 // Not for several threads at once. All functions throw DatabaseError.
@@ -33,6 +35,13 @@ class Database {
 
   // Statements without parameters or results.
   void run(const std::string& sql);
+
+  // NAME(a, b) in SQL: whether two texts are so; false where one is NULL.
+  void define(const char* name, bool (*are)(std::string_view a, std::string_view b));
+
+  // Empties the write-ahead log into the file. What another program is reading stays; waits for it at most so long.
+  // false: it is reading still.
+  bool empty_log(std::chrono::milliseconds patience);
 
   // All that is done while it lives happens, or, without commit(), nothing of it.
   class Transaction {
@@ -51,6 +60,7 @@ class Database {
  private:
   friend class Statement;
   [[noreturn]] void fail(std::string_view doing) const;
+  void wait_at_most(std::chrono::milliseconds time);  // for another program's lock
   std::string name_;
   sqlite3* handle_ = nullptr;
 };

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 namespace qkv {
@@ -17,6 +18,8 @@ struct HttpOptions {
   std::string tls_certificate, tls_key;  // PEM files; both empty: no TLS
   uint64_t max_head = 32 << 10;
   uint64_t max_body = 16 << 20;
+  // Of a request whose head is there, where more than max_body may follow.
+  std::function<uint64_t(const HttpRequest& head)> longer_body;
   size_t max_unsent = 8 << 20;  // of a reply that a client does not read
   int max_connections = 4096;
   std::chrono::seconds idle{120};    // a connection may wait for its next request to begin,

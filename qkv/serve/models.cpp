@@ -50,6 +50,7 @@ Json describe(const ServedModel& model, int64_t since) {
           {"mask", mask_of(model)},
           {"attention", AttentionReader::can_read(model.spec())},
           {"context", model.context()},
+          {"sampling", model.sampling().json()},
           {"loaded", model.loaded()}};
 }
 

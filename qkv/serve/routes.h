@@ -3,6 +3,7 @@
 
 #include "qkv/serve/http.h"
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -27,11 +28,12 @@ class Routes {
     std::string method;
     std::string path;  // "/conversations/{id}": a name in braces stands for one part
     Handler handler;
-    bool open = false;  // needs no API key
+    bool open = false;          // needs no API key
+    uint64_t longest_body = 0;  // bytes, where more than usual may come
   };
 
-  void add(std::string method, std::string path, Handler handler) {
-    routes_.push_back({std::move(method), std::move(path), std::move(handler)});
+  Route& add(std::string method, std::string path, Handler handler) {
+    return routes_.emplace_back(Route{std::move(method), std::move(path), std::move(handler)});
   }
   void add_open(std::string method, std::string path, Handler handler) {
     routes_.push_back({std::move(method), std::move(path), std::move(handler), true});

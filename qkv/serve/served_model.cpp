@@ -28,6 +28,7 @@ ServedModel::ServedModel(std::string name, fs::path path, const ModelOptions& op
       spec_(spec_of(config_)),
       tokenizer_(load_tokenizer(path_)),
       defaults_(checkpoint_options(config_, path_, tokenizer_)),
+      sampling_(SamplingDefaults::read(path_)),
       worker_(options.max_waiting) {
   check_tokenizer_fits(tokenizer_, spec_.vocab, path_.string());
   if (options_.as_stored) options_.engine.compute = compute_type(config_);

@@ -3,6 +3,7 @@
 
 #include "qkv/generate/engine.h"
 #include "qkv/generate/grammar/token_mask.h"
+#include "qkv/generate/sampling_defaults.h"
 #include "qkv/io/hugging_face.h"
 #include "qkv/serve/kept_summaries.h"
 #include "qkv/serve/worker.h"
@@ -50,6 +51,8 @@ class ServedModel {
   bool writes() const { return spec_.generates(); }
   // The tokens that begin and end a text, and so on.
   const GenerationOptions& defaults() const { return defaults_; }
+  // How it writes where a request leaves that out.
+  const SamplingDefaults& sampling() const { return sampling_; }
   // Throws ApiError where the checkpoint has none, or one that cannot be read.
   const ChatTemplate& chat_template() const;
   bool chats() const { return writes() && chat_template_; }
@@ -112,6 +115,7 @@ class ServedModel {
   Spec spec_;
   Tokenizer tokenizer_;
   GenerationOptions defaults_;
+  SamplingDefaults sampling_;
   std::optional<ChatTemplate> chat_template_;
   std::string no_chat_;  // why there is none
   std::once_flag texts_made_;

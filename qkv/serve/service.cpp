@@ -129,6 +129,20 @@ void Service::handle(const Routes::Route& route, Call call) {
   if (!queued) throw overloaded();
 }
 
+uint64_t Service::longer_body(const HttpRequest& head) const {
+  std::map<std::string, std::string> values;
+  const Routes::Route* route = routes_.find(head.method, head.path, values);
+  if (route == nullptr || route->longest_body == 0) return 0;
+  try {
+    check_host(head, options_.hosts);
+    is_cross_origin(head, options_.origins);
+    if (!options_.api_keys.empty()) check_key(head, options_.api_keys);
+  } catch (const ApiError&) {
+    return 0;
+  }
+  return route->longest_body;
+}
+
 void Service::answer(Call call) {
   const HttpRequest& request = *call.request;
   const Routes::Route* route = routes_.find(request.method, request.path, call.values);

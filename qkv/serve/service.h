@@ -29,6 +29,8 @@ class Service {
 
   // To be given to an HttpServer. The service must outlive that.
   HttpHandler handler();
+  // For HttpOptions::longer_body: only who may ask may send much.
+  uint64_t longer_body(const HttpRequest& head) const;
   // For more of them.
   Routes& routes() { return routes_; }
 

@@ -17,15 +17,11 @@ uint64_t any_seed() {
 }
 
 void read_sampling(Fields& fields, GenerationOptions& o) {
-  const double temperature = fields.number("temperature", 0, 100).value_or(1);
-  // Colder than this is the likeliest token each time, and would divide by nearly nothing.
-  o.sample = temperature >= 1e-3;
-  if (o.sample) o.temperature = static_cast<float>(temperature);
+  if (const auto temperature = fields.number("temperature", 0, 100)) set_temperature(*temperature, o);
   const auto number = [&](const char* name, double lowest, double highest, float& value) {
     if (const auto given = fields.number(name, lowest, highest)) value = static_cast<float>(*given);
   };
-  number("top_p", 0, 1, o.top_p);
-  if (o.top_p < 1e-6F) o.top_p = 1e-6F;
+  if (const auto top_p = fields.number("top_p", 0, 1)) set_top_p(*top_p, o);
   number("min_p", 0, 1, o.min_p);
   number("typical_p", 1e-6, 1, o.typical_p);
   number("presence_penalty", -2, 2, o.presence_penalty);
@@ -61,6 +57,8 @@ Writing read_writing(Fields& fields, const ServedModel& model) {
   Writing writing;
   GenerationOptions& o = writing.options;
   o = model.defaults();
+  o.sample = true;
+  model.sampling().apply(o);
   read_sampling(fields, o);
   read_biases(fields, model, o);
   if (fields.flag("ignore_eos").value_or(false)) o.end_ids.clear();

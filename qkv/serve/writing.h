@@ -23,7 +23,8 @@ struct Writing {
 
 // OpenAI's temperature, top_p, n, stop, seed, presence_penalty, frequency_penalty, logit_bias, stream, stream_options;
 // and top_k, min_p, typical_p, repetition_penalty, ignore_eos, overflow beside them. Without a seed, each call draws
-// its own. options.max_new_tokens is left to the caller.
+// its own. What is left out is as the checkpoint has it, or else OpenAI's. options.max_new_tokens is left to the
+// caller.
 Writing read_writing(Fields& fields, const ServedModel& model);
 
 }  // namespace qkv

@@ -19,19 +19,18 @@ class Chat(PageTest):
         expect(self.page.locator("#welcome")).to_be_hidden()
         expect(self.question).to_have_value("")
 
-    def test_answers_stream_and_stop(self):
-        # Tokens come one by one, held by the test, until the answer is stopped.
+    def stream_slowly(self):
+        """Tokens come one by one. As those of a connection, they end with an error when they are stopped or the page is left."""
         self.page.evaluate("""() => {
-            window.seen = [];
-            new MutationObserver(() => window.seen.push(document.querySelector('.written')?.textContent.length ?? 0))
-                .observe(document.getElementById('thread'), {subtree: true, childList: true, characterData: true});
             const real = window.fetch;
+            const left = new Promise((resolve) => addEventListener('pagehide', resolve));
             window.fetch = async (...call) => {
                 const answer = await real(...call);
                 if (!String(call[0]).includes('completions')) return answer;
                 const slow = new TransformStream({transform: async (chunk, out) => {
                     for (const line of new TextDecoder().decode(chunk).split(/(?<=\\n\\n)/)) {
                         await new Promise((resolve, reject) => {
+                            left.then(() => reject(new TypeError('network error')));
                             setTimeout(resolve, 40);
                             if (call[1].signal.aborted) reject(new DOMException('', 'AbortError'));
                         });
@@ -40,6 +39,14 @@ class Chat(PageTest):
                 }});
                 return new Response(answer.body.pipeThrough(slow), answer);
             };
+        }""")
+
+    def test_answers_stream_and_stop(self):
+        self.stream_slowly()
+        self.page.evaluate("""() => {
+            window.seen = [];
+            new MutationObserver(() => window.seen.push(document.querySelector('.written')?.textContent.length ?? 0))
+                .observe(document.getElementById('thread'), {subtree: true, childList: true, characterData: true});
         }""")
         self.say("long story")
         expect(self.answers).to_contain_text("word3")
@@ -53,6 +60,17 @@ class Chat(PageTest):
         # What was said until then is kept.
         self.page.reload()
         expect(self.answers).to_have_text(text)
+
+    def test_an_answer_that_is_left_is_stored_once(self):
+        self.stream_slowly()
+        self.say("long story")
+        expect(self.answers).to_contain_text("word3")
+        self.page.reload()
+        expect(self.answers).to_contain_text("word3")
+        expect(self.page.locator(".facts")).to_contain_text("stopped")
+        self.page.wait_for_timeout(300)
+        stored = self.server.ask("conversations/" + self.page.url.split("#")[1])["messages"]
+        self.assertEqual([message["role"] for message in stored], ["user", "assistant"])
 
     def test_an_answer_that_was_not_stored_is_stored_later(self):
         def refuse(route):

@@ -48,6 +48,7 @@ TEST(Conversations, AreTreesOfMessages) {
   EXPECT_EQ(store.list("TWO")[0]["id"], id);
   EXPECT_EQ(store.list("0%")[0]["id"], other);
   EXPECT_EQ(store.list("%").size(), 1U);
+  EXPECT_EQ(store.list("_").size(), 0U);
   EXPECT_EQ(store.list("' OR 1=1 --").size(), 0U);
 
   EXPECT_FALSE(store.read("none"));
@@ -57,6 +58,16 @@ TEST(Conversations, AreTreesOfMessages) {
   EXPECT_THROW(store.change(other, {{"leaf", question}}), Error);
   EXPECT_THROW(store.add(id, {{"content", "x"}}), Error);
   EXPECT_THROW(store.create({{"title", 5}}), Error);
+}
+
+TEST(Conversations, AreFoundWhateverTheirCase) {
+  Folder folder;
+  ConversationStore store(folder.path);
+  const std::string id = store.create({{"title", "Über Straßen"}})["id"];
+  store.add(id, {{"role", "user"}, {"content", "Привет, МИР! ΣΊΣΥΦΟΣ cafe\u0301"}});
+  for (const char* search : {"über", "ÜBER", "u\u0308BER", "STRASSEN", "straßen", "привет", "мир", "σίσυφος", "CAFÉ"})
+    EXPECT_EQ(store.list(search).size(), 1U) << search;
+  for (const char* search : {"uber", "мор", "\xff"}) EXPECT_EQ(store.list(search).size(), 0U) << search;
 }
 
 TEST(Conversations, ExportsComeBack) {
@@ -94,9 +105,37 @@ TEST(Conversations, WhatIsDeletedIsGone) {
   const std::string id = store.create({{"title", secret}})["id"];
   for (int i = 0; i < 50; ++i) store.add(id, {{"role", "user"}, {"content", secret + std::string(2000, 'x')}});
   EXPECT_NE(bytes_of(folder.path).find(secret), std::string::npos);
-  EXPECT_TRUE(store.remove(id));
-  EXPECT_FALSE(store.remove(id));
+  const ConversationStore::Removed removed = store.remove(id);
+  EXPECT_TRUE(removed.there);
+  EXPECT_TRUE(removed.erased);
+  EXPECT_FALSE(store.remove(id).there);
   EXPECT_EQ(bytes_of(folder.path).find(secret), std::string::npos);
+}
+
+// Another program's reading holds the log: that is said, and made good later.
+TEST(Conversations, WhatIsDeletedWhileOthersReadIsErasedLater) {
+  for (const bool by_the_next_write : {true, false}) {
+    Folder folder;
+    const std::string secret = "verysecretword";
+    auto store = std::make_unique<ConversationStore>(folder.path);
+    const std::string id = store->create({{"title", secret}})["id"];
+    store->add(id, {{"role", "user"}, {"content", secret}});
+    Database other(folder.path / "conversations.db");
+    other.run("BEGIN; SELECT count(*) FROM messages");
+    const ConversationStore::Removed removed = store->remove(id);
+    EXPECT_TRUE(removed.there);
+    EXPECT_FALSE(removed.erased);
+    EXPECT_FALSE(store->read(id));
+    EXPECT_NE(bytes_of(folder.path).find(secret), std::string::npos);
+    store->create({{"title", "not waiting"}});
+    other.run("COMMIT");
+    if (by_the_next_write) {
+      store->create({{"title", "harmless"}});
+    } else {
+      store = nullptr;
+    }
+    EXPECT_EQ(bytes_of(folder.path).find(secret), std::string::npos) << by_the_next_write;
+  }
 }
 
 TEST(Conversations, AreTheirOwnersAlone) {
@@ -180,8 +219,58 @@ TEST(Conversations, OverHttp) {
   EXPECT_EQ(send("POST", "/conversations/import", "", all).json()["imported"], 1);
   EXPECT_EQ(send("POST", "/conversations", "", R"({"title": 5})").status, 400);
   EXPECT_EQ(send("POST", "/conversations", "", "{").status, 400);
-  EXPECT_EQ(send("DELETE", "/conversations").status, 200);
+  // Fields have their names and types.
+  const std::string kept = ask(service, "/conversations", OrderedJson::object()).json()["id"];
+  const auto refuses = [&](const std::string& method, const std::string& path, const OrderedJson& body,
+                           const std::string& field) {
+    const Got got = send(method, path, "", body.dump());
+    EXPECT_EQ(got.status, 400) << body;
+    EXPECT_EQ(got.json()["error"]["param"], field) << body;
+  };
+  const std::string messages = "/conversations/" + kept + "/messages";
+  refuses("POST", "/conversations", {{"titel", "x"}}, "titel");
+  refuses("POST", "/conversations", {{"settings", {{"system", 3}}}}, "settings.system");
+  refuses("POST", "/conversations", {{"settings", {{"top_k", "7"}}}}, "settings.top_k");
+  refuses("POST", "/conversations", {{"settings", 3}}, "settings");
+  refuses("PATCH", "/conversations/" + kept, {{"leaf", "1"}}, "leaf");
+  refuses("PATCH", "/conversations/" + kept, {{"title", nullptr}, {"id", "x"}}, "id");
+  refuses("POST", messages, {{"role", "user"}, {"contnt", "typo"}}, "contnt");
+  refuses("POST", messages, {{"role", "user"}, {"content", 5}}, "content");
+  refuses("POST", messages, {{"content", "x"}}, "role");
+  refuses("POST", messages, {{"role", "user"}, {"parent", 1.5}}, "parent");
+  refuses("POST", messages, {{"role", "user"}, {"extra", {{"tokens", "x"}}}}, "extra.tokens");
+  refuses("POST", messages, {{"role", "user"}, {"extra", {{"tokens", {{{"text", 5}}}}}}}, "extra.tokens.text");
+  const auto brings = [&](OrderedJson conversation, const std::string& field) {
+    if (!conversation.contains("messages")) conversation["messages"] = OrderedJson::array();
+    refuses("POST", "/conversations/import",
+            {{"format", "qkv conversations 1"}, {"conversations", OrderedJson::array({conversation})}}, field);
+  };
+  brings({{"settings", {{"system", 3}}}}, "conversations[0].settings.system");
+  brings({{"titel", "x"}}, "conversations[0].titel");
+  brings({{"messages", OrderedJson::array({OrderedJson{{"role", "user"}, {"text", "x"}}})}},
+         "conversations[0].messages[0].text");
+  EXPECT_EQ(send("GET", "/conversations/" + kept).json()["messages"].size(), 0U);
+  EXPECT_EQ(send("PATCH", "/conversations/" + kept, "", R"({"settings": {"mine": [1]}, "leaf": null})").status, 200);
+  EXPECT_EQ(send("DELETE", "/conversations").json(), OrderedJson({{"deleted", true}, {"erased", true}}));
   EXPECT_EQ(send("GET", "/conversations").json()["conversations"].size(), 0U);
+}
+
+// An export is longer than other requests; only who may ask may send so much.
+TEST(Conversations, ImportsMayBeLong) {
+  Folder folder;
+  TinyModel model("bert_masked_lm_untied");
+  ModelStore models({"tiny=" + model.path.string()}, {});
+  Service service({.api_keys = {"key"}, .hosts = {"localhost"}}, models);
+  add_conversations(service.routes(), folder.path);
+  HttpRequest head{.method = "POST", .path = "/conversations/import", .headers = {{"host", "localhost"}}};
+  EXPECT_EQ(service.longer_body(head), 0U);
+  head.headers.emplace_back("authorization", "Bearer key");
+  EXPECT_EQ(service.longer_body(head), 256U << 20);
+  head.path = "/conversations";
+  EXPECT_EQ(service.longer_body(head), 0U);
+  head.path = "/conversations/import";
+  head.headers[0].second = "elsewhere";
+  EXPECT_EQ(service.longer_body(head), 0U);
 }
 
 }  // namespace

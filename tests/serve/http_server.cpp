@@ -100,6 +100,30 @@ TEST(HttpServer, WhatIsTooLargeOrNoHttpIsRefused) {
   EXPECT_EQ(client.answer().status, 200);
 }
 
+TEST(HttpServer, SomeRequestsMayBeLonger) {
+  HttpOptions some = options();
+  some.max_body = 1000;
+  some.longer_body = [](const HttpRequest& head) -> uint64_t {
+    return head.path == "/long" && head.header("key") == "mine" ? 3000 : 10;
+  };
+  HttpServer server(some, echo);
+  const std::string chunked = "Transfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, 'x') + "\r\n0\r\n\r\n";
+  const auto status = [&](const std::string& path, const std::string& rest) {
+    HttpClient client(server.port());
+    client.send("POST " + path + " HTTP/1.1\r\nHost: x\r\n" + rest);
+    return client.answer().status;
+  };
+  const auto sized = [](size_t size) {
+    return "Content-Length: " + std::to_string(size) + "\r\n\r\n" + std::string(size, 'x');
+  };
+  EXPECT_EQ(status("/long", "key: mine\r\n" + sized(3000)), 200);
+  EXPECT_EQ(status("/long", "key: mine\r\n" + chunked), 200);
+  EXPECT_EQ(status("/long", "key: mine\r\n" + sized(3001)), 413);
+  EXPECT_EQ(status("/long", sized(1001)), 413);
+  EXPECT_EQ(status("/short", "key: mine\r\n" + sized(1000)), 200);
+  EXPECT_EQ(status("/short", "key: mine\r\n" + chunked), 413);
+}
+
 TEST(HttpServer, WhoSaysNothingIsNotWaitedFor) {
   HttpOptions hasty = options();
   hasty.idle = hasty.receive = std::chrono::seconds(1);

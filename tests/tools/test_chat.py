@@ -20,6 +20,17 @@ class Chat(CommandTest):
         alone = self.succeed("generate", self.model(), "--prompt", "w1 w7 w8 w2", "--greedy", "--max-new-tokens", "4", "-q", "--json")
         self.assertEqual(self.talk("w7 w8\n").strip(), json.loads(alone)["text"].strip())
 
+    def test_words_are_chosen_as_the_checkpoint_says_unless_told(self):
+        def talk(*arguments):
+            folder = self.model()
+            (folder / "generation_config.json").write_text('{"temperature": 90.0, "top_k": 1}')
+            return self.succeed("chat", folder, "--max-new-tokens", "4", "--seed", "3", *arguments, stdin=b"w7 w8\n")
+
+        self.assertEqual(talk(), talk("--temperature", "0"))
+        self.assertNotEqual(talk("--top-k", "0"), talk())
+        (self.model() / "generation_config.json").write_text('{"top_p": 7}')
+        self.refuse("chat", self.model(), says=["generation_config.json", "top_p"])
+
     def test_a_turn_reads_what_was_said_before(self):
         first, second = self.talk("w7 w8\nw9\n").splitlines()
         alone = self.succeed("generate", self.model(), "--prompt", f"w1 w7 w8 w2 {first} w1 w9 w2", "--greedy",

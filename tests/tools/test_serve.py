@@ -55,9 +55,9 @@ class Server:
         connection.close()
         return float(re.search(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.M)[1])
 
-    def get(self, path):
+    def get(self, path, method="GET"):
         connection = self.connection()
-        connection.request("GET", path)
+        connection.request(method, path)
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
@@ -168,10 +168,10 @@ class Serve(CommandTest):
 
     def test_conversations_on_a_full_disk(self):
         disk = self.folder / "disk"
-        SmallDisk(self, disk, "200k")
+        SmallDisk(self, disk, "2m")
         server = Server(self, self.model, "--data", disk / "data")
         first = server.post("/conversations", {"title": "first"})[1]["id"]
-        for _ in range(100):
+        for _ in range(1000):
             status, answer = server.post(f"/conversations/{first}/messages", {"role": "user", "content": "x" * 4000})
             if status != 201:
                 break
@@ -180,6 +180,19 @@ class Serve(CommandTest):
         # Reading goes on, and what could not be stored is not there in part.
         self.assertTrue(all(len(m["content"]) == 4000 for m in server.get(f"/conversations/{first}")[1]["messages"]))
         self.assertEqual(server.post("/v1/completions", {"prompt": "w5", "max_tokens": 3})[0], 200)
+
+    def test_deleting_makes_room_on_a_full_disk(self):
+        disk = self.folder / "disk"
+        SmallDisk(self, disk, "2m")
+        server = Server(self, self.model, "--data", disk / "data")
+        ids = [server.post("/conversations", {})[1]["id"] for _ in range(2)]
+        message = {"role": "user", "content": "x" * 4000}
+        stored = 0
+        while server.post(f"/conversations/{ids[stored % 2]}/messages", message)[0] == 201:
+            stored += 1
+        self.assertGreater(stored, 200)  # the log does not fill the disk
+        self.assertEqual(server.get(f"/conversations/{ids[0]}", "DELETE"), (200, {"deleted": True, "erased": True}))
+        self.assertEqual(server.post(f"/conversations/{ids[1]}/messages", message)[0], 201)
 
     def certificate(self, name):
         """Paths of a certificate for this machine that nobody vouches for, and of its key."""

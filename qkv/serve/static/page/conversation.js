@@ -4,6 +4,8 @@ import {leafUnder, pathTo, siblings} from "./tree.js";
 import {write} from "./writer.js";
 
 const titleLength = 60;
+// Browsers send no more than 64 KiB when a page closes; a letter may have three bytes.
+const longestAtClose = 16_000;
 
 export class Conversation extends EventTarget {
   id = null; // not stored yet
@@ -17,6 +19,7 @@ export class Conversation extends EventTarget {
   #store;
   #models;
   #abort = null;
+  #kept = null; // the pending message on its way to the store
 
   // `models` finds the model of settings: (settings) => model.
   constructor(store, models, stored) {
@@ -84,10 +87,12 @@ export class Conversation extends EventTarget {
     if (this.id !== null) await this.#store.change(this.id, {settings});
   }
 
-  // What is being written when the page closes: it may be lost otherwise.
+  // What is being written when the page closes: it would be lost otherwise. It ends there, should the page live on.
   keepUnfinished() {
-    if (this.pending?.content)
-      this.#add({...this.pending, extra: {...this.pending.extra, finish: "stopped", tokens: []}}, {keepalive: true});
+    if (!this.pending?.content || this.#kept) return;
+    const extra = {...this.pending.extra, finish: "stopped", tokens: []};
+    this.#kept = this.#add({...this.pending, extra}, {keepalive: this.pending.content.length < longestAtClose});
+    this.stop();
   }
 
   // Under `parent`, or at the end.
@@ -172,7 +177,12 @@ export class Conversation extends EventTarget {
   }
 
   async #keep(message) {
-    message.id = (await this.#add(message)).id;
+    this.#kept ??= this.#add(message);
+    try {
+      message.id = (await this.#kept).id;
+    } finally {
+      this.#kept = null;
+    }
     if (this.leaf === "pending") this.leaf = message.id;
   }
 
