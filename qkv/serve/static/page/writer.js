@@ -8,13 +8,13 @@ const least = Math.log(0.001); // alternatives that are less likely are not kept
 const ways = [
   {
     name: "slide",
-    label: "forget the oldest",
+    label: "forget oldest",
     act: "Go on without the oldest",
     title: "The model forgets the oldest half of what was said",
   },
   {
     name: "summarise",
-    label: "sum up the oldest",
+    label: "sum up oldest",
     act: "Go on with a summary",
     title: "The model sums up the older messages, and reads the summary in their place",
   },
