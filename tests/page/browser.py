@@ -32,6 +32,7 @@ def folder():
 def models():
     root = folder()
     made = {"script": scripted_model, "base": lambda path: scripted_model(path, chat=False), "translate": translator}
+    made["tuned"] = lambda path: scripted_model(path, sampling={"do_sample": True, "temperature": 0.3, "top_k": 5})
     for kind in ("fill", "tag", "answer", "classify"):
         made[kind] = functools.partial(encoder, kind=kind)
     for name, make in made.items():

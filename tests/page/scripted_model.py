@@ -73,8 +73,9 @@ def byte_letters():
     }
 
 
-def scripted_model(folder, chat=True):
-    """A GPT-2 whose next token depends on the last token alone, with attention that nothing comes of."""
+def scripted_model(folder, chat=True, sampling=None):
+    """A GPT-2 whose next token depends on the last token alone, with attention that nothing comes of. `sampling`: what its
+    generation_config.json says of that."""
     letters = byte_letters()
     spelled = lambda text: "".join(letters[b] for b in text.encode())  # noqa: E731
     vocabulary = {letter: i for i, letter in enumerate(letters.values())}
@@ -116,6 +117,7 @@ def scripted_model(folder, chat=True):
         for last, following in follow.items():
             model.lm_head.weight[following, last] = 12 / scale
             model.lm_head.weight[(following + 1) % size, last] = (12 - ALTERNATIVE) / scale
+    model.generation_config.update(**sampling or {})
     model.save_pretrained(folder)
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
     added = [

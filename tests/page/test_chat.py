@@ -6,6 +6,43 @@ from scripted_model import SCRIPTS
 PLAIN = SCRIPTS["plain"]
 
 
+class Sampling(PageTest):
+    served = ["script", "tuned"]
+
+    def test_empty_fields_are_left_to_the_model(self):
+        self.button("Settings of this conversation").click()
+        temperature, top_k = self.page.get_by_label("Temperature"), self.page.get_by_label("Top k")
+        self.assertEqual(temperature.get_attribute("placeholder"), "1")
+        self.page.locator("#model").select_option("tuned")
+        self.assertEqual([f.get_attribute("placeholder") for f in (temperature, top_k)], ["0.3", "5"])
+        self.picture("sampling")
+        self.button("Back to the model's own").click()
+        expect(temperature).to_have_value("")
+        with self.page.expect_request("**/v1/chat/completions") as sent:
+            self.say("plain hello")
+        self.assertEqual(sent.value.post_data_json.keys() & {"temperature", "top_k", "top_p"}, set())
+        self.done()
+
+    def test_who_chose_nothing_has_the_models_own(self):
+        for model, expected in (("tuned", None), ("script", 0.7)):
+            self.page.route("**/v1/models", self.only(model))
+            self.page.add_init_script("localStorage.removeItem('qkv-settings')")
+            self.page.reload()
+            with self.page.expect_request("**/v1/chat/completions") as sent:
+                self.say("plain hello")
+            self.assertEqual(sent.value.post_data_json.get("temperature"), expected)
+            self.page.unroute("**/v1/models")
+            self.done()
+            self.button("New conversation").click()
+
+    def only(self, name):
+        def answer(route):
+            models = route.fetch().json()
+            route.fulfill(json=models | {"data": [model for model in models["data"] if model["id"] == name]})
+
+        return answer
+
+
 class Chat(PageTest):
     served = ["script", "base"]
 
@@ -184,11 +221,8 @@ class Chat(PageTest):
         expect(count).to_have_class("full")
 
     def test_errors_are_told_and_can_be_tried_again(self):
-        self.say("x" * 1100)
         problem = self.page.locator(".problem")
-        expect(problem).to_contain_text("context has 1024 tokens")
         self.page.route("**/v1/chat/completions", lambda route: route.abort())
-        self.button("New conversation").click()
         self.say("plain hello")
         expect(problem).to_contain_text("cannot be reached")
         self.page.unroute("**/v1/chat/completions")
@@ -196,6 +230,84 @@ class Chat(PageTest):
         self.done()
         expect(self.answers).to_have_text(PLAIN)
         expect(problem).to_have_count(0)
+        self.problems.clear()  # the browser notes failed requests
+
+    def test_a_full_context_has_ways_on(self):
+        # One message that is longer than the context: nothing is there to be summed up.
+        problem = self.page.locator("#thread .problem")
+        self.say("plain " + "x" * 1100)
+        expect(problem).to_contain_text("context has 1024 tokens")
+        expect(self.button("Try again")).to_have_count(0)
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme=scheme)
+            self.picture(f"full-{scheme}")
+        self.page.set_viewport_size({"width": 390, "height": 844})
+        self.page.keyboard.press("Escape")  # the list
+        problem.scroll_into_view_if_needed()
+        self.picture("full-phone")
+        self.page.set_viewport_size({"width": 1280, "height": 720})
+        with self.page.expect_request("**/v1/chat/completions") as sent:
+            self.button("Go on without the oldest").click()
+        self.assertEqual(sent.value.post_data_json["overflow"], "slide")
+        self.done()
+        expect(self.answers).to_have_text(PLAIN)
+        expect(problem).to_have_count(0)
+        # From here on, and after a reload.
+        self.page.reload()
+        self.say("plain again")
+        self.done()
+        expect(self.answers).to_have_text([PLAIN, PLAIN])
+        expect(self.page.locator("#count")).not_to_have_class("full")
+        self.button("Settings of this conversation").click()
+        expect(self.page.get_by_label("When the context is full")).to_have_value("slide")
+        self.problems.clear()  # the browser notes the refusal
+
+    def test_a_full_context_is_summed_up(self):
+        for said in (1, 2):
+            self.say("plain " + "x" * 450)
+            expect(self.answers).to_have_text([PLAIN] * said)
+            self.done()
+        self.button("Settings of this conversation").click()
+        self.say("plain " + "x" * 450)
+        expect(self.page.locator("#thread .problem")).to_contain_text("context has 1024 tokens")
+        with self.page.expect_request("**/v1/chat/completions") as sent:
+            self.button("Go on with a summary").click()
+        self.assertEqual(sent.value.post_data_json["overflow"], "summarise")
+        self.done()
+        expect(self.answers).to_have_text([PLAIN] * 3)
+        expect(self.page.get_by_label("When the context is full")).to_have_value("summarise")
+        self.picture("full-settings")
+        # It is this conversation's alone.
+        self.button("New conversation").click()
+        self.button("Settings of this conversation").click()
+        expect(self.page.get_by_label("When the context is full")).to_have_value("")
+        self.problems.clear()  # the browser notes the refusal
+
+    def test_a_model_without_a_template_can_only_forget(self):
+        self.page.get_by_label("Model").select_option("base")
+        self.say("x" * 1100)
+        expect(self.button("Go on without the oldest")).to_be_visible()
+        expect(self.button("Go on with a summary")).to_have_count(0)
+        self.button("Go on without the oldest").click()
+        self.done()
+        self.problems.clear()  # the browser notes the refusal
+
+    def test_a_server_that_is_away_is_told_once(self):
+        self.say("plain hello")
+        self.done()
+        self.page.route("**/v1/**", lambda route: route.abort())
+        self.page.route("**/conversations**", lambda route: route.abort())
+        self.say("plain more")
+        alert = self.page.get_by_role("alert")
+        expect(alert).to_contain_text("cannot be reached")
+        self.page.wait_for_timeout(300)
+        expect(alert).to_have_count(1)
+        self.page.get_by_label("Search conversations").fill("hello")
+        bar = self.page.locator("#dock .problem")
+        expect(bar).to_contain_text("cannot be reached")
+        self.picture("away")
+        bar_box, composer_box = bar.bounding_box(), self.page.locator("#composer").bounding_box()
+        self.assertEqual((bar_box["x"], bar_box["width"]), (composer_box["x"], composer_box["width"]))
         self.problems.clear()  # the browser notes failed requests
 
     def store_slowly(self):

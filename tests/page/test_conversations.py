@@ -1,6 +1,7 @@
 """The list: search, rename, delete, export, import, reload; with and without a server that keeps it."""
 
 import json
+import pathlib
 import tempfile
 
 from browser import *
@@ -107,6 +108,33 @@ class Conversations(PageTest):
         bring(".json", "{}")
         expect(self.page.get_by_role("alert")).to_contain_text("no export")
         self.problems.clear()  # the browser notes the refusal
+
+    def test_a_long_conversation_comes_back(self):
+        said = [{"id": i + 1, "parent": i or None, "role": "user", "content": "x" * (4 << 20)} for i in range(5)]
+        export = {"format": "qkv conversations 1", "conversations": [{"title": "very long", "messages": said}]}
+        with tempfile.TemporaryDirectory() as place:
+            file = pathlib.Path(place) / "export.json"
+            file.write_text(json.dumps(export))
+            self.button("Export, import, delete all").click()
+            with self.page.expect_file_chooser() as chooser:
+                self.button("Import").click()
+            chooser.value.set_files(file)
+            expect(self.titles().get_by_text("very long")).to_have_count(1)
+        came = next(c for c in self.server.ask("conversations")["conversations"] if c["title"] == "very long")
+        self.assertEqual(len(self.server.ask("conversations/" + came["id"])["messages"]), 5)
+
+    def test_what_is_deleted_while_others_read_is_told_to_leave_later(self):
+        self.page.route(
+            "**/conversations/*",
+            lambda route: route.fulfill(json={"deleted": True, "erased": False})
+            if route.request.method == "DELETE"
+            else route.continue_(),
+        )
+        self.titles().last.hover()
+        self.button("Delete plain apples").click()
+        self.button("Delete").click()
+        expect(self.page.get_by_role("alert")).to_contain_text("leaves the disk later")
+        self.picture("erased-later")
 
     def test_one_that_is_gone_is_said_to_be(self):
         self.page = self.open("#abc")

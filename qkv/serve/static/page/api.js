@@ -77,8 +77,14 @@ export async function request(method, path, body, options = {}) {
 // The answer's events, one after the other.
 export async function* requestStream(path, body, signal) {
   const response = await send("POST", path, {...body, stream: true, stream_options: {include_usage: true}}, {signal});
-  for await (const event of events(response.body)) {
-    if (event.error) throw new ApiError(event.error.message, 500, event.error.code ?? "");
-    yield event;
+  try {
+    for await (const event of events(response.body)) {
+      if (event.error) throw new ApiError(event.error.message, 500, event.error.code ?? "");
+      yield event;
+    }
+  } catch (error) {
+    // Browsers have words of their own for a connection that breaks.
+    if (error instanceof TypeError) throw new ApiError("The connection broke off. Is qkv serve still running?");
+    throw error;
   }
 }

@@ -52,6 +52,7 @@ class App {
       edit: (message, text) => this.#act(() => this.#shown.edit(message, text)),
       regenerate: (message) => this.#act(() => this.#shown.regenerate(message)),
       retry: () => this.#act(() => this.#shown.retry()),
+      goOn: (overflow) => this.#goOn(overflow),
       choose: (message) => this.#act(() => this.#shown.choose(message)),
       inspect: (message, index) => this.#inspect(message, index),
       drawn: () => this.#composer?.update(),
@@ -96,7 +97,8 @@ class App {
   }
 
   #fresh() {
-    const settings = recall("settings", {temperature: 0.7});
+    // Who says nothing of it gets what the checkpoint says, or else something tamer than the server's default.
+    const settings = recall("settings", this.#writers[0]?.sampling?.temperature === undefined ? {temperature: 0.7} : {});
     return this.#watch(new Conversation(this.#store, (chosen) => this.#modelOf(chosen), {settings}));
   }
 
@@ -189,8 +191,16 @@ class App {
     }
   }
 
+  async #goOn(overflow) {
+    const work = this.#act(() => this.#shown.goOn(overflow));
+    this.#drawSettings();
+    await work;
+  }
+
   // What went wrong apart from an answer.
   fail(error) {
+    for (const told of byId("dock").querySelectorAll(".problem"))
+      if (told.textContent === error.message) told.remove();
     const note = el(
       "div",
       {class: "problem", role: "alert"},
@@ -211,16 +221,25 @@ class App {
 
   async #remove(id) {
     this.#open.get(id)?.stop();
-    await this.#store.remove(id);
+    const removed = await this.#store.remove(id);
     this.#open.delete(id);
     if (this.#shown.id === id) this.#show(this.#fresh());
+    this.#tellErased(removed);
   }
 
   async #removeAll() {
     for (const conversation of this.#open.values()) conversation.stop();
-    await this.#store.removeAll();
+    const removed = await this.#store.removeAll();
     this.#open.clear();
     this.#show(this.#fresh());
+    this.#tellErased(removed);
+  }
+
+  #tellErased(removed) {
+    if (removed?.erased === false)
+      this.fail(
+        new Error("Deleted. But another program is reading the database, so what was there leaves the disk later."),
+      );
   }
 
   #inspect(message, index) {
@@ -258,6 +277,7 @@ class App {
     select.onchange = () => {
       this.#set({...this.#shown.settings, model: select.value});
       this.#welcome();
+      this.#drawSettings();
     };
     byId("shade").onclick = () => this.#toggleSidebar(false);
   }
@@ -342,13 +362,20 @@ class App {
       closePanel();
       return;
     }
-    openPanel(
-      "Settings",
-      settingsForm(this.#shown.settings, (settings) => this.#set(settings)),
-      () => button.setAttribute("aria-expanded", "false"),
-    );
+    openPanel("Settings", this.#settingsForm(), () => button.setAttribute("aria-expanded", "false"));
     button.setAttribute("aria-expanded", "true");
     byId("panel").querySelector("textarea").focus();
+  }
+
+  #settingsForm() {
+    const {settings, model} = this.#shown;
+    return settingsForm(settings, model, (changed) => this.#set(changed));
+  }
+
+  // After a change elsewhere.
+  #drawSettings() {
+    if (this.#buttons.settings.getAttribute("aria-expanded") === "true")
+      byId("panel").querySelector(".panel-form").replaceWith(this.#settingsForm());
   }
 
   async #set(settings) {

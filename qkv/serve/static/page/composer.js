@@ -1,7 +1,7 @@
 // Where messages are written, and how many tokens the conversation has.
 import {request} from "./api.js";
 import {byId, icon, settled} from "./dom.js";
-import {promptOf} from "./writer.js";
+import {promptOf, waysOn} from "./writer.js";
 
 // Keyboards on glass have no Shift+Enter: there, Enter begins a new line.
 const touch = matchMedia("(hover: none) and (pointer: coarse)");
@@ -85,7 +85,7 @@ export class Composer {
     const draft = byId("question").value;
     const path = [...conversation.path, ...(draft === "" ? [] : [{role: "user", content: draft}])];
     const body = {model: model.id, ...promptOf(model, path, conversation.settings)};
-    const asked = JSON.stringify(body);
+    const asked = JSON.stringify([body, conversation.settings.overflow]);
     if (asked === this.#asked) return;
     this.#asked = asked;
     let count = 0;
@@ -102,10 +102,11 @@ export class Composer {
     if (this.#asked !== asked) return;
     const element = byId("count");
     element.textContent = `${count.toLocaleString("en")} / ${model.context.toLocaleString("en")} tokens`;
-    element.classList.toggle("full", count >= model.context);
-    element.title =
-      count >= model.context
-        ? "Too long for this model"
-        : "Tokens of this conversation, and the most that the model takes";
+    const full = count >= model.context;
+    const way = waysOn(model).find(({name}) => name === conversation.settings.overflow);
+    element.classList.toggle("full", full && !way);
+    element.title = !full
+      ? "Tokens of this conversation, and the most that the model takes"
+      : (way?.title ?? "Too long for this model");
   }
 }

@@ -59,6 +59,11 @@ export class Conversation extends EventTarget {
     return this.#answer();
   }
 
+  // The same where the context is full, in one of the ways that writer.js has. It holds from here on.
+  async goOn(overflow) {
+    await Promise.all([this.set({...this.settings, overflow}), this.#answer()]);
+  }
+
   // The user's message, said otherwise, beside the old one.
   async edit(message, text) {
     await this.#say(text, message.parent ?? null);

@@ -1,5 +1,6 @@
 // How the model shall write: a form in the panel. Empty fields are left to the model.
 import {el, settled} from "./dom.js";
+import {waysOn} from "./writer.js";
 
 const numbers = [
   {
@@ -61,8 +62,8 @@ const numbers = [
   },
 ];
 
-// Calls `changed` with the whole settings a little after the last change.
-export function settingsForm(settings, changed) {
+// Calls `changed` with the whole settings a little after the last change. Empty fields show what the model has there.
+export function settingsForm(settings, model, changed) {
   const current = {...settings};
   const later = settled(() => changed({...current}), 300);
   const set = (name, value) => {
@@ -81,7 +82,7 @@ export function settingsForm(settings, changed) {
     const input = el("input", {
       type: "number",
       inputmode: "decimal",
-      placeholder: usual,
+      placeholder: model?.sampling?.[name] ?? usual,
       ...range,
       oninput: () => {
         if (input.validity.valid) set(name, input.value === "" ? undefined : input.valueAsNumber);
@@ -97,14 +98,22 @@ export function settingsForm(settings, changed) {
     oninput: () => set("stop", stop.value),
   });
   stop.value = current.stop ?? "";
+  const full = el(
+    "select",
+    {name: "overflow", onchange: () => set("overflow", full.value)},
+    el("option", {value: ""}, "say so"),
+    waysOn(model).map(({name, label}) => el("option", {value: name}, label)),
+  );
+  full.value = current.overflow ?? "";
+  if (full.selectedIndex < 0) full.value = "";
   const reset = el(
     "button",
     {
       type: "button",
       class: "button",
       onclick: () => {
-        for (const key of Object.keys(current)) if (key !== "model" && key !== "system") delete current[key];
-        form.replaceWith(settingsForm(current, changed));
+        for (const key of Object.keys(current)) if (!["model", "system", "overflow"].includes(key)) delete current[key];
+        form.replaceWith(settingsForm(current, model, changed));
         changed({...current});
       },
     },
@@ -114,7 +123,7 @@ export function settingsForm(settings, changed) {
     "form",
     {class: "panel-form", onsubmit: (event) => event.preventDefault()},
     el("label", {class: "field"}, el("span", {}, "System prompt"), system),
-    el("div", {class: "numbers"}, fields),
+    el("div", {class: "numbers"}, fields, el("label", {class: "field"}, el("span", {}, "When the context is full"), full)),
     el("label", {class: "field"}, el("span", {}, "Stop at"), stop),
     reset,
     el("p", {class: "note"}, "These belong to this conversation; new ones begin with them."),

@@ -26,7 +26,7 @@ export class Sidebar {
     this.#busy = busy;
     byId("new").append(icon("plus"), "New conversation");
     byId("new").onclick = () => actions.fresh();
-    byId("search").oninput = settled(() => this.refresh(), 200);
+    byId("search").oninput = settled(() => this.#try(() => {}), 200);
     byId("not-kept").hidden = store.kept;
   }
 
@@ -35,16 +35,19 @@ export class Sidebar {
     return this.refresh();
   }
 
+  // Beside other work, which says itself that the server is away.
   async refresh() {
+    try {
+      await this.#read();
+    } catch {
+      // The list stays as it was.
+    }
+  }
+
+  async #read() {
     const turn = ++this.#latest;
     const search = byId("search").value.trim();
-    let list;
-    try {
-      list = await this.#store.list(search);
-    } catch (error) {
-      this.#actions.failed(error);
-      return;
-    }
+    const list = await this.#store.list(search);
     // A later search may have been answered sooner; and a name that is being typed stays.
     if (turn !== this.#latest || byId("conversations").querySelector("form")) return;
     const had = document.activeElement?.closest?.("#conversations [data-id]")?.dataset.id;
@@ -169,9 +172,10 @@ export class Sidebar {
   async #try(work) {
     try {
       await work();
+      await this.#read();
     } catch (error) {
       this.#actions.failed(error);
+      await this.refresh();
     }
-    await this.refresh();
   }
 }

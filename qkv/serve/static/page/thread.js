@@ -1,6 +1,7 @@
 // The shown branch of a conversation. Elements of messages that stay are kept; the end is followed while it grows.
 import {announce, byId, el, icon} from "./dom.js";
 import {MessageView} from "./message.js";
+import {waysOn} from "./writer.js";
 
 const near = 60; // pixels from the end that count as the end
 
@@ -117,10 +118,21 @@ export class Thread {
   }
 
   #problem(conversation) {
-    const retry =
-      conversation.path.at(-1)?.role === "user"
-        ? el("button", {type: "button", class: "button", onclick: () => this.#actions.retry()}, "Try again")
-        : null;
-    return el("div", {class: "problem", role: "alert"}, el("span", {}, conversation.error.message), retry);
+    const {error, settings, model} = conversation;
+    const button = (label, work, title = null) =>
+      el("button", {type: "button", class: "button", title, onclick: work}, label);
+    let help = [];
+    // Trying the same again would not help where the context is full.
+    if (error.code === "context_length_exceeded")
+      help = waysOn(model)
+        .filter(({name}) => name !== settings.overflow)
+        .map(({name, act, title}) => button(act, () => this.#actions.goOn(name), title));
+    else if (conversation.path.at(-1)?.role === "user") help = [button("Try again", () => this.#actions.retry())];
+    return el(
+      "div",
+      {class: "problem", role: "alert"},
+      el("span", {}, error.message),
+      help.length > 0 ? el("span", {class: "help"}, help) : null,
+    );
   }
 }

@@ -4,8 +4,25 @@ import {requestStream} from "./api.js";
 const alternatives = 8; // told for each token
 const least = Math.log(0.001); // alternatives that are less likely are not kept
 
+// How a conversation may go on that has filled the model's context. Only who chats can sum up.
+const ways = [
+  {
+    name: "slide",
+    label: "forget oldest",
+    act: "Go on without the oldest",
+    title: "The model forgets the oldest half of what was said",
+  },
+  {
+    name: "summarise",
+    label: "sum up oldest",
+    act: "Go on with a summary",
+    title: "The model sums up the older messages, and reads the summary in their place",
+  },
+];
+export const waysOn = (model) => (model?.chat ? ways : ways.slice(0, 1));
+
 // What the settings say of writing; what is not set is left to the server.
-function sampling(settings) {
+function writing(model, settings) {
   const fields = {};
   for (const name of [
     "temperature",
@@ -18,6 +35,7 @@ function sampling(settings) {
     "seed",
   ])
     if (settings[name] !== undefined) fields[name] = settings[name];
+  if (settings.overflow && waysOn(model).some(({name}) => name === settings.overflow)) fields.overflow = settings.overflow;
   const stops = (settings.stop ?? "").split("\n").filter((stop) => stop !== "");
   if (stops.length > 0) fields.stop = stops.map((stop) => stop.replaceAll("\\n", "\n"));
   return fields;
@@ -34,7 +52,7 @@ export function promptOf(model, path, settings) {
 // Yields {text, tokens, finish, usage}, each where an event has it. Tokens are {id, text, score, top: [{text, score}]}
 // with natural logarithms of probabilities.
 export async function* write(model, path, settings, signal) {
-  const body = {model: model.id, ...promptOf(model, path, settings), ...sampling(settings)};
+  const body = {model: model.id, ...promptOf(model, path, settings), ...writing(model, settings)};
   if (model.chat)
     Object.assign(body, {logprobs: true, top_logprobs: alternatives, max_completion_tokens: settings.max_tokens});
   else Object.assign(body, {logprobs: 5, max_tokens: settings.max_tokens ?? 256});
