@@ -20,8 +20,7 @@ std::unique_ptr<Model> model_with_an_outlier() {
   auto model = std::make_unique<Model>(spec_of(Config(family_named("llama", "test").config(sizes), "test")));
   model->initialise(RandomKey{3});
   model->visit([](const std::string& name, Tensor& value, Role) {
-    if (name.find(".norm") != std::string::npos)
-      value.data<float>()[5] = 60;
+    if (name.find(".norm") != std::string::npos) value.data<float>()[5] = 60;
   });
   return model;
 }
