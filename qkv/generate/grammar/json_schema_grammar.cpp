@@ -19,10 +19,10 @@ constexpr int deepest_schema = 128;
 constexpr int64_t longest_bounded = 10'000;  // of strings and arrays whose length is bounded
 
 // Where a schema stands: its path, how deep in other schemas, and inside how many brackets its values are.
-struct Place {
+struct SchemaPlace {
   std::string path;
   int depth = 0, level = 0;
-  Place inside(const std::string& name, bool bracket = false) const {
+  SchemaPlace inside(const std::string& name, bool bracket = false) const {
     return {path + "/" + name, depth + 1, level + (bracket ? 1 : 0)};
   }
 };
@@ -58,7 +58,7 @@ class Builder {
     return value.get<int64_t>();
   }
 
-  Rule rule_of(const Schema& schema, const Place& at) {
+  Rule rule_of(const Schema& schema, const SchemaPlace& at) {
     const std::string& path = at.path;
     if (at.depth > deepest_schema) fail(path, "the schema nests too deep");
     if (schema.is_boolean()) {
@@ -128,7 +128,7 @@ class Builder {
   }
 
   // A schema's rule is kept for each level of brackets that it is met at; the deep ones share theirs.
-  Rule reference(const Schema& name, const Place& at) {
+  Rule reference(const Schema& name, const SchemaPlace& at) {
     if (!name.is_string() || !name.get<std::string>().starts_with("#"))
       fail(at.path, "'$ref' must point into the schema: '#/...'");
     const auto target = name.get<std::string>();
@@ -155,7 +155,7 @@ class Builder {
     return grammar_.choice(rules);
   }
 
-  Rule any_of(const Schema& schemas, const Place& at) {
+  Rule any_of(const Schema& schemas, const SchemaPlace& at) {
     if (!schemas.is_array() || schemas.empty()) fail(at.path, "must be a list of schemas");
     std::vector<Rule> rules;
     for (size_t i = 0; i < schemas.size(); ++i) rules.push_back(rule_of(schemas[i], at.inside(std::to_string(i))));
@@ -209,7 +209,7 @@ class Builder {
         add_regex(grammar_, schema["pattern"].get<std::string>(), characters, grammar_.repeated(json_.character(), 0)));
   }
 
-  Rule array(const Schema& schema, const Place& at) {
+  Rule array(const Schema& schema, const SchemaPlace& at) {
     const std::string& path = at.path;
     check_keys(schema, path, {"type", "items", "prefixItems", "minItems", "maxItems"});
     const int64_t least = count(schema, "minItems", 0, path), most = count(schema, "maxItems", -1, path);
@@ -235,7 +235,7 @@ class Builder {
     return grammar_.sequence(parts);
   }
 
-  Rule object(const Schema& schema, const Place& at) {
+  Rule object(const Schema& schema, const SchemaPlace& at) {
     const std::string& path = at.path;
     check_keys(schema, path, {"type", "properties", "required", "additionalProperties"});
     const Schema properties = schema.value("properties", Schema::object());

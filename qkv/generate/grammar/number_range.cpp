@@ -9,7 +9,7 @@ namespace {
 using Rule = Grammar::Rule;
 
 constexpr size_t longest_decimal = 40;
-constexpr size_t most_digits = 16;  // of integers that no bound stops
+constexpr size_t most_free_digits = 16;  // of integers that no bound stops
 // Different numbers of so many digits are different in floating point.
 constexpr size_t certain_digits = 15;
 
@@ -33,7 +33,7 @@ class Magnitudes {
 
   std::optional<Rule> within(const Bound& least, const std::optional<Bound>& most) {
     const size_t shortest = least.at.whole.size();
-    const size_t usual = digits_ > 0 ? digits_ : most_digits;
+    const size_t usual = digits_ > 0 ? digits_ : most_free_digits;
     const size_t longest = most ? most->at.whole.size() : std::max(usual, shortest);
     std::vector<Rule> ways;
     const auto add = [&](std::optional<Rule> rule) {
