@@ -11,7 +11,8 @@ template <typename Call>
 std::string sizes_of(const Call& a) {
   std::string text;
   const auto add = [&](const char* name, auto size) {
-    if constexpr (std::is_integral_v<decltype(size)>) text += (text.empty() ? "" : ", ") + (name + (" " + std::to_string(size)));
+    if constexpr (std::is_integral_v<decltype(size)>)
+      text += (text.empty() ? "" : ", ") + (name + (" " + std::to_string(size)));
   };
   if constexpr (requires { a.forward.batch; }) return sizes_of(a.forward);
   if constexpr (requires { a.m, a.n, a.k; }) add("m", a.m), add("n", a.n), add("k", a.k);

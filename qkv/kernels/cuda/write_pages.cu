@@ -60,7 +60,8 @@ void write_as(const WritePages& a) {
   for (const ConstHeads& from : {a.k, a.v})
     vectors = vectors && reinterpret_cast<uintptr_t>(from.data) % (n * sizeof(From)) == 0 &&
               from.time_stride % n == 0 && from.head_stride % n == 0;
-  for (const void* to : {a.keys, a.values}) vectors = vectors && reinterpret_cast<uintptr_t>(to) % (n * sizeof(To)) == 0;
+  for (const void* to : {a.keys, a.values})
+    vectors = vectors && reinterpret_cast<uintptr_t>(to) % (n * sizeof(To)) == 0;
   const Grid grid = grid_for(2 * a.rows * a.heads * (a.head_dim / (vectors ? n : 1)));
   launch("write_pages", vectors ? write_rows<From, To, n> : write_rows<From, To, 1>, grid, element_block, 0, a);
 }
