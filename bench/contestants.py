@@ -9,6 +9,9 @@ import time
 
 BENCH = pathlib.Path(__file__).resolve().parent
 THREADS = 2
+DEVICE = os.environ.get("QKV_DEVICE") or "cpu"  # where all of them compute
+ON_DEVICES = ("torch_train.py", "torch_generate.py", "torch_family.py", "torch_limits.py", "encoder.py", "sentence_encoder.py",
+              "ct2_translate.py")  # the others have nothing to do there
 
 
 def environment(threads):
@@ -55,7 +58,10 @@ class Program(Command):
 
     def measure(self):
         done = super().measure()
-        return {"result": self.parse(done["out"].decode()), "peak_bytes": done["peak_bytes"]}
+        result = self.parse(done["out"].decode())
+        if DEVICE != "cpu" and isinstance(result, dict) and "peak_memory" in result:
+            done["peak_bytes"] = result["peak_memory"]
+        return {"result": result, "peak_bytes": done["peak_bytes"]}
 
 
 class Peer:
@@ -63,7 +69,8 @@ class Peer:
 
     def __init__(self, name, script, arguments, count, threads=THREADS):
         self.name, self.count = name, count
-        self.command = [sys.executable, str(BENCH / "peers" / script), *map(str, arguments)]
+        device = ["--device", DEVICE] if script in ON_DEVICES else []
+        self.command = [sys.executable, str(BENCH / "peers" / script), *map(str, arguments), *device]
         self.errors = open(os.devnull, "w", encoding="utf-8") if not os.environ.get("QKV_BENCH_VERBOSE") else None
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
                                         text=True, env=environment(threads))

@@ -5,6 +5,8 @@ import pathlib
 import platform
 import subprocess
 
+from contestants import DEVICE
+
 
 def processor():
     for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -23,6 +25,15 @@ def memory_gib():
     return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
 
 
+def card():
+    try:
+        shown = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"], capture_output=True,
+                               text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return shown.stdout.strip()
+
+
 def versions():
     found = {}
     for package in ("torch", "transformers", "tokenizers", "tiktoken", "sentence-transformers", "onnxruntime",
@@ -38,4 +49,4 @@ def describe(qkv):
     shown = subprocess.run([qkv, "--version"], capture_output=True, text=True, check=True)
     return {"processor": processor(), "cores": os.cpu_count(), "instructions": instructions(), "memory_gib": memory_gib(),
             "system": f"{platform.system()} {platform.release()}", "python": platform.python_version(),
-            "qkv": shown.stdout.strip(), **versions()}
+            "qkv": shown.stdout.strip(), "device": DEVICE, **({} if DEVICE == "cpu" else {"card": card()}), **versions()}

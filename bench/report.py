@@ -3,8 +3,10 @@ import json
 import pathlib
 import re
 
+from contestants import DEVICE
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "bench/results"
+RESULTS = ROOT / "bench/results" / ("" if DEVICE == "cpu" else "cuda")
 PAGE = ROOT / "docs/performance.md"
 
 
@@ -35,7 +37,7 @@ def table(rows):
 
 def save(suite, machine, rows):
     """Adds the rows to the suite's file, in place of earlier ones of the same case; returns all rows in the file."""
-    RESULTS.mkdir(exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{suite}.json"
     kept = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
     order = {row["case"]: i for i, row in enumerate(kept)}

@@ -45,11 +45,12 @@ def main():
     for name in ("tokens", "beams", "threads"):
         parser.add_argument("--" + name, type=int, required=True)
     parser.add_argument("--dtype", required=True)
+    parser.add_argument("--device", default="cpu")
     a = parser.parse_args()
     if not (a.folder / "ct2").exists():
         write_models(a.name, a.sizes, a.folder)
     import ctranslate2
-    translator = ctranslate2.Translator(str(a.folder / "ct2"), "cpu", compute_type=a.dtype, inter_threads=1,
+    translator = ctranslate2.Translator(str(a.folder / "ct2"), a.device.split(":")[0], compute_type=a.dtype, inter_threads=1,
                                         intra_threads=a.threads)
     sources = [[str(i) for i in row] for row in json.loads(a.sources.read_text(encoding="utf-8"))]
 

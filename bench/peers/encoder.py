@@ -4,15 +4,13 @@ Answers each line "N" with the seconds of N passes.
     python bench/peers/encoder.py {onnx|torch} {f32|bf16|int8} --batch 8 --length 128 --threads 2
 """
 import argparse
-import json
 import pathlib
-import resource
-import sys
 import tempfile
-import time
 
 import torch
 import transformers
+
+from serve import on_device, seconds, serve
 
 
 class Hidden(torch.nn.Module):
@@ -26,7 +24,7 @@ class Hidden(torch.nn.Module):
         return self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
 
 
-def onnx_session(model, inputs, int8, threads):
+def onnx_session(model, inputs, int8, threads, device):
     import onnxruntime
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -37,15 +35,19 @@ def onnx_session(model, inputs, int8, threads):
         if int8:
             quantize_dynamic(path, path.with_name("int8.onnx"), weight_type=QuantType.QInt8)
             path = path.with_name("int8.onnx")
+        provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    if provider not in session.get_providers():
+        raise SystemExit(f"this ONNX Runtime has no {provider}")
     feed = {name: value.numpy() for name, value in inputs.items()}
     return lambda: session.run(None, feed)
 
 
-def torch_session(model, inputs, dtype):
-    model = model.to(dtype)
+def torch_session(model, inputs, dtype, device):
+    model = model.to(device, dtype)
+    inputs = {name: value.to(device) for name, value in inputs.items()}
 
     def run():
         with torch.inference_mode():
@@ -61,27 +63,21 @@ def main():
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
+    device = on_device(options.device)
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
     model = transformers.BertModel(transformers.BertConfig(), add_pooling_layer=False).eval()
     ids = torch.randint(0, model.config.vocab_size, (options.batch, options.length))
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if options.engine == "onnx":
-        run = onnx_session(model, inputs, options.dtype == "int8", options.threads)
+        run = onnx_session(model, inputs, options.dtype == "int8", options.threads, device)
     else:
-        run = torch_session(model, inputs, torch.bfloat16 if options.dtype == "bf16" else torch.float32)
+        run = torch_session(model, inputs, torch.bfloat16 if options.dtype == "bf16" else torch.float32, device)
     for _ in range(2):
         run()
-    print(json.dumps({"ready": True}), flush=True)
-    for line in sys.stdin:
-        samples = []
-        for _ in range(int(line)):
-            start = time.perf_counter()
-            run()
-            samples.append(time.perf_counter() - start)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps({"samples": samples, "peak_bytes": peak}), flush=True)
+    serve(lambda count: {"samples": [seconds(run) for _ in range(count)]}, {"ready": True})
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 import argparse
 import pathlib
 
-from serve import seconds, serve
+from serve import on_device, seconds, serve
 
 
 def main():
@@ -10,11 +10,13 @@ def main():
     parser.add_argument("model")
     parser.add_argument("text", type=pathlib.Path)
     parser.add_argument("threads", type=int)
+    parser.add_argument("--device", default="cpu")
     a = parser.parse_args()
+    device = on_device(a.device)
     import torch
     from sentence_transformers import SentenceTransformer
     torch.set_num_threads(a.threads)
-    encoder = SentenceTransformer(a.model, device="cpu")
+    encoder = SentenceTransformer(a.model, device=str(device))
     lines = a.text.read_text(encoding="utf-8").splitlines()
     encoder.encode(lines[:64], show_progress_bar=False)
     work = lambda: encoder.encode(lines, show_progress_bar=False)  # noqa: E731

@@ -9,18 +9,35 @@ import sys
 import time
 
 
+def wait():
+    """Until the device has done what it was given; the CPU has."""
+
+
+def most_memory():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def on_device(name):
+    """torch's device of that name; times include all its work from now on, and memory is its own."""
+    global wait, most_memory
+    import torch
+    device = torch.device(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        wait, most_memory = torch.cuda.synchronize, torch.cuda.max_memory_allocated
+    return device
+
+
 def seconds(work):
+    wait()
     start = time.perf_counter()
     work()
+    wait()
     return time.perf_counter() - start
-
-
-def peak_bytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def serve(measure, about):
     """`measure(count)` returns a dictionary of lists; `about` (versions, settings) is said first."""
     print(json.dumps(about), flush=True)
     for line in sys.stdin:
-        print(json.dumps(measure(int(line)) | {"peak_bytes": peak_bytes()}), flush=True)
+        print(json.dumps(measure(int(line)) | {"peak_bytes": most_memory()}), flush=True)

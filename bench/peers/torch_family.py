@@ -12,7 +12,7 @@ warnings.filterwarnings("ignore")
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
-from serve import seconds, serve  # noqa: E402
+from serve import on_device, seconds, serve  # noqa: E402
 
 
 def make_model(name, sizes):
@@ -45,15 +45,18 @@ def main():
     parser.add_argument("directory")
     for name in ("batch", "length", "target-length", "threads"):
         parser.add_argument("--" + name, type=int, required=True)
+    parser.add_argument("--device", default="cpu")
     a = parser.parse_args()
+    device = on_device(a.device)
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
     transformers.logging.disable_progress_bar()
     model = make_model(a.name, a.sizes)
     model.save_pretrained(a.directory)
+    model.to(device)
     # A cache is of no use to either; some models have no such argument.
     cached = "use_cache" in inspect.signature(model.forward).parameters
-    asked, taught = ({**one, **({"use_cache": False} if cached else {})}
+    asked, taught = ({**{name: ids.to(device) for name, ids in one.items()}, **({"use_cache": False} if cached else {})}
                      for one in inputs_of(model, a.batch, a.length, a.target_length))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, betas=(0.9, 0.95), fused=True)
 

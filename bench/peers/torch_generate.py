@@ -4,7 +4,7 @@ import argparse
 import torch
 import transformers
 
-from serve import seconds, serve
+from serve import on_device, seconds, serve
 
 
 def main():
@@ -12,15 +12,17 @@ def main():
     for name in ("prompt", "tokens", "threads"):
         parser.add_argument("--" + name, type=int, required=True)
     parser.add_argument("--dtype", choices=["f32", "bf16"], required=True)
+    parser.add_argument("--device", default="cpu")
     a = parser.parse_args()
+    device = on_device(a.device)
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
     torch.set_grad_enabled(False)
-    model = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
+    model = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval().to(device)
     if a.dtype == "bf16":
         model = model.to(torch.bfloat16)
-    long = torch.randint(0, 50257, (1, a.prompt))
-    short = torch.randint(0, 50257, (1, 8))
+    long = torch.randint(0, 50257, (1, a.prompt), device=device)
+    short = torch.randint(0, 50257, (1, 8), device=device)
 
     def write(count):
         model.generate(short, attention_mask=torch.ones_like(short), do_sample=False, max_new_tokens=count,

@@ -1,9 +1,9 @@
-"""What this machine's processor and memory give at best, with PyTorch's libraries (MKL, oneDNN)."""
+"""What this machine's processor or GPU and its memory give at best, with PyTorch's libraries (MKL, oneDNN, cuBLAS)."""
 import argparse
 
 import torch
 
-from serve import seconds, serve
+from serve import on_device, seconds, serve
 
 
 def main():
@@ -11,7 +11,9 @@ def main():
     parser.add_argument("what", choices=["f32", "bf16", "read", "copy"])
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--shape", type=int, nargs=3, default=[2048, 2048, 2048], help="rows, columns, inner size")
+    parser.add_argument("--device", default="cpu")
     a = parser.parse_args()
+    torch.set_default_device(on_device(a.device))
     torch.set_num_threads(a.threads)
     torch.set_grad_enabled(False)
     if a.what in ("f32", "bf16"):

@@ -1,6 +1,6 @@
 """Training steps in PyTorch: a GPT written as PyTorch does it best (fused attention, fused AdamW, fused loss), or
 Hugging Face's BERT with its masked language model head. Random tokens, AdamW, gradients clipped to norm 1, the loss read
-after every step. bfloat16 means autocast over f32 weights."""
+after every step. --device is torch's: cpu or cuda. bfloat16 means autocast over f32 weights."""
 import argparse
 import contextlib
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from serve import seconds, serve
+from serve import on_device, seconds, serve
 
 
 class Block(nn.Module):
@@ -66,10 +66,12 @@ def main():
         parser.add_argument("--" + name, type=int, required=True)
     parser.add_argument("--dtype", choices=["f32", "bf16"], required=True)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--device", default="cpu")
     a = parser.parse_args()
+    device = on_device(a.device)
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
-    model = (Gpt if a.family == "gpt2" else MaskedBert)(a.vocab, a.context, a.layers, a.heads, a.width)
+    model = (Gpt if a.family == "gpt2" else MaskedBert)(a.vocab, a.context, a.layers, a.heads, a.width).to(device)
     matrices = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() < 2]
     optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}],
@@ -79,7 +81,8 @@ def main():
     labels = torch.randint(0, a.vocab, (a.batch, a.length))
     if a.family == "bert":
         labels[torch.rand(labels.shape) >= 0.15] = -100
-    precision = (lambda: torch.autocast("cpu", torch.bfloat16)) if a.dtype == "bf16" else contextlib.nullcontext
+    ids, labels = ids.to(device), labels.to(device)
+    precision = (lambda: torch.autocast(device.type, torch.bfloat16)) if a.dtype == "bf16" else contextlib.nullcontext
 
     def step():
         with precision():

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 
-from contestants import BENCH, Command, Peer, Program, THREADS, Unavailable, take_turns
+from contestants import BENCH, DEVICE, Command, Peer, Program, THREADS, Unavailable, take_turns
 
 PACKAGES = ("torch",)
 PROMPT, TOKENS, STREAMS, STREAMS_PROMPT = 512, 64, 8, 128
@@ -37,6 +37,8 @@ def cases(quick):
 
 def llama_cpp():
     """The folder of llama.cpp's programs, built on first use."""
+    if DEVICE != "cpu":
+        raise Unavailable("llama.cpp is built for the CPU alone")
     built = subprocess.run([str(BENCH / "llama_cpp")], stdout=subprocess.PIPE, text=True,
                            env=os.environ | {"PYTHON": sys.executable}, check=False)
     if built.returncode != 0:

@@ -18,6 +18,8 @@ std::string why_none() { return "this build has no CUDA support"; }
 void use(int) { refuse(); }
 void* allocate(size_t) { refuse(); }
 void release(void*, size_t) noexcept {}
+void* allocate_for_both(size_t) { refuse(); }
+void release_for_both(void*) {}
 MemoryUse memory_use() { refuse(); }
 void copy_to_device(void*, const void*, size_t) { refuse(); }
 void copy_to_host(void*, const void*, size_t) { refuse(); }

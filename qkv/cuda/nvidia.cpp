@@ -219,6 +219,15 @@ void release(void* memory, size_t bytes) noexcept {
   if (!RecordedMemory::give_back(memory, bytes)) release_now(memory, bytes);
 }
 
+void* allocate_for_both(size_t bytes) {
+  work();
+  void* memory = nullptr;
+  if (cudaMallocManaged(&memory, bytes) == cudaSuccess) return memory;
+  cudaGetLastError();
+  return nullptr;
+}
+void release_for_both(void* memory) { cudaFree(memory); }
+
 MemoryUse memory_use() {
   const uint64_t now = of_pool(cudaMemPoolAttrUsedMemCurrent);
   return {.now = now,

@@ -31,6 +31,11 @@ void use(int device);
 void* allocate(size_t bytes);
 void release(void* memory, size_t bytes) noexcept;
 
+// Memory that the host and the device both read and write, and that goes to and fro: for tests and benches of kernels.
+// Null where there is no more.
+void* allocate_for_both(size_t bytes);
+void release_for_both(void* memory);
+
 struct MemoryUse {
   size_t now = 0;     // bytes allocated
   size_t peak = 0;    // the most there ever were

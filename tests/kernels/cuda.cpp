@@ -24,11 +24,8 @@ void share_memory() {}
 void choose_order(uint64_t) {}
 bool takes(const KernelCase& one) { return !one.large || one.flops < 3e8; }  // the reference is slow
 void share_memory() {
-  const auto take = [](size_t, size_t bytes) {
-    void* memory = nullptr;
-    return cudaMallocManaged(&memory, bytes) == cudaSuccess ? memory : nullptr;
-  };
-  set_host_memory({.take = take, .give_back = [](void* memory) { cudaFree(memory); }});
+  set_host_memory({.take = [](size_t, size_t bytes) { return cuda::allocate_for_both(bytes); },
+                   .give_back = cuda::release_for_both});
 }
 #endif
 

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -108,6 +109,8 @@ const std::vector<DeviceInfo>& devices() {
 std::string why_none() { return ""; }
 
 void use(int) {}
+void* allocate_for_both(size_t bytes) { return std::aligned_alloc(256, (bytes + 255) / 256 * 256); }
+void release_for_both(void* memory) { std::free(memory); }
 MemoryUse memory_use() { return arena().use(); }
 
 // Filled with NaNs, in a replay too: who reads what nobody wrote shall not find zeros.
@@ -122,11 +125,11 @@ void release(void* memory, size_t bytes) noexcept {
 }
 
 void copy_to_device(void* to, const void* from, size_t bytes) {
-  emulated::refuse_to_record(copying_to_host);
+  emulated::refuse_to_record(copying_to_device);
   copy_on_device(to, from, bytes);
 }
 void copy_to_host(void* to, const void* from, size_t bytes) {
-  emulated::refuse_to_record(copying_to_device);
+  emulated::refuse_to_record(copying_to_host);
   copy_on_device(to, from, bytes);
 }
 void copy_on_device(void* to, const void* from, size_t bytes) {
