@@ -11,6 +11,7 @@
 #include "qkv/io/hugging_face.h"
 #include "qkv/io/model_source.h"
 #include "qkv/kernels/kernels.h"
+#include "qkv/models/compute_type.h"
 #include "qkv/models/family.h"
 #include "qkv/tensor/device.h"
 
@@ -204,8 +205,7 @@ uint64_t weight_bytes(const fs::path& model, DType matrices) {
         kind.starts_with(".data-"))
       bytes += entry.file_size();
   }
-  const Config config = read_config(model);
-  const std::string dtype = config.text("dtype", config.text("torch_dtype", "float32"));
+  const std::string dtype = stored_type_of(read_config(model));
   const uint64_t on_disk = dtype == "bfloat16" || dtype == "float16" ? 2 : 4;
   return bytes / on_disk * static_cast<uint64_t>(size_of(matrices));
 }

@@ -2,8 +2,12 @@
 
 namespace qkv {
 
+std::string stored_type_of(const Config& config) {
+  return config.text("dtype", config.text("torch_dtype", "float32"));
+}
+
 DType compute_type(const Config& config, Device device) {
-  const std::string stored = config.text("dtype", config.text("torch_dtype", "float32"));
+  const std::string stored = stored_type_of(config);
   if (stored == "bfloat16") return DType::bf16;
   return stored == "float16" && device.type == Device::Type::cuda ? DType::f16 : DType::f32;
 }
