@@ -11,7 +11,8 @@ namespace qkv {
 // says nothing.
 std::string stored_type_of(const Config& config);
 
-// That of the weights as they are stored, so that a model takes the memory that its file takes: bf16; f16 on a device, which multiplies it; else f32. Weights in blocks stay in blocks.
+// That of the weights as they are stored, so that a model takes the memory that its file takes: bf16; f16 on a device,
+// which multiplies it; else f32. Weights in blocks stay in blocks.
 DType compute_type(const Config& config, Device device = default_device());
 
 // "auto" is the above; else as dtype_named().
