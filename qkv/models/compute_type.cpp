@@ -2,9 +2,7 @@
 
 namespace qkv {
 
-std::string stored_type_of(const Config& config) {
-  return config.text("dtype", config.text("torch_dtype", "float32"));
-}
+std::string stored_type_of(const Config& config) { return config.text("dtype", config.text("torch_dtype", "float32")); }
 
 DType compute_type(const Config& config, Device device) {
   const std::string stored = stored_type_of(config);
