@@ -15,6 +15,7 @@
 #include "tools/support/chat_session.h"
 #include "tools/support/checks.h"
 #include "tools/support/constraint_options.h"
+#include "tools/support/draft_options.h"
 #include "tools/support/dtype_option.h"
 #include "tools/support/user_data.h"
 
@@ -30,6 +31,7 @@ struct ChatCommand {
   ConstraintOptions constraints;
   GenerationOptions generation{.max_new_tokens = 512, .sample = true, .temperature = 0.7F, .top_p = 0.95F};
   SamplingDefaults chosen;  // by the user
+  DraftOptions drafts;
   bool quiet = false;
 };
 
@@ -58,7 +60,8 @@ void chat(const ChatCommand& options) {
   const EngineOptions how{.compute = compute_type_named(options.dtype, config),
                           .cache = cache_type_named(options.cache),
                           .context = options.context,
-                          .max_batch = 1};
+                          .max_batch = 1,
+                          .drafts = options.drafts.count()};
   const Spec spec = spec_of(config);
   if (spec.generates()) check_memory(options.model, spec, use_of(spec, how));
   LoadedModel loaded =
@@ -70,9 +73,11 @@ void chat(const ChatCommand& options) {
   check_tokenizer_fits(tokenizer, loaded.model->spec().vocab, options.model);
   const GenerationOptions from_files = checkpoint_options(loaded.config, options.model, tokenizer);
   settings.end_ids = from_files.end_ids;
+  for (const int32_t id : turn_ends(tokenizer)) settings.end_ids.push_back(id);
   settings.bad_words = from_files.bad_words;
   apply_constraints(read_constraints(options.constraints), tokenizer, settings);
-  Engine engine(*loaded.model, how);
+  const std::optional<LoadedModel> draft = load_draft(options.drafts, how.compute);
+  Engine engine(*loaded.model, how, draft ? draft->model.get() : nullptr);
   Conversation conversation(engine, tokenizer, chat, settings, *full_context_named(options.overflow));
   if (!options.load.empty()) conversation.set_messages(read_messages(options.load));
   if (!options.system.empty()) conversation.set_system(options.system);
@@ -126,6 +131,7 @@ void add_chat(CLI::App& app) {
       "a full context: refuse to go on, slide: forget the oldest half, or summarise: read a summary of it, which the "
       "model writes")
       ->check(CLI::IsMember({"refuse", "slide", "summarise"}));
+  add_draft_options(*command, o->drafts, "Options");
   add_dtype_option(*command, o->dtype);
   add_cache_option(*command, o->cache);
   add_grammar_option(*command, o->constraints);

@@ -4,6 +4,7 @@
 #include "qkv/generate/checkpoint_options.h"
 #include "qkv/generate/generator.h"
 #include "qkv/generate/model_size.h"
+#include "qkv/generate/scheduled_texts.h"
 #include "qkv/generate/stop_strings.h"
 #include "qkv/io/model_source.h"
 #include "qkv/io/hugging_face.h"
@@ -14,6 +15,7 @@
 #include "tools/support/cache_option.h"
 #include "tools/support/checks.h"
 #include "tools/support/constraint_options.h"
+#include "tools/support/draft_options.h"
 #include "tools/support/dtype_option.h"
 #include "tools/support/int8_options.h"
 #include "tools/support/signals.h"
@@ -36,6 +38,9 @@ struct GenerateCommand {
   GenerationOptions generation;
   std::string early_stopping = "no";
   ConstraintOptions constraints;
+  DraftOptions drafts;
+  std::string overflow = "refuse";
+  int64_t context = 0;
   bool greedy = false;
   bool ignore_end = false;
   bool json = false;
@@ -112,21 +117,62 @@ void choose_packing(GenerateCommand& options, const std::vector<std::vector<int3
   options.pack.in_place = g.max_new_tokens < 8;
 }
 
-// The longest prompt and what is written behind it, for every text that is written together.
+bool slides(const GenerateCommand& options) { return options.overflow == "slide"; }
+bool needs_scheduler(const GenerateCommand& options) { return slides(options) || options.drafts.count() > 0; }
+
+// Positions of a text: the longest prompt and what is written behind it, as far as the model goes, or what slides.
+int64_t context_of(const GenerateCommand& options, const Spec& spec, const std::vector<std::vector<int32_t>>& ids) {
+  if (slides(options)) return engine_context(spec, {.context = options.context});
+  size_t longest = 0;
+  for (const auto& prompt : ids) longest = std::max(longest, prompt.size());
+  const int64_t own = spec.max_positions();
+  const int64_t context = static_cast<int64_t>(longest) + options.generation.max_new_tokens;
+  return own > 0 ? std::min(own, context) : context;
+}
+
+void check_scheduler(const GenerateCommand& options, const Spec& spec) {
+  if (options.context > 0 && !slides(options)) throw Error("--context", "is for --overflow slide");
+  if (!needs_scheduler(options)) return;
+  const std::string asked = slides(options) ? "--overflow" : "--drafts";
+  if (options.generation.num_beams > 1 || searches_contrastively(options.generation))
+    throw Error(asked, "does not go with a search", "leave out --beams and --penalty-alpha");
+  if (!batches_continuously(spec))
+    throw Error(asked, "needs a decoder whose state is keys and values alone", "write with this model without it");
+}
+
+// For every text that is written together.
 void check_room(const GenerateCommand& options, const Spec& spec, const std::vector<std::vector<int32_t>>& ids) {
   const GenerationOptions& g = options.generation;
   const int64_t rows = std::max(g.num_beams, g.num_return_sequences);
   if (!spec.generates() || rows > most_rows_of_a_prompt) return;  // check_options() says so
-  size_t longest = 0;
-  for (const auto& prompt : ids) longest = std::max(longest, prompt.size());
-  const int64_t own = spec.max_positions(), context = static_cast<int64_t>(longest) + g.max_new_tokens;
-  if (!spec.encoder) tokens_that_fit(spec, ids, g.max_new_tokens);
+  if (!spec.encoder && !slides(options)) tokens_that_fit(spec, ids, g.max_new_tokens);
   check_memory(options.directory, spec,
                {.compute = options.compute,
                 .cache = cache_type_named(options.cache),
                 .packing = options.pack,
-                .context = own > 0 ? std::min(own, context) : context,
+                .context = context_of(options, spec, ids),
                 .sequences = std::ssize(ids) * rows});
+}
+
+// With guesses, or a context that slides.
+std::vector<std::vector<Continuation>> generate_by_scheduler(const GenerateCommand& options, Model& model,
+                                                             const std::vector<std::vector<int32_t>>& ids,
+                                                             const GenerationOptions& settings,
+                                                             const Generator::OnToken& on_token,
+                                                             GenerationTimes& times) {
+  const std::optional<LoadedModel> draft = load_draft(options.drafts, options.compute);
+  const EngineOptions how{.compute = options.compute,
+                          .cache = cache_type_named(options.cache),
+                          .context = context_of(options, model.spec(), ids),
+                          .max_batch = std::ssize(ids) * settings.num_return_sequences,
+                          .drafts = options.drafts.count()};
+  const std::unique_ptr<Scheduler> scheduler = make_scheduler(model, how, draft ? draft->model.get() : nullptr);
+  auto texts = scheduled_texts(*scheduler, ids, settings, slides(options) ? Overflow::slide : Overflow::refuse,
+                               on_token, &times);
+  const EngineStats& stats = scheduler->stats();
+  if (how.drafts > 0 && !options.quiet)
+    fmt::print(stderr, "of {} tokens guessed {} were right\n", stats.guessed_tokens, stats.accepted_tokens);
+  return texts;
 }
 
 void generate(GenerateCommand options) {
@@ -139,6 +185,7 @@ void generate(GenerateCommand options) {
   std::vector<std::vector<int32_t>> ids;
   for (const std::string& prompt : prompts) ids.push_back(encode_prompt(tokenizer, prompt));
   choose_packing(options, ids);
+  if (spec.generates()) check_scheduler(options, spec);
   check_room(options, spec, ids);
   LoadedModel loaded =
       load_model(options.directory, {.in_place = true, .matrices = options.compute, .pack = options.pack});
@@ -169,16 +216,23 @@ void generate(GenerateCommand options) {
     std::fwrite(prompts[0].data(), 1, prompts[0].size(), stdout);
     std::fflush(stdout);
   }
-  Generator generator(*loaded.model, options.compute, cache_type_named(options.cache));
   const std::atomic<bool>& stop = stop_requested();
-  const auto results =
-      generator.generate(ids, settings, [&](size_t row, int32_t token) { return writers[row].push(token) && !stop; });
+  const auto on_token = [&](size_t row, int32_t token) { return writers[row].push(token) && !stop; };
+  GenerationTimes times;
+  std::vector<std::vector<Continuation>> results;
+  if (needs_scheduler(options)) {
+    results = generate_by_scheduler(options, *loaded.model, ids, settings, on_token, times);
+  } else {
+    Generator generator(*loaded.model, options.compute, cache_type_named(options.cache));
+    results = generator.generate(ids, settings, on_token);
+    times = generator.times();
+  }
 
   int64_t filled = 0;  // positions, where a text ended for want of more
   for (size_t p = 0; p < results.size(); ++p)
     for (size_t r = 0; r < results[p].size(); ++r) {
       const Continuation& c = results[p][r];
-      if (continues && !c.ended && std::ssize(c.ids) < settings.max_new_tokens &&
+      if (continues && !c.ended && !slides(options) && std::ssize(c.ids) < settings.max_new_tokens &&
           std::ssize(ids[p]) + std::ssize(c.ids) == spec.max_positions())
         filled = spec.max_positions();
       Writer& writer = writers[p * per_prompt + r];
@@ -207,7 +261,7 @@ void generate(GenerateCommand options) {
   std::fflush(stdout);
   if (options.quiet) return;
   if (filled > 0) fmt::print(stderr, "note: the model's {} positions are full\n", filled);
-  print_times(generator.times());
+  print_times(times);
 }
 
 }  // namespace
@@ -243,6 +297,19 @@ void add_generate(CLI::App& app) {
   add_int8_options(*command, o->pack);
   add_threads_option(*command);
   add_device_option(*command);
+
+  command
+      ->add_option("--overflow", o->overflow,
+                   "a full context: refuse to go on, or slide: forget the oldest half of it and read the rest again")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"refuse", "slide"}));
+  command
+      ->add_option("--context", o->context, "tokens of the context that slides (0: as the model has it, at most 4096)")
+      ->capture_default_str()
+      ->check(at_least(0));
+
+  group = "Speed";
+  add_draft_options(*command, o->drafts, group);
 
   group = "Choice of the next token";
   command->add_flag("--greedy", o->greedy, "always the likeliest token, no chance")->group(group);
@@ -284,6 +351,7 @@ void add_generate(CLI::App& app) {
       "  qkv generate models/gpt2 -p \"The ship\" --beams 6 --beam-groups 3 --diversity-penalty 1 --return-sequences "
       "3\n"
       "  qkv generate models/gpt2 -p \"The ship\" --penalty-alpha 0.6\n"
+      "  qkv generate models/llama-q4_0.gguf --prompt-file code.cpp --greedy --drafts 7\n"
       "  qkv generate models/gpt2 -p \"The mood of this is\" --only \" good\" --only \" bad\" --beams 2 --json");
   command->callback([command, o] {
     if (searches_contrastively(o->generation) && command->get_option("--top-k")->count() == 0)

@@ -8,6 +8,7 @@
 #include "tools/commands.h"
 #include "tools/support/cache_option.h"
 #include "tools/support/checks.h"
+#include "tools/support/draft_options.h"
 #include "tools/support/dtype_option.h"
 #include "tools/support/signals.h"
 #include "tools/support/user_data.h"
@@ -30,7 +31,7 @@ struct ServeCommand {
   ModelOptions model;
   std::string key_file, data;
   std::string dtype = "auto", cache;
-  std::string draft;
+  DraftOptions drafts;
   double memory = 0;  // GB
   int64_t drain = 30;
   bool quiet = false;
@@ -88,8 +89,8 @@ void serve(ServeCommand& options) {
   model.as_stored = options.dtype == "auto";
   if (!model.as_stored) model.engine.compute = dtype_named(options.dtype);
   model.engine.cache = cache_type_named(options.cache);
-  model.draft = options.draft;
-  if (!options.draft.empty() && model.engine.drafts == 0) model.engine.drafts = 4;
+  model.draft = options.drafts.model;
+  model.engine.drafts = options.drafts.count();
   model.on_failure = [](const ServedModel& failed, const Error& error) {
     fmt::print(stderr, "note: {} cannot be loaded: {}\n", failed.name(), error.what());
   };
@@ -174,10 +175,7 @@ void add_serve(CLI::App& app) {
   add("--tls-key", o->http.tls_key, "its private key (PEM, without a password)")->type_name("FILE");
 
   group = "Speed";
-  add("--drafts", e.drafts,
-      "guess so many tokens ahead, by what stands in the prompt or with --draft; answers stay the same")
-      ->check(at_least(0));
-  add("--draft", o->draft, "a small model of the same vocabulary that guesses")->type_name("MODEL");
+  add_draft_options(*command, o->drafts, group);
   add("--prompt-chunk", e.prompt_chunk, "tokens of prompts that are read at once")->check(at_least(1));
   command
       ->add_flag("--deterministic", e.deterministic, "an answer's bits do not depend on what else is written; slower")

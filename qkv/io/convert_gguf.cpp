@@ -3,6 +3,7 @@
 #include "qkv/core/error.h"
 #include "qkv/io/checkpoint.h"
 #include "qkv/io/gguf_architectures.h"
+#include "qkv/io/gguf_ends.h"
 #include "qkv/io/gguf_model.h"
 #include "qkv/io/gguf_tokenizer.h"
 #include "qkv/io/gguf_tokens.h"
@@ -29,16 +30,21 @@ GgufMetadata token_ids(const Config& config, int64_t vocab) {
 
 // Without a tokenizer a model can be written, but nobody can talk to it; whoever has none knows.
 GgufMetadata tokenizer_of(const fs::path& source, const Config& config, int64_t vocab) {
+  const std::vector<int64_t> ends = ends_of(source, config, vocab);
   std::optional<Tokenizer> tokenizer;
   try {
     tokenizer = load_tokenizer(source);
   } catch (const NoTokenizer&) {
     GgufMetadata metadata = token_ids(config, vocab);
     metadata["tokenizer.ggml.model"] = GgufValue::of_string("none");
+    put_ends(metadata, ends, [](int64_t) { return std::string(); });
     return metadata;
   }
   check_tokenizer_fits(*tokenizer, vocab, source.string());
   GgufMetadata metadata = gguf_tokenizer_metadata(*tokenizer, vocab);
+  put_ends(metadata, ends, [&](int64_t id) {
+    return id < tokenizer->vocab_size() ? tokenizer->token(static_cast<int32_t>(id)) : std::string();
+  });
   const fs::path chat = source / "chat_template.jinja";
   if (fs::is_directory(source) && fs::exists(chat) && metadata.count("tokenizer.chat_template") == 0)
     metadata["tokenizer.chat_template"] = GgufValue::of_string(read_file(chat, 1 << 24));

@@ -1,6 +1,7 @@
 // Between a GGUF file's metadata and names and a configuration and a Spec, by the tables of gguf_architectures.cpp.
 #include "qkv/core/error.h"
 #include "qkv/io/gguf_architectures.h"
+#include "qkv/io/gguf_ends.h"
 #include "qkv/io/gguf_tokens.h"
 #include "qkv/models/labels_config.h"
 
@@ -167,6 +168,8 @@ void add_token_ids(Json& config, const GgufContents& file, int64_t vocab) {
         found->value.get<uint64_t>() < static_cast<uint64_t>(vocab))
       config[std::string(ours) + "_token_id"] = found->value;
   }
+  if (const Json ends = said_ends([&](const std::string& key) { return file.find(key); }, vocab); !ends.is_null())
+    config["eos_token_id"] = ends;
 }
 
 const std::optional<RotarySpec>& rotary_of(const Spec& spec) { return spec.stack.block.attention.rotary; }

@@ -61,10 +61,9 @@ const RotaryTable* Stack::table_for(const RotarySpec& rotary, int64_t positions,
   if (place == nullptr) place = &tables_.emplace_back();
   const int64_t made = *place ? (*place)->table.cosine.size(0) : 0;
   // Only dynamic scaling depends on the length; every other table serves all shorter texts.
-  if (made > 0 && (dynamic ? made == std::max(rotary.original_positions, positions) : made >= positions))
-    return &(*place)->table;
-  const int64_t wanted = dynamic ? std::max(rotary.original_positions, positions)
-                                 : rotary_table_rows(positions, spec.max_positions, device);
+  const int64_t scaled_to = std::max(rotary.original_positions, positions);
+  if (made > 0 && (dynamic ? made == scaled_to : made >= positions)) return &(*place)->table;
+  const int64_t wanted = dynamic ? scaled_to : rotary_table_rows(positions, spec.max_positions, device);
   if (*place && device != Device()) outgrown_.push_back(*place);
   *place = std::make_shared<MadeTable>(MadeTable{rotary, rotary_table(rotary, wanted)});
   return &(*place)->table;

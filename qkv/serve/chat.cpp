@@ -13,9 +13,6 @@
 namespace qkv {
 namespace {
 
-// What ends a turn in well-known templates, where a checkpoint's files name only the end of a text.
-constexpr const char* turn_ends[] = {"<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>", "<|end|>"};
-
 class ChatForm : public AnswerForm {
  public:
   ChatForm(std::string model, ToolCalls calls, bool log_probabilities)
@@ -152,10 +149,9 @@ void chat(const Call& call, ModelStore& models) {
   writing.options.max_new_tokens = longest.value_or(older.value_or(model.context()));
   writing.prompt_field = "messages";
   read_log_probabilities(fields, writing);
-  const Tokenizer& tokenizer = model.tokenizer();
-  for (const char* end : turn_ends)
-    if (const auto id = tokenizer.id(end); id && !writing.options.end_ids.empty())
-      writing.options.end_ids.push_back(*id);
+  std::vector<int32_t>& ends = writing.options.end_ids;
+  if (!ends.empty())
+    for (const int32_t id : turn_ends(model.tokenizer())) ends.push_back(id);
   read_response_format(fields, model, writing);
   ChatOptions options{.tools = read_tools(fields, model, writing)};
   if (const OrderedJson* variables = fields.find("chat_template_kwargs")) {

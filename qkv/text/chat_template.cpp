@@ -39,6 +39,13 @@ ChatTemplate::ChatTemplate(const Tokenizer& tokenizer) : ChatTemplate(tokenizer.
   for (const Json& one : found) add(one["name"], one["template"]);
 }
 
+std::vector<int32_t> turn_ends(const Tokenizer& tokenizer) {
+  std::vector<int32_t> ids;
+  for (const char* end : {"<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>", "<|end|>"})
+    if (const auto id = tokenizer.id(end)) ids.push_back(*id);
+  return ids;
+}
+
 bool ChatTemplate::present(const Tokenizer& tokenizer) {
   return !tokenizer.config().value("chat_template", Json()).is_null();
 }

@@ -13,6 +13,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace qkv {
 
@@ -49,5 +50,9 @@ class ChatTemplate {
   std::map<std::string, jinja::Template> templates_;
   OrderedJson special_ = OrderedJson::object();
 };
+
+// The tokens that end an answer in the templates of well-known families ("<|im_end|>", "<|eot_id|>", "<end_of_turn>",
+// ...), of those that the vocabulary has. Checkpoints often name only one of their ends.
+std::vector<int32_t> turn_ends(const Tokenizer& tokenizer);
 
 }  // namespace qkv

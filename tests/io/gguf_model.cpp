@@ -2,6 +2,7 @@
 #include "qkv/core/error.h"
 #include "qkv/io/convert_gguf.h"
 #include "qkv/io/gguf_architectures.h"
+#include "qkv/io/gguf_ends.h"
 #include "qkv/io/gguf_model.h"
 #include "qkv/io/gguf_tokenizer.h"
 #include "qkv/io/model_source.h"
@@ -135,6 +136,28 @@ TEST(GgufModel, MistralKeepsItsWindowAndItsLength) {
   convert_to_gguf(wide, folder.path / "wide.gguf", {.mix = "f32"});
   EXPECT_EQ(Gguf(folder.path / "wide.gguf").metadata().count("llama.attention.sliding_window"), 0U);
   EXPECT_EQ(load_model(folder.path / "wide.gguf").model->spec().family, "llama");
+}
+
+TEST(GgufModel, KeepsAllEnds) {
+  const Folder folder;
+  const fs::path model = golden_with(folder.path, "llama", {{"eos_token_id", {2, 5}}});
+  write_file(model / "generation_config.json", R"({"eos_token_id": [5, 7, -1, 100000]})");
+  const fs::path file = folder.path / "ends.gguf";
+  convert_to_gguf(model, file, {.mix = "f32"});
+  const Gguf read(file);
+  EXPECT_EQ(read.metadata().at("tokenizer.ggml.eos_token_id").value, 2);
+  EXPECT_EQ(read.metadata().at("tokenizer.ggml.eot_token_id").value, 5);
+  EXPECT_EQ(read.metadata().at("tokenizer.ggml.eom_token_id").value, 7);
+  EXPECT_EQ(read_config(file).json().at("eos_token_id"), Json({2, 5, 7}));
+  convert_from_gguf(file, folder.path / "back", {});
+  EXPECT_EQ(read_config(folder.path / "back").json().at("eos_token_id"), Json({2, 5, 7}));
+}
+
+TEST(GgufModel, EndOfAMessageIsKnownByItsName) {
+  GgufMetadata metadata{{"tokenizer.ggml.eos_token_id", GgufValue::of_u32(9)}};
+  put_ends(metadata, {3, 4, 9}, [](int64_t id) { return std::string(id == 3 ? "<|eom_id|>" : "<|eot_id|>"); });
+  EXPECT_EQ(metadata.at("tokenizer.ggml.eot_token_id").value, 4);
+  EXPECT_EQ(metadata.at("tokenizer.ggml.eom_token_id").value, 3);
 }
 
 TEST(GgufModel, WhatIsRefusedIsNamed) {

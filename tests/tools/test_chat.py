@@ -20,6 +20,22 @@ class Chat(CommandTest):
         alone = self.succeed("generate", self.model(), "--prompt", "w1 w7 w8 w2", "--greedy", "--max-new-tokens", "4", "-q", "--json")
         self.assertEqual(self.talk("w7 w8\n").strip(), json.loads(alone)["text"].strip())
 
+    def test_the_end_of_a_turn_ends_an_answer(self):
+        first, second = self.talk("w7 w8\n").split()[:2]
+        self.assertNotEqual(first, second)
+        folder = self.model()
+        tokenizer = json.loads((folder / "tokenizer.json").read_text())
+        vocabulary = tokenizer["model"]["vocab"]
+        end = vocabulary.pop(second)
+        vocabulary["<end_of_turn>"] = end
+        tokenizer["added_tokens"] = [{"id": end, "content": "<end_of_turn>", "special": True}]
+        (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+        said = self.succeed("chat", folder, "--temperature", "0", "--max-new-tokens", "4", stdin=b"w7 w8\n")
+        self.assertEqual(said.split(), [first])
+
+    def test_guesses_change_no_answer(self):
+        self.assertEqual(self.talk("w7 w8\nw9\n"), self.talk("w7 w8\nw9\n", "--drafts", "3"))
+
     def test_words_are_chosen_as_the_checkpoint_says_unless_told(self):
         def talk(*arguments):
             folder = self.model()

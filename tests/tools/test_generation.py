@@ -1,4 +1,6 @@
 """How qkv generate and the verbs that rewrite texts choose their words."""
+import re
+
 from command import *
 
 
@@ -51,6 +53,32 @@ class Generation(CommandTest):
         refuse("", "empty")
         refuse('root ::= "a"', ["--grammar", "--only"], "--only", "yes")
         self.refuse("generate", self.model, "-p", "word", "--grammar", self.folder / "none.gbnf", says="none.gbnf")
+
+    def test_guesses_change_nothing(self):
+        at = TINY.index("--context") + 1
+        self.model = self.folder / "long"
+        self.succeed("train", self.text, "--out", self.model, *TINY[:at], "128", *TINY[at + 1:], "--steps", 4)
+        for how in (["--greedy"], ["--seed", "3", "--temperature", "2", "--return-sequences", "2"]):
+            plain = self.write_text("-n", "40", *how)
+            for drafts in (["--drafts", "5"], ["--draft", self.model]):
+                guessed = self.write_text("-n", "40", *how, *drafts)
+                for one, other in zip(plain, guessed, strict=True):
+                    self.assertEqual(one["ids"], other["ids"])
+                    for a, b in zip(one["log_probabilities"], other["log_probabilities"], strict=True):
+                        self.assertAlmostEqual(a, b, places=3)
+        told = self.run_qkv("generate", self.model, "-p", "word", "-n", "60", "--greedy", "--draft", self.model).stderr.decode()
+        guessed, right = map(int, re.search(r"of (\d+) tokens guessed (\d+) were right", told).groups())
+        self.assertGreater(guessed, 20)
+        self.assertEqual(guessed, right)
+
+    def test_a_full_context_slides(self):
+        sliding = self.write_text("--greedy", "--overflow", "slide", "--context", "16", "-n", "100")[0]
+        self.assertEqual((len(sliding["ids"]), sliding["finish"]), (100, "length"))
+        self.assertEqual(sliding["ids"][:12], self.write_text("--greedy", "-n", "12")[0]["ids"])
+        self.refuse("generate", self.model, "-p", "word", "--context", "16", says=["--context", "--overflow slide"])
+        self.refuse("generate", self.model, "-p", "word", "--overflow", "slide", "--context", "100000", says="context")
+        self.refuse("generate", self.model, "-p", "word", "--overflow", "slide", "--beams", "2", says=["--overflow", "search"])
+        self.refuse("generate", self.model, "-p", "word", "--draft", self.folder / "none", says="none")
 
     def test_what_makes_no_sense_is_refused(self):
         def refuse(*arguments, says):
