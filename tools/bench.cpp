@@ -10,7 +10,7 @@
 #include "qkv/io/model_source.h"
 #include "qkv/models/compute_type.h"
 #include "qkv/models/family.h"
-#include "qkv/ops/autograd.h"
+#include "qkv/models/replayed_passes.h"
 #include "qkv/ops/cross_entropy.h"
 #include "qkv/tensor/replay.h"
 #include "qkv/train/cost.h"
@@ -161,24 +161,26 @@ void bench_train(const BenchCommand& options) {
   });
   const double time = median(times);
   const double tokens = static_cast<double>(options.batch * options.length);
+  const double scored = scored_part(static_cast<double>(counts.tokens) / tokens);
   const double flops =
-      training_cost(model, options.batch, options.length, dtype, 2, false).flops_per_token * tokens / time;
-  fmt::print("{}\n", Json{{"tokens_per_second", tokens / time},
-                          {"seconds", time},
-                          {"step_seconds", times},
-                          {"loss", last_loss},
-                          {"flops", flops},
-                          {"peak_memory", memory_use(model.device()).peak}}
-                         .dump());
+      training_cost(model, options.batch, options.length, dtype, 2, false, scored).flops_per_token * tokens / time;
+  Json report = {{"tokens_per_second", tokens / time},
+                 {"seconds", time},
+                 {"step_seconds", times},
+                 {"loss", last_loss},
+                 {"flops", flops},
+                 {"peak_memory", memory_use(model.device()).peak}};
+  if (const double peak = peak_of(model.device(), dtype); peak > 0) report["mfu"] = flops / peak;
+  fmt::print("{}\n", report.dump());
 }
 
 void bench_encode(const BenchCommand& options) {
   const std::unique_ptr<Model> made = model_for_inference(options);
   Model& model = *made;
-  const NoGrad no_grad;
   const Inputs inputs = random_inputs(model.spec(), options.batch, options.length);
+  ReplayedPasses passes(model, dtype_of(options));
   const std::vector<double> times = times_of(options.repeat, 2, [&] {
-    model.hidden(inputs, {.compute = dtype_of(options)});
+    passes.hidden(inputs);
     wait_for(model.device());
   });
   fmt::print("{}\n", Json{{"seconds", median(times)}, {"samples", times}}.dump());
@@ -229,7 +231,11 @@ void add_bench(CLI::App& app) {
     sub.add_option("--vocab", o->sizes.vocab, "vocabulary")->capture_default_str();
     sub.add_option("--layers", o->sizes.layers, "blocks")->capture_default_str();
     sub.add_option("--heads", o->sizes.heads, "heads")->capture_default_str();
+    sub.add_option("--kv-heads", o->sizes.kv_heads, "heads of keys and values (0: all)")->capture_default_str();
     sub.add_option("--width", o->sizes.width, "width")->capture_default_str();
+    sub.add_option("--feed-forward", o->sizes.feed_forward, "width inside the feed-forward (0: as the family has it)")
+        ->capture_default_str();
+    sub.add_flag("--untied{false}", o->sizes.tied, "the output matrix is not the token embedding");
     sub.add_option("--context", o->sizes.context, "positions of the model")->capture_default_str();
     sub.add_option("--batch", o->batch, "rows")->capture_default_str()->check(CLI::PositiveNumber);
     add_dtype_option(sub, o->dtype);

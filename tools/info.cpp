@@ -2,7 +2,7 @@
 #include "qkv/core/error.h"
 #include "qkv/core/progress.h"
 #include "qkv/core/threads.h"
-#include "qkv/cuda/runtime.h"
+#include "qkv/cuda/card_rates.h"
 #include "qkv/kernels/kernels.h"
 #include "qkv/io/gguf.h"
 #include "qkv/io/golden.h"
@@ -45,6 +45,17 @@ void print_families() {
     fmt::print("{:<12} {:<12} {}\n", family->type, family->name, family->paper);
 }
 
+// What is known of them.
+std::string rates_in_words(const cuda::CardRates& rates) {
+  std::string words;
+  if (rates.half > 0)
+    words += fmt::format("; at most {} in bf16, {} in tf32, {} in f32", short_quantity(rates.half, "FLOP/s"),
+                         short_quantity(rates.tf32, "FLOP/s"), short_quantity(rates.f32, "FLOP/s"));
+  if (rates.bandwidth > 0)
+    words += fmt::format("{} {} of memory", rates.half > 0 ? "," : "; at most", short_quantity(rates.bandwidth, "B/s"));
+  return words;
+}
+
 void print_devices() {
   const kernels::KernelSet& set = kernels::kernels_for({});
   fmt::print("cpu      {} threads, kernels: {}", threads(), set.name);
@@ -53,9 +64,10 @@ void print_devices() {
   fmt::print("\n");
   const std::vector<cuda::DeviceInfo>& cards = cuda::devices();
   for (size_t i = 0; i < cards.size(); ++i)
-    fmt::print("{:<8} {}, {}, compute capability {}.{}\n",
+    fmt::print("{:<8} {}, {}, compute capability {}.{}{}\n",
                to_string({.type = Device::Type::cuda, .index = static_cast<int>(i)}), cards[i].name,
-               short_quantity(static_cast<double>(cards[i].memory), "B"), cards[i].major, cards[i].minor);
+               short_quantity(static_cast<double>(cards[i].memory), "B"), cards[i].major, cards[i].minor,
+               rates_in_words(cuda::card_rates(cards[i])));
   if (const std::string why = cuda::why_none(); cards.empty()) fmt::print("cuda     none: {}\n", why);
 }
 

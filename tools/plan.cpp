@@ -3,11 +3,13 @@
 #include "qkv/core/json.h"
 #include "qkv/core/progress.h"
 #include "qkv/core/threads.h"
+#include "qkv/cuda/card_rates.h"
 #include "qkv/generate/cache_type.h"
 #include "qkv/generate/plan.h"
 #include "qkv/io/model_source.h"
 #include "qkv/models/compute_type.h"
 #include "qkv/models/family.h"
+#include "qkv/tensor/device.h"
 #include "tools/commands.h"
 #include "tools/support/cache_option.h"
 #include "tools/support/checks.h"
@@ -31,7 +33,12 @@ struct PlanCommand {
   bool json = false;
 };
 
+bool on_card() { return default_device().type == Device::Type::cuda; }
+
+const cuda::DeviceInfo& the_card() { return cuda::devices()[static_cast<size_t>(default_device().index)]; }
+
 std::string words_of(PlannedWeight::Place place) {
+  if (on_card()) return "on the card";
   switch (place) {
     case PlannedWeight::Place::mapped:
       return "on the file's pages";
@@ -52,7 +59,7 @@ std::vector<std::pair<std::pair<PlannedWeight::Place, DType>, Group>> groups_of(
   std::map<std::pair<PlannedWeight::Place, DType>, Group> groups;
   for (const PlannedWeight& w : plan.weights) {
     if (w.bytes == 0) continue;
-    Group& group = groups[{w.place, w.kept}];
+    Group& group = groups[{on_card() ? PlannedWeight::Place::copied : w.place, w.kept}];
     ++group.tensors;
     group.bytes += w.bytes;
   }
@@ -94,7 +101,12 @@ Json json_of(const PlanCommand& options, const Use& use, const ModelPlan& plan,
   for (const Prediction::Product& p : rates->products)
     products.push_back(
         {{"type", p.type}, {"bytes_per_second", p.bytes_a_second}, {"flops_per_second", p.flops_a_second}});
-  report["machine"] = {{"threads", threads()}, {"bytes_per_second", rates->bandwidth}, {"products", products}};
+  report["machine"] = {{"bytes_per_second", rates->bandwidth}, {"products", products}};
+  if (on_card()) {
+    report["machine"]["card"] = the_card().name;
+  } else {
+    report["machine"]["threads"] = threads();
+  }
   report["predicted"] = {{"tokens_per_second", rates->tokens_a_second},
                          {"prompt_tokens_per_second", rates->prompt_tokens_a_second}};
   return report;
@@ -129,6 +141,14 @@ void print(const PlanCommand& options, const Spec& spec, const Use& use, const M
   if (spec.generates()) work("a new token", plan.token);
   work("of a prompt", plan.prompt_token);
   if (!rates) return;
+  if (on_card()) {
+    fmt::print("\nthis card    {:>9}/s of memory, {} in {}: {}\n", bytes(rates->bandwidth),
+               short_quantity(rates->products[0].flops_a_second, "FLOP/s"), rates->products[0].type, the_card().name);
+    fmt::print("at most      ");
+    if (spec.generates()) fmt::print("{:>9.1f} new tokens/s behind a full context, ", rates->tokens_a_second);
+    fmt::print("{:.0f} tokens/s of prompts\n", rates->prompt_tokens_a_second);
+    return;
+  }
   fmt::print("\nthis machine {:>9}/s read by {} threads; products", bytes(rates->bandwidth), threads());
   for (size_t i = 0; i < rates->products.size(); ++i)
     fmt::print("{} {} {}/s, of prompts {} FLOP/s", i == 0 ? "" : ";", rates->products[i].type,
@@ -147,13 +167,14 @@ void plan(const PlanCommand& options) {
   const int64_t usual = own > 0 ? std::min<int64_t>(own, 4096) : 4096;
   const Use use{.compute = compute_type_named(options.dtype, config),
                 .cache = cache_type_named(options.cache),
-                .packing = options.pack,
+                .packing = on_card() ? std::optional<PackOptions>() : options.pack,
                 .context = options.context > 0 ? options.context : usual,
                 .sequences = options.batch};
   const uint64_t memory = options.memory > 0 ? static_cast<uint64_t>(options.memory * 1e9) : usual_memory();
   const ModelPlan made = plan_model(options.model, spec, use, memory);
   const bool predictable = !spec.encoder && !spec.twin && !options.dry;
-  const std::optional<Prediction> rates = predictable ? std::optional(predict(made, spec, use)) : std::nullopt;
+  std::optional<Prediction> rates;
+  if (predictable) rates = on_card() ? most_on_card(made, use, cuda::card_rates(the_card())) : predict(made, spec, use);
   if (options.json) {
     fmt::print("{}\n", json_of(options, use, made, rates).dump(2));
   } else {
@@ -185,6 +206,7 @@ void add_plan(CLI::App& app) {
   command->add_flag("--no-measuring", o->dry, "sizes and work alone, no rates: nothing is computed");
   command->add_flag("--json", o->json, "print JSON");
   add_threads_option(*command);
+  add_device_option(*command);
   command->footer(
       "Examples:\n  qkv plan models/llama-q4.gguf --context 2048\n"
       "  qkv plan models/llama --context 8192 --batch 8 --cache q8_0 --json");

@@ -1,5 +1,5 @@
-"""Training steps in PyTorch: a GPT written as PyTorch does it best (fused attention, fused AdamW, fused loss), or
-Hugging Face's BERT with its masked language model head. Random tokens, AdamW, gradients clipped to norm 1, the loss read
+"""Training steps in PyTorch: a GPT or a Llama written as PyTorch does it best (fused attention, fused AdamW, fused loss),
+or Hugging Face's BERT with its masked language model head. Random tokens, AdamW, gradients clipped to norm 1, the loss read
 after every step. --device is torch's: cpu or cuda. bfloat16 means autocast over f32 weights."""
 import argparse
 import contextlib
@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from serve import on_device, seconds, serve
+from torch_llama import Llama
 
 
 class Block(nn.Module):
@@ -61,9 +62,12 @@ class MaskedBert(nn.Module):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--family", choices=["gpt2", "bert"], default="gpt2")
+    parser.add_argument("--family", choices=["gpt2", "bert", "llama"], default="gpt2")
     for name in ("vocab", "context", "layers", "heads", "width", "batch", "length", "threads", "warmup"):
         parser.add_argument("--" + name, type=int, required=True)
+    parser.add_argument("--kv-heads", type=int, default=0)
+    parser.add_argument("--feed-forward", type=int, default=0)
+    parser.add_argument("--untied", action="store_true")
     parser.add_argument("--dtype", choices=["f32", "bf16"], required=True)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--device", default="cpu")
@@ -71,7 +75,12 @@ def main():
     device = on_device(a.device)
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
-    model = (Gpt if a.family == "gpt2" else MaskedBert)(a.vocab, a.context, a.layers, a.heads, a.width).to(device)
+    sizes = (a.vocab, a.context, a.layers, a.heads, a.width)
+    if a.family == "llama":
+        model = Llama(*sizes, a.kv_heads, a.feed_forward, a.untied)
+    else:
+        model = (Gpt if a.family == "gpt2" else MaskedBert)(*sizes)
+    model.to(device)
     matrices = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() < 2]
     optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}],

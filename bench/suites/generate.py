@@ -1,8 +1,10 @@
-"""GPT-2 124M, batch 1: reading a prompt of 512 tokens and greedy writing, against transformers and llama.cpp."""
+"""GPT-2 124M, batch 1: reading a prompt of 512 tokens and greedy writing, against transformers and llama.cpp. On a GPU a
+Llama too, one text and many together, against transformers as it is and with a static cache and compiled steps."""
 import dataclasses
 import statistics
 
-from contestants import Peer, Program, THREADS, Unavailable, take_turns
+from card_sizes import LLAMA, words
+from contestants import DEVICE, Peer, Program, THREADS, Unavailable, take_turns
 from suites import quantised
 
 PACKAGES = ("torch", "transformers")
@@ -17,9 +19,16 @@ class Case:
     name: str
     dtype: str
     repeat: int
+    sizes: dict = dataclasses.field(default_factory=dict)  # of another model than GPT-2
+    batch: int = 1
+    tokens: int = TOKENS
 
 
 def cases(quick):
+    if DEVICE != "cpu":
+        return [Case("GPT-2 124M, bf16", "bf16", 3), *(
+            Case(f"Llama 1.1B, bf16, {batch} text{'s' if batch > 1 else ''}", "bf16", 2 if quick else 3, LLAMA, batch, 256)
+            for batch in (1, 64))]
     return [Case(f"GPT-2 124M, {dtype}", dtype, 2 if quick else 3) for dtype in ("f32", "bf16")]
 
 
@@ -41,12 +50,15 @@ def samples(name, result):
 
 
 def run(case, qkv, rounds):
-    ours = Program("qkv", [qkv, "bench", "generate", "--dtype", case.dtype, "--prompt", PROMPT, "--tokens", TOKENS,
-                           "--repeat", case.repeat, "--threads", THREADS])
+    options = [*words(case.sizes), "--dtype", case.dtype, "--prompt", PROMPT, "--tokens", case.tokens, "--threads", THREADS,
+               "--batch", case.batch]
+    ours = Program("qkv", [qkv, "bench", "generate", *options, "--repeat", case.repeat])
     contestants, notes = [ours], []
-    for make in (lambda: llama_bench(case, qkv),
-                 lambda: Peer("transformers", "torch_generate.py", ["--dtype", case.dtype, "--prompt", PROMPT, "--tokens",
-                                                                    TOKENS, "--threads", THREADS], case.repeat)):
+    transformers = lambda name, *how: Peer(name, "torch_generate.py", [*options, *how], case.repeat)  # noqa: E731
+    makers = [lambda: llama_bench(case, qkv), lambda: transformers("transformers")]
+    if DEVICE != "cpu":
+        makers[0] = lambda: transformers("transformers, compiled", "--static")
+    for make in makers:
         try:
             contestants.append(make())
         except Unavailable as why:
@@ -62,13 +74,14 @@ def run(case, qkv, rounds):
                  for name, turns in results.items()}
         rates = {name: statistics.median(values) for name, values in taken.items()}
         mine = rates.pop("qkv")
-        goal = GOALS[case.dtype][what]
+        goal = GOALS[case.dtype][what] if DEVICE == "cpu" else None
         common = {"unit": "tokens/s", "qkv": mine, "samples": taken, "threads": THREADS, "packages": PACKAGES,
                   "peak_mib": {name: max(t["peak_bytes"] for t in turns) / 2**20 for name, turns in results.items()}}
         if notes:
             common["note"] = "; ".join(notes)
-        if what == "prefill":
-            rows.append({"case": f"{case.name}: prompt of {PROMPT}", "peers": rates, "goal": goal,
+        if goal is None or what == "prefill":
+            title = f"prompt of {PROMPT}" if what == "prefill" else "writing"
+            rows.append({"case": f"{case.name}: {title}", "peers": rates, "goal": goal,
                          "ratio": mine / max(rates.values()) if rates else None, **common})
             continue
         for peer, value in goal.items():

@@ -27,11 +27,31 @@ static_assert(failed_configuration == cudaErrorInvalidConfiguration &&
   cudaDeviceProp card{};
   if (cudaGetDevice(&number) == cudaSuccess) cudaGetDeviceProperties(&card, number);
   cudaGetLastError();
-  throw_failure(status, cudaGetErrorString(status), doing, {card.name, card.totalGlobalMem, card.major, card.minor});
+  throw_failure(status, cudaGetErrorString(status), doing,
+                {.name = card.name, .memory = card.totalGlobalMem, .major = card.major, .minor = card.minor});
 }
 
 void check(cudaError_t status, const char* doing) {
   if (status != cudaSuccess) fail(status, doing);
+}
+
+// 0 where the driver does not tell.
+int attribute_of(int card, cudaDeviceAttr attribute) {
+  int value = 0;
+  if (cudaDeviceGetAttribute(&value, attribute, card) != cudaSuccess) cudaGetLastError();
+  return value;
+}
+
+DeviceInfo info_of(int number, const cudaDeviceProp& card) {
+  constexpr double khz = 1e3;
+  return {.name = card.name,
+          .memory = card.totalGlobalMem,
+          .major = card.major,
+          .minor = card.minor,
+          .multiprocessors = card.multiProcessorCount,
+          .clock = khz * attribute_of(number, cudaDevAttrClockRate),
+          .memory_clock = khz * attribute_of(number, cudaDevAttrMemoryClockRate),
+          .memory_bus = attribute_of(number, cudaDevAttrGlobalMemoryBusWidth)};
 }
 
 struct Found {
@@ -62,7 +82,7 @@ Found find() {
     cudaDeviceProp card{};
     check(cudaGetDeviceProperties(&card, i), "asking for a card's properties");
     if (card.major >= least_major) {
-      found.devices.push_back({card.name, card.totalGlobalMem, card.major, card.minor});
+      found.devices.push_back(info_of(i, card));
       found.cards.push_back(i);
     } else {
       found.why_none = fmt::format("{} has compute capability {}.{}; {}.0 is the least", card.name, card.major,

@@ -16,6 +16,10 @@ struct DeviceInfo {
   std::string name;
   size_t memory = 0;         // bytes
   int major = 0, minor = 0;  // compute capability
+  // What its rates follow from (cuda/card_rates.h); 0: not known.
+  int multiprocessors = 0;
+  double clock = 0, memory_clock = 0;  // Hz, the highest
+  int memory_bus = 0;                  // bits
 };
 
 // The devices that kernels can run on. Empty where there are none; why_none() then says so in one line.

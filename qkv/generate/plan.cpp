@@ -4,6 +4,7 @@
 #include "qkv/generate/cache_type.h"
 #include "qkv/generate/machine_rates.h"
 #include "qkv/models/describe.h"
+#include "qkv/tensor/device.h"
 
 #include <algorithm>
 #include <map>
@@ -111,6 +112,19 @@ Prediction predict(const ModelPlan& plan, const Spec& spec, const Use& use) {
   }
   result.prompt_tokens_a_second = static_cast<double>(plan.prompt) / (reading + overhead);
   return result;
+}
+
+std::optional<Prediction> most_on_card(const ModelPlan& plan, const Use& use, const cuda::CardRates& rates) {
+  const double flops = use.compute != DType::f32 ? rates.half : tf32() ? rates.tf32 : rates.f32;
+  if (flops <= 0 || rates.bandwidth <= 0) return {};
+  const auto rate = [&](const ModelPlan::Work& work) {
+    const double seconds = std::max(work.flops / flops, work.bytes / rates.bandwidth);
+    return seconds > 0 ? 1 / seconds : 0;
+  };
+  return Prediction{.bandwidth = rates.bandwidth,
+                    .products = {{std::string(name_of(use.compute)), rates.bandwidth, flops}},
+                    .tokens_a_second = rate(plan.token),
+                    .prompt_tokens_a_second = rate(plan.prompt_token)};
 }
 
 }  // namespace qkv

@@ -1,8 +1,10 @@
 // What a model will need and do on this machine, said before it is loaded.
 #pragma once
 
+#include "qkv/cuda/card_rates.h"
 #include "qkv/generate/model_size.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,5 +48,9 @@ struct Prediction {
 // Measures this machine for about two seconds, in at most a few hundred megabytes, and takes the rates together: the
 // time of a step is that of its products by their types, its attention and its calls.
 Prediction predict(const ModelPlan& plan, const Spec& spec, const Use& use);
+
+// The most that a card of these rates can do: each token's bytes pass once, or its products take longer. None where the
+// rates are not known.
+std::optional<Prediction> most_on_card(const ModelPlan& plan, const Use& use, const cuda::CardRates& rates);
 
 }  // namespace qkv

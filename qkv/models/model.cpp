@@ -3,6 +3,7 @@
 #include "qkv/core/error.h"
 #include "qkv/models/global_tokens.h"
 #include "qkv/models/initialise.h"
+#include "qkv/models/positions.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/cross_entropy.h"
 #include "qkv/ops/embedding.h"
@@ -14,25 +15,6 @@
 
 namespace qkv {
 namespace {
-
-Tensor default_positions(int64_t rows, int64_t length, int64_t first) {
-  std::vector<int32_t> positions;
-  positions.reserve(static_cast<size_t>(rows * length));
-  for (int64_t b = 0; b < rows; ++b)
-    for (int64_t t = 0; t < length; ++t) positions.push_back(static_cast<int32_t>(first + t));
-  return Tensor::from<int32_t>({rows, length}, positions);
-}
-
-// Counts tokens other than padding from 0; padding itself is at -1.
-Tensor positions_without(int32_t padding, const Tensor& ids) {
-  std::vector<int32_t> positions = ids.to_vector<int32_t>();
-  int32_t next = 0;
-  for (size_t i = 0; i < positions.size(); ++i) {
-    if (i % static_cast<size_t>(ids.size(1)) == 0) next = 0;
-    positions[i] = positions[i] == padding ? -1 : next++;
-  }
-  return Tensor::from(ids.shape(), positions);
-}
 
 // Multiple choice is the same model on B * choices rows.
 Tensor flat_rows(const Tensor& x) { return x && x.rank() == 3 ? x.view({x.size(0) * x.size(1), x.size(2)}) : x; }
@@ -217,13 +199,8 @@ Tensor Model::run(const Embeddings& embeddings, const Stack& stack, const Inputs
   if (limit > 0 && !inputs.position_ids && before + ids.size(1) > limit)
     throw Error("input", fmt::format("{} tokens do not fit the model's {} positions", before + ids.size(1), limit),
                 "shorten the text, or train with a longer context");
-  if (inputs.position_ids) {
-    context.positions = flat_rows(inputs.position_ids);
-  } else if (embeddings.spec.skip_padding) {
-    context.positions = positions_without(static_cast<int32_t>(embeddings.spec.padding_id), ids);
-  } else {
-    context.positions = default_positions(ids.size(0), ids.size(1), before);
-  }
+  context.positions =
+      inputs.position_ids ? flat_rows(inputs.position_ids) : usual_positions(embeddings.spec, ids, before);
   context.key_mask = flat_rows(inputs.attention_mask);
   context.global = inputs.global_attention ? flat_rows(inputs.global_attention) : usual_global_tokens(spec_, ids);
   context.streams = {.hidden = inputs.hidden_pairs,

@@ -107,7 +107,7 @@ std::vector<Answers> Answerer::answer(std::span<const Input> inputs) const {
   const std::optional<int32_t> cls = base_.tokenizer().special().cls;
   const size_t candidates = static_cast<size_t>(options_.align_to_words ? 2 * options_.top_k + 10 : options_.top_k);
   base_.run(rows, [&](const RowBatch& batch) {
-    const auto outputs = base_.model().outputs(batch.inputs, base_.context());
+    const auto outputs = base_.outputs(batch.inputs);
     const std::vector<float> start_logits = finite_values(outputs[0].second);
     const std::vector<float> end_logits = finite_values(outputs[1].second);
     for (size_t r = 0; r < batch.rows.size(); ++r) {

@@ -26,7 +26,7 @@ Classifier::Classifier(TextModel base, ScoreFunction function) : base_(std::move
 std::vector<std::vector<Label>> Classifier::classify(std::span<const Row> rows) const {
   std::vector<std::vector<Label>> results(rows.size());
   base_.run(rows, [&](const RowBatch& batch) {
-    const auto outputs = base_.model().outputs(batch.inputs, base_.context());
+    const auto outputs = base_.outputs(batch.inputs);
     const std::vector<float> logits = finite_values(outputs.front().second);
     for (size_t i = 0; i < batch.rows.size(); ++i) {
       const auto of_row = std::span(logits).subspan(i * names_.size(), names_.size());

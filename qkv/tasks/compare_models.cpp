@@ -19,8 +19,7 @@ struct Place {
 
 Tensor hidden_of(const TextModel& model, const Row& row) {
   Tensor h;
-  model.run(std::span(&row, 1),
-            [&](const RowBatch& batch) { h = model.model().hidden(batch.inputs, model.context()); });
+  model.run(std::span(&row, 1), [&](const RowBatch& batch) { h = model.hidden(batch.inputs); });
   return h;
 }
 

@@ -54,10 +54,9 @@ Embedder::Embedder(const TextModel& base)
 std::vector<std::vector<float>> Embedder::embed(std::span<const Row> rows) const {
   std::vector<std::vector<float>> results(rows.size());
   base_.run(rows, [&](const RowBatch& batch) {
-    Model& model = base_.model();
-    const bool encodes = model.spec().encoder.has_value();
-    const std::vector<float> h = finite_values(encodes ? model.encode(batch.inputs, base_.context())
-                                                       : model.hidden(batch.inputs, base_.context()));
+    const bool encodes = base_.model().spec().encoder.has_value();
+    const std::vector<float> h =
+        finite_values(encodes ? base_.model().encode(batch.inputs, base_.context()) : base_.hidden(batch.inputs));
     const size_t of_row = h.size() / batch.rows.size();
     for (size_t i = 0; i < batch.rows.size(); ++i) {
       const size_t row = batch.rows[i];

@@ -106,7 +106,7 @@ std::vector<MaskFillings> MaskFiller::fill(std::span<const Row> rows, int64_t to
     Inputs inputs = batch.inputs;
     const bool asks = base_.model().spec().embeddings.query;
     if (asks) ask_for(positions, inputs);
-    const Tensor h = base_.model().hidden(inputs, base_.context());
+    const Tensor h = base_.hidden(inputs);
     std::vector<int32_t> places;  // of the masks, among the rows of h
     for (size_t i = 0; i < positions.size(); ++i)
       for (size_t m = 0; m < positions[i].size(); ++m)

@@ -107,7 +107,7 @@ void Scorer::score_in_windows(std::span<const std::vector<int32_t>> texts, std::
         targets.emplace_back(window.text, static_cast<size_t>(token));
       }
     }
-    const Tensor h = base_.model().hidden(batch.inputs, base_.context());
+    const Tensor h = base_.hidden(batch.inputs);
     visit_vocabulary_scores(base_, h, places, [&](size_t i, std::span<const float> logits) {
       const auto [text, token] = targets[i];
       const double logit = logits[static_cast<size_t>(texts[text][token])];

@@ -62,7 +62,7 @@ std::vector<std::vector<Entity>> Tagger::tag(std::span<const Input> inputs) cons
       rows.push_back(base_.framed(framed));
     }
   base_.run(rows, [&](const RowBatch& batch) {
-    const auto outputs = base_.model().outputs(batch.inputs, base_.context());
+    const auto outputs = base_.outputs(batch.inputs);
     const std::vector<float> logits = finite_values(outputs.front().second);
     for (size_t r = 0; r < batch.rows.size(); ++r) {
       Window& window = windows[batch.rows[r]];

@@ -17,6 +17,7 @@ TextModel::TextModel(const fs::path& directory, TaskOptions options)
       options_(std::move(options)),
       loaded_(std::make_shared<const LoadedModel>(
           load_model(directory, {.in_place = true, .matrices = options_.dtype, .pack = options_.pack}))),
+      passes_(std::make_shared<ReplayedPasses>(model(), options_.dtype)),
       tokenizer_(load_tokenizer(directory)) {
   const Spec& spec = model().spec();
   check_tokenizer_fits(tokenizer_, spec.vocab, directory.string());

@@ -3,6 +3,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/io/hugging_face.h"
+#include "qkv/models/replayed_passes.h"
 #include "qkv/text/tokenizer.h"
 
 #include <cstdint>
@@ -79,10 +80,16 @@ class TextModel {
   // recorded for gradients. What a row gives does not depend on its batch, but for rounding (about 1e-7).
   void run(std::span<const Row> rows, const std::function<void(const RowBatch&)>& visit) const;
 
+  // Model::hidden() and Model::outputs() of such a batch in context(), good until the next pass: on a GPU they are
+  // replayed where they can be.
+  Tensor hidden(const Inputs& inputs) const { return passes_->hidden(inputs); }
+  ReplayedPasses::Outputs outputs(const Inputs& inputs) const { return passes_->outputs(inputs); }
+
  private:
   fs::path directory_;
   TaskOptions options_;
   std::shared_ptr<const LoadedModel> loaded_;
+  std::shared_ptr<ReplayedPasses> passes_;
   Tokenizer tokenizer_;
   int64_t limit_ = 0;
   std::string limited_by_;

@@ -1,21 +1,28 @@
 #include "qkv/train/cost.h"
 
+#include "qkv/cuda/card_rates.h"
 #include "qkv/kernels/kernels.h"
+#include "qkv/tensor/device.h"
 
 #include <algorithm>
 #include <chrono>
+#include <string>
 
 namespace qkv {
 
-TrainingCost training_cost(Model& model, int64_t rows, int64_t length, DType compute, int moments, bool checkpoint) {
+double scored_part(double labelled) { return labelled < 0.5 ? labelled : 1; }
+
+TrainingCost training_cost(Model& model, int64_t rows, int64_t length, DType compute, int moments, bool checkpoint,
+                           double scored) {
   const Spec& spec = model.spec();
   TrainingCost cost;
   double used = 0;  // weights that multiply every token
   model.visit([&](const std::string& name, Tensor& value, Role role) {
     cost.parameters += value.numel();
-    if (role == Role::matrix || role == Role::residual_matrix) used += static_cast<double>(value.numel());
-    if (name == "embeddings.token" && spec.heads.tied && spec.heads.language_model)
-      used += static_cast<double>(value.numel());
+    const auto numbers = static_cast<double>(value.numel());
+    if (role == Role::matrix || role == Role::residual_matrix)
+      used += numbers * (name.starts_with("heads.") ? scored : 1);
+    if (name == "embeddings.token" && spec.heads.tied && spec.heads.language_model) used += numbers * scored;
   });
   const double layers = static_cast<double>(spec.layers());
   const double width = static_cast<double>(spec.width());
@@ -62,6 +69,13 @@ double measured_peak(DType compute) {
     best = std::max(best, 2.0 * n * n * n / seconds);
   }
   return best;
+}
+
+double peak_of(Device device, DType compute) {
+  if (device.type == Device::Type::cpu) return measured_peak(compute);
+  const cuda::CardRates rates = cuda::card_rates(cuda::devices()[static_cast<size_t>(device.index)]);
+  if (compute != DType::f32) return rates.half;
+  return tf32() ? rates.tf32 : rates.f32;
 }
 
 }  // namespace qkv

@@ -14,10 +14,18 @@ struct TrainingCost {
 };
 
 // For micro-batches of `rows` x `length` tokens, activations of type `compute`, `moments` f32 numbers a parameter in
-// the optimizer.
-TrainingCost training_cost(Model& model, int64_t rows, int64_t length, DType compute, int moments, bool checkpoint);
+// the optimizer. `scored`: the part of the tokens that go through the heads.
+TrainingCost training_cost(Model& model, int64_t rows, int64_t length, DType compute, int moments, bool checkpoint,
+                           double scored = 1);
 
-// The rate of a large matrix product on this machine, FLOP/s: what "100 %" means in progress lines. Takes about 0.1 s.
+// That part where so many of the tokens have a label: masked language models leave the others out.
+double scored_part(double labelled);
+
+// The rate of a large matrix product on the CPU, FLOP/s. Takes about 0.1 s.
 double measured_peak(DType compute);
+
+// The highest rate of products on a device, FLOP/s: what "100 %" means in progress lines. Measured on the CPU; a card's
+// by its attributes (cuda/card_rates.h), 0 where they do not say.
+double peak_of(Device device, DType compute);
 
 }  // namespace qkv

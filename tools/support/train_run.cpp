@@ -4,6 +4,7 @@
 #include "qkv/core/threads.h"
 #include "qkv/cuda/runtime.h"
 #include "qkv/data/fingerprint.h"
+#include "qkv/data/masking.h"
 #include "qkv/data/sources.h"
 #include "qkv/data/token_cache.h"
 #include "qkv/io/tokenizer_fits.h"
@@ -160,8 +161,11 @@ void print_plan(const TrainRun& run, const TrainingCost& cost, const Spec& spec,
   const std::string token = short_quantity(cost.flops_per_token, "FLOP");
   if (const Device device = default_device(); device.type == Device::Type::cuda) {
     const cuda::DeviceInfo& card = cuda::devices()[static_cast<size_t>(device.index)];
-    say(fmt::format("machine:   {}: {}, {}, in {}; a token costs {}", to_string(device), card.name,
-                    short_quantity(static_cast<double>(card.memory), "B"), name_of(compute), token));
+    const double peak = run.options.peak_flops;
+    say(fmt::format("machine:   {}: {}, {}, {}in {}; a token costs {}", to_string(device), card.name,
+                    short_quantity(static_cast<double>(card.memory), "B"),
+                    peak > 0 ? fmt::format("at most {} ", short_quantity(peak, "FLOP/s")) : "", name_of(compute),
+                    token));
   } else {
     say(fmt::format("machine:   {} threads, {} in {}; a token costs {}", threads(),
                     short_quantity(run.options.peak_flops, "FLOP/s"), name_of(compute), token));
@@ -245,10 +249,11 @@ TrainResult run_training(TrainRun run, const std::string& effective_config) {
   }
   directory.metrics_until(state.step);
   const int moments = run.optimizer_options.kind == OptimizerOptions::Kind::adamw ? 2 : 1;
+  const double scored = objective == Objective::masked ? scored_part(Masking().chosen) : 1;
   const TrainingCost cost =
-      training_cost(model, run.batch, length, run.options.compute, moments, run.options.checkpoint_activations);
+      training_cost(model, run.batch, length, run.options.compute, moments, run.options.checkpoint_activations, scored);
   run.options.flops_per_token = cost.flops_per_token;
-  if (model.device() == Device()) run.options.peak_flops = measured_peak(run.options.compute);
+  run.options.peak_flops = peak_of(model.device(), run.options.compute);
   print_plan(run, cost, model.spec(), streams.train, length, run.options.compute);
 
   const auto save = [&] {

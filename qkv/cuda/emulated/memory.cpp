@@ -103,7 +103,7 @@ OnDevice::~OnDevice() { arena().close(); }
 }  // namespace emulated
 
 const std::vector<DeviceInfo>& devices() {
-  static const std::vector<DeviceInfo> one = {{"emulated", arena_bytes, 9, 0}};
+  static const std::vector<DeviceInfo> one = {{.name = "emulated", .memory = arena_bytes, .major = 9, .minor = 0}};
   return one;
 }
 std::string why_none() { return ""; }
