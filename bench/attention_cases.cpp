@@ -181,13 +181,16 @@ Tensor random_cache(const Shape& shape, DType type, uint64_t seed) {
   return y;
 }
 
-// Queries against keys and values of another type, which a cache keeps. count > 0: only so many are there.
+// Queries against keys and values of another type, which a cache keeps. count > 0: of the first row only so many are
+// there, and of each other one less than of that before.
 void cached_attention_case(std::vector<KernelCase>& cases, const AttentionCase& s, DType type, DType kv_type,
                            int32_t count = 0) {
   const Tensor q = random({s.batch, s.queries, s.heads, s.head_dim}, type, 1);
   const Shape kept{s.batch, s.keys, s.kv_heads, s.head_dim};
   const Tensor k = random_cache(kept, kv_type, 2), v = random_cache(kept, kv_type, 3);
-  const Tensor counted = Tensor::from<int32_t>({1}, {count});
+  std::vector<int32_t> counts;
+  for (int32_t b = 0; b < s.batch; ++b) counts.push_back(count - b);
+  const Tensor counted = Tensor::from({s.batch}, counts);
   cases.push_back({fmt::format("attention cached b{} t{} s{} h{}/{} d{} {} {}{}{}", s.batch, s.queries, s.keys, s.heads,
                                s.kv_heads, s.head_dim, name_of(type), name_of(kv_type), s.window > 0 ? " window" : "",
                                count > 0 ? fmt::format(" of which {}", count) : ""),
@@ -204,6 +207,9 @@ void cached_attention_case(std::vector<KernelCase>& cases, const AttentionCase& 
                      return std::vector<Tensor>{out};
                    }});
 }
+
+// Where the heads of pages [pages, heads, page_size, head_dim] lie.
+ConstHeads in_pages(const Tensor& x) { return {x.raw(), x.stride(0), x.stride(2), x.stride(1)}; }
 
 // Sequences of different lengths whose keys and values lie in pages: decoding, a few rows, chunks of prompts.
 void paged_attention_case(std::vector<KernelCase>& cases, DType type, DType kv_type, int64_t page_size, bool special,
@@ -232,9 +238,6 @@ void paged_attention_case(std::vector<KernelCase>& cases, DType type, DType kv_t
                    tolerance_of(type), 0, 2 * static_cast<double>(bytes_of(kv_type, keys.numel())), large,
                    [=](const KernelSet& set) {
                      const Tensor out = Tensor::empty(q.shape(), type);
-                     const auto in_pages = [&](const Tensor& x) {
-                       return ConstHeads{x.raw(), kv_heads * page_size * head_dim, head_dim, page_size * head_dim};
-                     };
                      std::vector<Attention> all;
                      int64_t query = 0, page = 0;
                      for (const Row& row : rows) {
@@ -267,13 +270,65 @@ void paged_attention_case(std::vector<KernelCase>& cases, DType type, DType kv_t
                    }});
 }
 
+// One query of each of many sequences, in one call whose numbers of keys and page tables lie in memory. One sequence
+// has nothing, as where a batch is filled up.
+void paged_rows_case(std::vector<KernelCase>& cases, DType type, DType kv_type, int64_t page_size, bool special,
+                     bool large) {
+  const std::vector<int32_t> counts =
+      large ? std::vector<int32_t>(64, 1000)
+            : std::vector<int32_t>{1, 77, 300, 0, 64, 5, 128, 129, 256, 511, 512, 2, 3, 33, 90};
+  const int64_t rows = std::ssize(counts), bound = large ? 1024 : 512;
+  const int64_t heads = 4, kv_heads = 2, head_dim = large ? 64 : kv_type == DType::q8_0 ? 32 : 20;
+  const int64_t most = (bound + page_size - 1) / page_size;
+  // From the last page to the first; behind a sequence's own stand pages that nobody has.
+  std::vector<int32_t> pages(static_cast<size_t>(rows * most), -1000);
+  int32_t used = 0;
+  for (int64_t row = rows; row-- > 0;)
+    for (int64_t i = 0; i * page_size < counts[static_cast<size_t>(row)]; ++i)
+      pages[static_cast<size_t>(row * most + i)] = used++;
+  const Tensor table = Tensor::from({rows, most}, pages), counted = Tensor::from({rows}, counts);
+  const Tensor q = random({rows, 1, heads, head_dim}, type, 1);
+  const Shape pool{used, kv_heads, page_size, head_dim};
+  const Tensor keys = random_cache(pool, kv_type, 2), values = random_cache(pool, kv_type, 3);
+  const Tensor slopes = random({heads}, DType::f32, 4);
+  cases.push_back({fmt::format("attention rows {} {} pages of {}{}", name_of(type), name_of(kv_type), page_size,
+                               special ? " special" : ""),
+                   tolerance_of(type), 0, 2 * static_cast<double>(bytes_of(kv_type, keys.numel())), large,
+                   [=](const KernelSet& set) {
+                     const Tensor out = Tensor::empty(q.shape(), type);
+                     Attention a = options({.batch = rows,
+                                            .queries = 1,
+                                            .keys = bound,
+                                            .heads = heads,
+                                            .kv_heads = kv_heads,
+                                            .head_dim = head_dim,
+                                            .causal = true,
+                                            .window = special ? 50 : 0,
+                                            .softcap = special ? 3.0F : 0.0F},
+                                           type, kv_type);
+                     a.q = dense<ConstHeads>(q);
+                     a.out = dense<Heads>(out);
+                     a.k = in_pages(keys);
+                     a.v = in_pages(values);
+                     if (special) a.slopes = slopes.data<float>();
+                     a.pages = table.data<int32_t>();
+                     a.pages_stride = most;
+                     a.page_size = page_size;
+                     a.key_count = counted.data<int32_t>();
+                     set.attention(a);
+                     return std::vector<Tensor>{out};
+                   }});
+}
+
 // New positions of several sequences, whose keys and values stand in one projection's rows [rows, 3, heads, head_dim].
+// The last one of several is to be left out.
 void writing_case(std::vector<KernelCase>& cases, DType type, DType page_type, int64_t rows, int64_t head_dim,
                   bool large) {
   const int64_t heads = 4, page_size = 16, pages = rows / 4 + 2;
   const Tensor projected = random({rows, 3, heads, head_dim}, type, 1);
   std::vector<int32_t> order;
   for (int64_t i = 0; i < rows; ++i) order.push_back(static_cast<int32_t>((i * 37 + 5) % (pages * page_size)));
+  if (rows > 1) order.back() = -1;
   const Tensor places = Tensor::from({rows}, order);
   const Tensor pool = Tensor::zeros({bytes_of(page_type, pages * heads * page_size * head_dim)}, DType::u8);
   cases.push_back(
@@ -346,8 +401,12 @@ void add_attention(std::vector<KernelCase>& cases, const ComputeTypes& both) {
       if (kv_type != DType::q8_0) writing_case(cases, type, kv_type, 5, 7, false);
       writing_case(cases, type, kv_type, 64, 64, true);
       for (const int64_t page_size : {5, 64, 100})
-        for (const bool special : {false, true}) paged_attention_case(cases, type, kv_type, page_size, special, false);
+        for (const bool special : {false, true}) {
+          paged_attention_case(cases, type, kv_type, page_size, special, false);
+          paged_rows_case(cases, type, kv_type, page_size, special, false);
+        }
       paged_attention_case(cases, type, kv_type, 64, false, true);
+      paged_rows_case(cases, type, kv_type, 64, false, true);
       cached_attention_case(cases, {1, 1, 200, 4, 4, 64, true}, type, kv_type);
       cached_attention_case(cases, {2, 3, 77, 8, 2, 32, true, 20}, type, kv_type);
       cached_attention_case(cases, {1, 70, 130, 2, 1, 96, true}, type, kv_type);

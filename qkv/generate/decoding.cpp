@@ -1,6 +1,7 @@
 #include "qkv/generate/decoding.h"
 
 #include "qkv/core/error.h"
+#include "qkv/generate/decoder_kind.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/embedding.h"
 #include "qkv/ops/shape.h"
@@ -108,7 +109,7 @@ Tensor Decoding::hidden(size_t row) const {
 
 bool Decoding::replays() const {
   return model_.device().type == Device::Type::cuda && !padded_ && !keeps_hidden_ && !reorders_ &&
-         ReplayedStep::suits(model_.spec());
+         steps_alike(model_.spec());
 }
 
 void Decoding::advance(const std::vector<int32_t>& tokens) {

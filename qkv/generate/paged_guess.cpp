@@ -2,7 +2,6 @@
 // arXiv 2211.17192).
 #include "qkv/generate/paged_scheduler.h"
 #include "qkv/generate/prompt_lookup.h"
-#include "qkv/ops/embedding.h"
 
 #include <algorithm>
 
@@ -53,22 +52,16 @@ void PagedScheduler::guess_with_draft(std::vector<Part>& parts) {
       if (n >= std::ssize(s.guesses)) continue;
       // hidden_of() reads behind the window what has been guessed so far.
       s.guesses.swap(drafts[i]);
-      now.push_back({&s, std::ssize(s.window) + n - s.draft_cached});
+      now.push_back({&s, std::ssize(s.window) + n - s.draft_cached, 1});
       whose.push_back(i);
     }
-    const Tensor h = hidden_of(*draft_, *draft_cache_, now, true);
-    std::vector<int32_t> last;
-    int64_t row = -1;
-    for (const Part& part : now) last.push_back(static_cast<int32_t>(row += part.rows));
-    Context context;
-    context.compute = options_.compute;
-    const int64_t count = std::ssize(last);
-    const Tensor logits = draft_->vocabulary_logits(embedding(Tensor::from({count}, last), h, h.dtype()), context);
+    const Tensor logits = logits_of(now, true);
+    const auto vocab = static_cast<size_t>(logits.size(1));
     for (size_t k = 0; k < now.size(); ++k) {
       Sequence& s = *now[k].sequence;
       std::vector<int32_t> said = s.ids;
       said.insert(said.end(), s.guesses.begin(), s.guesses.end());
-      const std::vector<float> scores = logits.narrow(0, static_cast<int64_t>(k), 1).to_vector<float>();
+      const std::span<const float> scores(logits.data<float>() + k * vocab, vocab);
       // A wrong guess where nothing may follow.
       const int32_t token =
           std::max(0, choose_token(scores, said, s.request->prompt.size(), s.request->options, random[whose[k]]));

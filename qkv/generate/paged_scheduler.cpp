@@ -1,6 +1,7 @@
 #include "qkv/generate/paged_scheduler.h"
 
 #include "qkv/core/error.h"
+#include "qkv/ops/autograd.h"
 
 #include <algorithm>
 #include <iterator>
@@ -25,6 +26,7 @@ PagedScheduler::PagedScheduler(Model& model, const EngineOptions& options, Model
       pool_(pool_size(options, context_), options.page_size),
       cache_(model.spec().layers(), pool_.pages(), options.page_size, options.cache) {
   stats_.pages = pool_.pages();
+  if (WritingStep::suits(model)) writing_ = std::make_unique<WritingStep>(model, cache_, options.compute, context_);
   if (draft == nullptr) return;
   if (!batches_continuously(draft->spec()) || draft->spec().vocab != model.spec().vocab)
     throw Error("draft", fmt::format("must be a model of keys and values with the same vocabulary of {} tokens",
@@ -34,6 +36,8 @@ PagedScheduler::PagedScheduler(Model& model, const EngineOptions& options, Model
     throw Error("draft", fmt::format("has {} positions, and the context has {}", own, context_),
                 "ask for a shorter context");
   draft_cache_ = std::make_unique<PagedCache>(draft->spec().layers(), pool_.pages(), options.page_size);
+  if (WritingStep::suits(*draft))
+    draft_writing_ = std::make_unique<WritingStep>(*draft, *draft_cache_, options.compute, context_);
 }
 
 int64_t PagedScheduler::pages_for(int64_t positions) const {
@@ -237,6 +241,7 @@ void PagedScheduler::drop_cancelled_sequences() {
 }
 
 bool PagedScheduler::step() {
+  const NoGrad no_grad;
   drop_cancelled();
   drop_cancelled_sequences();
   admit();

@@ -4,6 +4,7 @@
 
 #include "qkv/generate/page_pool.h"
 #include "qkv/generate/scheduler.h"
+#include "qkv/generate/writing_step.h"
 
 namespace qkv {
 
@@ -34,6 +35,11 @@ class PagedScheduler : public Scheduler {
     std::vector<ChosenToken> chosen;                  // in this step
     const char* failed = nullptr;                     // why
 
+    // The token at a position: guesses stand behind the window.
+    int32_t id_at(int64_t position) const {
+      const int64_t behind = position - std::ssize(window);
+      return behind < 0 ? window[static_cast<size_t>(position)] : guesses[static_cast<size_t>(behind)];
+    }
     int64_t left() const { return static_cast<int64_t>(window.size()) - cached; }  // positions to be read
     int64_t generated() const { return std::ssize(ids) - std::ssize(request->prompt); }
   };
@@ -41,8 +47,8 @@ class PagedScheduler : public Scheduler {
   struct Part {
     Sequence* sequence;
     int64_t rows;        // positions read, guesses included
-    int64_t logits = 0;  // the first of its logits' rows, and how many
-    int64_t scored = 0;
+    int64_t scored = 0;  // how many of them, the last, get logits
+    int64_t logits = 0;  // the first of the logits' rows
   };
 
   void admit();
@@ -63,7 +69,9 @@ class PagedScheduler : public Scheduler {
   void guess_with_draft(std::vector<Part>& parts);
   void run(std::vector<Part> parts);
   void read_with_draft(const std::vector<Part>& parts);
-  Tensor hidden_of(Model& model, PagedCache& cache, const std::vector<Part>& parts, bool draft);
+  Tensor hidden_of(const std::vector<Part>& parts, bool draft);
+  Tensor logits_of(const std::vector<Part>& parts, bool draft);
+  bool forget_recordings();
   void choose(const Part& part, const Tensor& logits);
   void score_prompt(const Part& part, const Tensor& logits);
   // Tells the listeners; true while the sequence goes on.
@@ -75,6 +83,7 @@ class PagedScheduler : public Scheduler {
   PagePool pool_;
   PagedCache cache_;
   std::unique_ptr<PagedCache> draft_cache_;
+  std::unique_ptr<WritingStep> writing_, draft_writing_;  // where the models and the device suit them
   std::vector<std::unique_ptr<Sequence>> running_;
   int64_t reserved_ = 0;  // pages that running sequences may still take
 };

@@ -1,7 +1,7 @@
 // One pass of the model over the rows of many sequences, and what is chosen from its scores.
+#include "qkv/core/error.h"
 #include "qkv/core/threads.h"
 #include "qkv/generate/paged_scheduler.h"
-#include "qkv/ops/autograd.h"
 #include "qkv/ops/embedding.h"
 
 #include <algorithm>
@@ -10,7 +10,9 @@
 namespace qkv {
 
 // The stack's output [N, D] for the rows of all parts.
-Tensor PagedScheduler::hidden_of(Model& model, PagedCache& cache, const std::vector<Part>& parts, bool draft) {
+Tensor PagedScheduler::hidden_of(const std::vector<Part>& parts, bool draft) {
+  Model& model = draft ? *draft_ : model_;
+  PagedCache& cache = draft ? *draft_cache_ : cache_;
   std::vector<int32_t> ids;
   std::vector<int32_t> positions;
   std::vector<PagedRun> runs;
@@ -19,8 +21,7 @@ Tensor PagedScheduler::hidden_of(Model& model, PagedCache& cache, const std::vec
     const int64_t before = draft ? s.draft_cached : s.cached;
     take_pages(s, before + part.rows);
     for (int64_t at = before; at < before + part.rows; ++at) {
-      const int64_t behind = at - std::ssize(s.window);
-      ids.push_back(behind < 0 ? s.window[static_cast<size_t>(at)] : s.guesses[static_cast<size_t>(behind)]);
+      ids.push_back(s.id_at(at));
       positions.push_back(static_cast<int32_t>(at));
     }
     runs.push_back({std::ssize(ids) - part.rows, part.rows, before + part.rows, s.pages});
@@ -35,30 +36,61 @@ Tensor PagedScheduler::hidden_of(Model& model, PagedCache& cache, const std::vec
   return h.view({shape[1], h.size(2)});
 }
 
-void PagedScheduler::run(std::vector<Part> parts) {
-  const NoGrad no_grad;
-  if (draft_ != nullptr) read_with_draft(parts);
-  const Tensor h = hidden_of(model_, cache_, parts, false);
+// On the host: of all rows that are to be scored, the parts' one after the other. Undefined where there are none.
+Tensor PagedScheduler::logits_of(const std::vector<Part>& parts, bool draft) {
+  WritingStep* writing = (draft ? draft_writing_ : writing_).get();
+  const auto writes = [](const Part& part) { return part.rows == 1 && part.scored == 1; };
+  if (writing != nullptr && std::all_of(parts.begin(), parts.end(), writes)) {
+    std::vector<WritingStep::Row> rows;
+    for (const Part& part : parts) {
+      Sequence& s = *part.sequence;
+      const int64_t position = draft ? s.draft_cached : s.cached;
+      take_pages(s, position + 1);
+      rows.push_back({s.id_at(position), position, s.pages});
+    }
+    return writing->run(rows).to({});
+  }
+  const Tensor h = hidden_of(parts, draft);
   std::vector<int32_t> rows;
   int64_t end = 0;
+  for (const Part& part : parts) {
+    end += part.rows;
+    for (int64_t i = end - part.scored; i < end; ++i) rows.push_back(static_cast<int32_t>(i));
+  }
+  if (rows.empty()) return {};
+  const int64_t count = std::ssize(rows);
+  Context context;
+  context.compute = options_.compute;
+  const Model& model = draft ? *draft_ : model_;
+  return model.vocabulary_logits(count == h.size(0) ? h : embedding(Tensor::from({count}, rows), h, h.dtype()), context)
+      .to({});
+}
+
+bool PagedScheduler::forget_recordings() {
+  const bool own = writing_ && writing_->forget_recordings();
+  return (draft_writing_ && draft_writing_->forget_recordings()) || own;
+}
+
+void PagedScheduler::run(std::vector<Part> parts) {
+  if (draft_ != nullptr) read_with_draft(parts);
+  int64_t scored = 0;
   for (Part& part : parts) {
     const Sequence& s = *part.sequence;
-    end += part.rows;
     const bool all = s.scores_prompt && s.generated() == 0;
     const bool last = part.rows >= s.left() && s.limit > 0;
     part.scored = all ? part.rows : last ? 1 + std::ssize(s.guesses) : 0;
-    part.logits = std::ssize(rows);
-    for (int64_t i = end - part.scored; i < end; ++i) rows.push_back(static_cast<int32_t>(i));
+    part.logits = scored;
+    scored += part.scored;
   }
   Tensor logits;
-  if (!rows.empty()) {
-    const int64_t count = std::ssize(rows);
-    Context context;
-    context.compute = options_.compute;
-    logits =
-        model_.vocabulary_logits(count == h.size(0) ? h : embedding(Tensor::from({count}, rows), h, h.dtype()), context)
-            .to({});
+  try {
+    logits = logits_of(parts, false);
+  } catch (const Error&) {
+    // What recordings hold may be what a long prompt lacks.
+    if (!forget_recordings()) throw;
+    logits = logits_of(parts, false);
   }
+  if (writing_) stats_.replays = writing_->replays();
   std::vector<Part> choosing;
   for (Part& part : parts) {
     Sequence& s = *part.sequence;
@@ -90,7 +122,7 @@ void PagedScheduler::read_with_draft(const std::vector<Part>& parts) {
       reading.push_back({part.sequence, s.cached + part.rows - s.draft_cached});
   }
   if (reading.empty()) return;
-  hidden_of(*draft_, *draft_cache_, reading, true);
+  hidden_of(reading, true);
   for (const Part& part : reading) part.sequence->draft_cached += part.rows;
 }
 

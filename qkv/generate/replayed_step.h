@@ -3,8 +3,8 @@
 // started for.
 #pragma once
 
+#include "qkv/generate/recorded_scores.h"
 #include "qkv/models/model.h"
-#include "qkv/tensor/replay.h"
 
 #include <span>
 
@@ -12,7 +12,8 @@ namespace qkv {
 
 class ReplayedStep {
  public:
-  // `context` and its cache, which is of the model's device and keeps its rows, outlive this.
+  // `context` and its cache, which is of the model's device and keeps its rows, outlive this. For models whose
+  // steps_alike() (generate/decoder_kind.h).
   ReplayedStep(Model& model, const Context& context);
 
   // The next logits [rows, V] behind a token of each row, as Model::next_logits gives them, good until the next step;
@@ -20,18 +21,14 @@ class ReplayedStep {
   // replay: the first, which makes what is made once, and all that cannot be recorded.
   Tensor run(std::span<const int32_t> ids, std::span<const int32_t> positions);
 
-  // Whether nothing in such a step depends on the length but positions and keys.
-  static bool suits(const Spec& spec);
-
  private:
   bool record(int64_t bound);
 
   Model& model_;
   const Context& context_;
-  Replay replay_;
   int64_t rows_;
-  Tensor numbers_;  // i32: ids and positions of the rows, then positions before and behind the step
-  Tensor logits_;
+  RecordedScores
+      pass_;           // its numbers: ids and positions of the rows, positions before the step, and behind of each row
   int64_t bound_ = 0;  // of what is recorded; 0: nothing is
   bool first_ = true, possible_ = true;
 };

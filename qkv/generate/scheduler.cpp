@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/generate/cache_type.h"
+#include "qkv/generate/decoder_kind.h"
 #include "qkv/generate/paged_scheduler.h"
 #include "qkv/generate/solo_scheduler.h"
 
@@ -111,15 +112,10 @@ int64_t engine_context(const Spec& spec, const EngineOptions& options) {
 }
 
 bool batches_continuously(const Spec& spec) {
-  if (spec.encoder || spec.embeddings.query || spec.stack.past || !spec.causal()) return false;
-  if (spec.stack.block.residual == Residual::reversible) return false;
+  if (!keeps_keys_alone(spec) || !spec.causal() || spec.stack.block.residual == Residual::reversible) return false;
   for (int64_t i = 0; i < spec.stack.distinct(); ++i) {
-    const BlockSpec block = spec.stack.layer(i);
-    const AttentionSpec& attention = block.attention;
-    if (!block.attends() || block.convolution || (block.experts && block.experts->capacity > 0) || attention.relative ||
-        attention.global || attention.distance_bias)
-      return false;
-    if (attention.rotary && attention.rotary->scaling == RotarySpec::Scaling::dynamic) return false;
+    const auto& experts = spec.stack.layer(i).experts;
+    if (experts && experts->capacity > 0) return false;
   }
   return true;
 }

@@ -35,6 +35,7 @@ struct EngineStats {
   int64_t generated_tokens = 0;
   int64_t guessed_tokens = 0, accepted_tokens = 0;
   int64_t steps = 0;
+  int64_t replays = 0;  // passes of the model that were recorded before (generate/writing_step.h)
 };
 
 class Scheduler {

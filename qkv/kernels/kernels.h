@@ -241,14 +241,16 @@ struct Attention {
   int64_t bias_batch_stride = 0, bias_head_stride = 0, bias_query_stride = 0, bias_key_stride = 0;
   float dropout = 0;
   MaskKey dropout_key;
-  // Keys and values in pages: position s stands in row s % page_size of page pages[s / page_size], and the batch stride
-  // of k and v leads from page to page; batch is 1. null: positions stand in order. Not for backward passes.
+  // Keys and values in pages: position s of row b stands in row s % page_size of page
+  // pages[b * pages_stride + s / page_size], and the batch stride of k and v leads from page to page. null: positions
+  // stand in order. Without mask, bias, dropout or backward pass.
   const int32_t* pages = nullptr;
+  int64_t pages_stride = 0;
   int64_t page_size = 0;
-  // How many of the keys there are, read when the kernel runs; null: all. They are the first, and `keys` is a bound, so
-  // that the call can be recorded and replayed while a text grows. Of attention() with at most 4 queries, and without
-  // pages, mask, bias, dropout or backward pass. Where the bound is key_bound() of their number, the result is that of
-  // the call without.
+  // [batch]: how many keys each row has, read when the kernel runs; null: all. They are the first, and `keys` is a
+  // bound, so that the call can be recorded and replayed while texts grow. A row of none gets zeros. Of attention()
+  // with at most 4 queries, and without mask, bias, dropout or backward pass. Where the bound is key_bound() of a
+  // number that all rows have, the result is that of the call without.
   const int32_t* key_count = nullptr;
 };
 
@@ -480,8 +482,9 @@ struct Copy {
 };
 
 // Keys and values of new positions to their places in pages: row i of k and of v, [rows, heads, head_dim], the last
-// dimension dense, to row places[i] % page_size of page places[i] / page_size, in all heads. No two rows have the same
-// place. k and v have the compute type; pages [pages, heads, page_size, head_dim] a type that Copy takes that one to.
+// dimension dense, to row places[i] % page_size of page places[i] / page_size, in all heads; nowhere where places[i] is
+// negative. No two rows have the same place. k and v have the compute type; pages [pages, heads, page_size, head_dim] a
+// type that Copy takes that one to.
 struct WritePages {
   int64_t rows = 0, heads = 0, head_dim = 0, page_size = 0;
   const int32_t* places = nullptr;

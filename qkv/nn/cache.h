@@ -25,11 +25,11 @@ class KeyValueCache {
   // all. Throws Error when the capacity is exceeded. Every layer appends, then advance(T) makes it so.
   View append(int64_t layer, const Tensor& k, const Tensor& v);
 
-  // For passes of one position that are recorded and replayed (tensor/replay.h) while `counts` is defined, i32 [2]:
-  // append() writes behind counts[0] positions, read when a replay runs, and returns the first `bound` positions, of
-  // which the first key_count(), counts[1], are there.
+  // For passes of one position that are recorded and replayed (tensor/replay.h) while `counts` is defined, i32
+  // [1 + rows]: append() writes behind counts[0] positions, read when a replay runs, and returns the first `bound`
+  // positions, of which the first key_count(), the other counts, one a row, are there.
   void lay_out(Tensor counts, int64_t bound);
-  Tensor key_count() const { return counts_ ? counts_.narrow(0, 1, 1) : Tensor(); }
+  Tensor key_count() const { return counts_ ? counts_.narrow(0, 1, rows_) : Tensor(); }
 
   void advance(int64_t positions) { length_ += positions; }
 

@@ -9,21 +9,33 @@ namespace qkv {
 PagedCache::PagedCache(int64_t layers, int64_t pages, int64_t page_size, std::optional<DType> type)
     : layers_(static_cast<size_t>(layers)), pages_(pages), page_size_(page_size), type_(type) {}
 
-void PagedCache::lay_out(std::vector<PagedRun> runs) {
-  runs_ = PagedRuns(std::move(runs));
+int32_t PagedCache::place_of(std::span<const int32_t> pages, int64_t position) const {
+  const auto at = static_cast<size_t>(position / page_size_);
+  check(position >= 0 && at < pages.size(), "paged_cache", "position {} is not in {} pages", position, pages.size());
+  const int32_t page = pages[at];
+  check(page >= 0 && page < pages_, "paged_cache", "there is no page {}", page);
+  return static_cast<int32_t>(page * page_size_ + position % page_size_);
+}
+
+void PagedCache::lay_out(PagedRows rows, Tensor places) {
+  longest_ = rows.bound;
+  rows_ = std::move(rows);
+  places_ = std::move(places);
+}
+
+void PagedCache::lay_out(std::vector<PagedRun> given) {
+  PagedRuns runs(std::move(given));
   longest_ = 0;
   std::vector<int32_t> places;
-  for (const PagedRun& run : runs_.all()) {
+  for (const PagedRun& run : runs.all()) {
     longest_ = std::max(longest_, run.keys);
     check(run.first == std::ssize(places) && run.queries <= run.keys && run.keys <= std::ssize(run.pages) * page_size_,
           "paged_cache", "a run of {} queries at {} and {} keys does not fit behind {} rows in {} pages", run.queries,
           run.first, run.keys, places.size(), run.pages.size());
-    for (int64_t position = run.keys - run.queries; position < run.keys; ++position) {
-      const int64_t page = run.pages[static_cast<size_t>(position / page_size_)];
-      check(page >= 0 && page < pages_, "paged_cache", "there is no page {}", page);
-      places.push_back(static_cast<int32_t>(page * page_size_ + position % page_size_));
-    }
+    for (int64_t position = run.keys - run.queries; position < run.keys; ++position)
+      places.push_back(place_of(run.pages, position));
   }
+  rows_ = std::move(runs);
   places_ = Tensor::from({std::ssize(places)}, places);
 }
 
@@ -54,7 +66,8 @@ Tensor PagedCache::attend(int64_t layer, const Tensor& q, const Tensor& k, const
     place.values = Tensor::empty(shape, type_.value_or(v.dtype()), v.device());
   }
   write(place, k, v);
-  return paged_attention(q, place.keys, place.values, runs_, options);
+  return std::visit([&](const auto& rows) { return paged_attention(q, place.keys, place.values, rows, options); },
+                    rows_);
 }
 
 void PagedCache::copy_page(int32_t from, int32_t to) {

@@ -5,6 +5,7 @@
 #include "qkv/ops/attention.h"
 
 #include <optional>
+#include <variant>
 #include <vector>
 
 namespace qkv {
@@ -16,9 +17,15 @@ class PagedCache {
 
   int64_t page_size() const { return page_size_; }
 
+  // Where a position of a sequence with these pages is written: page times page_size plus the row there.
+  int32_t place_of(std::span<const int32_t> pages, int64_t position) const;
+
   // The rows of the passes that follow: every layer writes these positions, and attends to all of their sequences'.
   void lay_out(std::vector<PagedRun> runs);
-  int64_t longest() const { return longest_; }  // keys of the longest run
+  // Rows of one position each instead, for passes that can be recorded. places: i32 [N], of row i, read when the pass
+  // is done; negative: it is written nowhere.
+  void lay_out(PagedRows rows, Tensor places);
+  int64_t longest() const { return longest_; }  // keys of the longest run, or their bound
 
   // Writes k and v [1, N, G, K], the rows of all runs, into the layer's pages; then paged_attention() of q.
   Tensor attend(int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options);
@@ -35,8 +42,8 @@ class PagedCache {
   int64_t pages_;
   int64_t page_size_;
   std::optional<DType> type_;
-  PagedRuns runs_;
-  Tensor places_;  // i32 [N]: page times page_size plus the row there, of each row of the passes
+  std::variant<PagedRuns, PagedRows> rows_;
+  Tensor places_;  // i32 [N]: place_of() each row of the passes
   int64_t longest_ = 0;
 };
 

@@ -64,8 +64,9 @@ kernels::Attention arguments(const Tensor& q, const Tensor& k, const Tensor& v, 
   }
   if (options.key_count) {
     const bool plain = !options.key_mask && !options.bias && !options.distances && options.dropout == 0;
-    check(options.key_count.dtype() == DType::i32 && options.key_count.numel() == 1 && a.queries <= 4 && plain, op,
-          "a count of keys is i32 [1], for at most 4 queries without mask, bias or dropout");
+    check(options.key_count.dtype() == DType::i32 && options.key_count.shape() == Shape{a.batch} && a.queries <= 4 &&
+              plain,
+          op, "counts of keys are i32 [{}], for at most 4 queries without mask, bias or dropout", a.batch);
     a.key_count = options.key_count.on(q.device()).data<int32_t>();
   }
   if (options.bias) {
@@ -175,52 +176,97 @@ const int32_t* PagedRuns::table(size_t run, Device device) const {
   return tables_.on(device).data<int32_t>() + (runs_[run].pages.data() - tables_.data<int32_t>());
 }
 
-Tensor paged_attention(const Tensor& q_in, const Tensor& keys, const Tensor& values, const PagedRuns& runs,
-                       const AttentionOptions& options) {
-  constexpr std::string_view op = "paged_attention";
-  check_compute_type(q_in, op);
-  const Tensor q = dense_heads(q_in);
+namespace {
+
+constexpr std::string_view paged = "paged_attention";
+
+// What the calls for all sequences have in common.
+kernels::Attention paged_arguments(const Tensor& q, const Tensor& keys, const Tensor& values,
+                                   const AttentionOptions& options) {
+  check_compute_type(q, paged);
   check(q.rank() == 4 && q.size(0) == 1 && keys.rank() == 4 && values.shape() == keys.shape() && keys.contiguous() &&
             values.contiguous() && q.size(3) == keys.size(3) && q.size(2) % keys.size(1) == 0,
-        op, "expected q [1,N,H,K] and pages [n,G,P,K], got {}, {} and {}", q.shape(), keys.shape(), values.shape());
-  check_cache_type(q, keys, values, op);
-  check(!options.slopes || options.slopes.shape() == Shape{q.size(2)}, op, "expected f32 slopes [{}]", q.size(2));
-  check(!options.bias && !options.distances && !options.key_mask && options.dropout == 0 && options.always == 0, op,
+        paged, "expected q [1,N,H,K] and pages [n,G,P,K], got {}, {} and {}", q.shape(), keys.shape(), values.shape());
+  check_cache_type(q, keys, values, paged);
+  check(!options.slopes || options.slopes.shape() == Shape{q.size(2)}, paged, "expected f32 slopes [{}]", q.size(2));
+  check(!options.bias && !options.distances && !options.key_mask && options.dropout == 0 && options.always == 0, paged,
         "takes no bias, mask or dropout");
-  Tensor out = Tensor::empty(q.shape(), q.dtype(), q.device());
   const auto pool = [](const Tensor& x) { return kernels::ConstHeads{x.raw(), x.stride(0), x.stride(2), x.stride(1)}; };
+  return {.heads = q.size(2),
+          .kv_heads = keys.size(1),
+          .head_dim = q.size(3),
+          .type = q.dtype(),
+          .kv_type = keys.dtype(),
+          .k = pool(keys),
+          .v = pool(values),
+          .scale = options.scale,
+          .causal = true,
+          .window = options.window,
+          .softcap = options.softcap,
+          .slopes = options.slopes ? options.slopes.on(q.device()).data<float>() : nullptr,
+          .page_size = keys.size(2)};
+}
+
+// Whether the first `keys` positions of a sequence lie in pages that there are.
+void check_pages(std::span<const int32_t> table, int64_t keys, const Tensor& pool) {
+  const int64_t pages = (keys + pool.size(2) - 1) / pool.size(2);
+  check(pages <= std::ssize(table), paged, "{} keys are in more pages than {}", keys, table.size());
+  for (const int32_t page : table.first(static_cast<size_t>(pages)))
+    check(page >= 0 && page < pool.size(0), paged, "there is no page {}", page);
+}
+
+}  // namespace
+
+Tensor paged_attention(const Tensor& q_in, const Tensor& keys, const Tensor& values, const PagedRuns& runs,
+                       const AttentionOptions& options) {
+  const Tensor q = dense_heads(q_in);
+  const kernels::Attention any = paged_arguments(q, keys, values, options);
+  Tensor out = Tensor::empty(q.shape(), q.dtype(), q.device());
   std::vector<kernels::Attention> all;
   for (const PagedRun& run : runs.all()) {
-    const int64_t pages = (run.keys + keys.size(2) - 1) / keys.size(2);
-    check(run.first >= 0 && run.queries >= 0 && run.first + run.queries <= q.size(1) && run.queries <= run.keys &&
-              pages <= std::ssize(run.pages),
-          op, "a run of {} queries at {} and {} keys does not fit {} rows", run.queries, run.first, run.keys,
-          q.size(1));
-    for (int64_t i = 0; i < pages; ++i) {
-      const int32_t page = run.pages[static_cast<size_t>(i)];
-      check(page >= 0 && page < keys.size(0), op, "there is no page {}", page);
-    }
-    all.push_back({.batch = 1,
-                   .queries = run.queries,
-                   .keys = run.keys,
-                   .heads = q.size(2),
-                   .kv_heads = keys.size(1),
-                   .head_dim = q.size(3),
-                   .type = q.dtype(),
-                   .kv_type = keys.dtype(),
-                   .q = read_heads(q.narrow(1, run.first, run.queries)),
-                   .k = pool(keys),
-                   .v = pool(values),
-                   .out = write_heads(out.narrow(1, run.first, run.queries)),
-                   .scale = options.scale,
-                   .causal = true,
-                   .window = options.window,
-                   .softcap = options.softcap,
-                   .slopes = options.slopes ? options.slopes.on(q.device()).data<float>() : nullptr,
-                   .pages = runs.table(all.size(), q.device()),
-                   .page_size = keys.size(2)});
+    check(run.first >= 0 && run.queries >= 0 && run.first + run.queries <= q.size(1) && run.queries <= run.keys, paged,
+          "a run of {} queries at {} and {} keys does not fit {} rows", run.queries, run.first, run.keys, q.size(1));
+    check_pages(run.pages, run.keys, keys);
+    kernels::Attention a = any;
+    a.batch = 1;
+    a.queries = run.queries;
+    a.keys = run.keys;
+    a.q = read_heads(q.narrow(1, run.first, run.queries));
+    a.out = write_heads(out.narrow(1, run.first, run.queries));
+    a.pages = runs.table(all.size(), q.device());
+    all.push_back(a);
   }
   kernels_of(q, keys, values).attention_each(all);
+  return out;
+}
+
+Tensor paged_attention(const Tensor& q_in, const Tensor& keys, const Tensor& values, const PagedRows& rows,
+                       const AttentionOptions& options) {
+  const Tensor q = dense_heads(q_in);
+  kernels::Attention a = paged_arguments(q, keys, values, options);
+  const Tensor &tables = rows.tables, &counts = rows.key_count;
+  const int64_t N = q.size(1);
+  check(tables.dtype() == DType::i32 && tables.rank() == 2 && tables.size(0) == N && tables.contiguous() &&
+            counts.dtype() == DType::i32 && counts.shape() == Shape{N} && counts.contiguous(),
+        paged, "expected i32 page tables [{}, M] and numbers of keys [{}], got {} and {}", N, N, tables.shape(),
+        counts.shape());
+  const size_t M = static_cast<size_t>(tables.size(1));
+  for (int64_t i = 0; i < N; ++i) {
+    const int32_t count = counts.data<int32_t>()[i];
+    check(count >= 0 && count <= rows.bound, paged, "{} keys are not within the bound of {}", count, rows.bound);
+    check_pages({tables.data<int32_t>() + static_cast<size_t>(i) * M, M}, count, keys);
+  }
+  Tensor out = Tensor::empty(q.shape(), q.dtype(), q.device());
+  // Each row of q is one of the batch.
+  a.batch = N;
+  a.queries = 1;
+  a.keys = rows.bound;
+  a.q = {q.raw(), q.stride(1), q.stride(0), q.stride(2)};
+  a.out = {out.raw(), out.stride(1), out.stride(0), out.stride(2)};
+  a.pages = tables.on(q.device()).data<int32_t>();
+  a.pages_stride = tables.size(1);
+  a.key_count = counts.on(q.device()).data<int32_t>();
+  kernels_of(q, keys, values).attention(a);
   return out;
 }
 

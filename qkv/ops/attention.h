@@ -18,8 +18,8 @@ struct AttentionOptions {
   Tensor distances;    // f32 [H, T + S - 1]: adds distances[h, s - t + T - 1], a bias by distance; may be undefined
   float dropout = 0;   // of the probabilities
   StepKey key;
-  Tensor key_count;  // i32 [1]: so many keys, the first, are there, read when a replay runs (tensor/replay.h);
-                     // T <= 4, no mask, bias or dropout; may be undefined
+  Tensor key_count;  // i32 [B]: so many keys of a row, the first, are there, read when a replay runs
+                     // (tensor/replay.h); T <= 4, no mask, bias or dropout; may be undefined
 };
 
 // softmax(scale q k^T + bias) v (Vaswani et al. 2017; computed by blocks as in Dao et al. 2022, the scores never exist
@@ -51,10 +51,20 @@ class PagedRuns {
   Tensor tables_;  // i32, on the host; the runs' pages lie there
 };
 
+// One query of each of several sequences, which stands at the last position. Page tables and numbers of keys lie in
+// tensors of the host, so that attention can be recorded and replayed (tensor/replay.h) while these change.
+struct PagedRows {
+  Tensor tables;      // i32 [N, M]: position s of sequence i stands in row s % P of page tables[i, s / P]
+  Tensor key_count;   // i32 [N]; a sequence of none gets zeros
+  int64_t bound = 0;  // of keys
+};
+
 // Causal attention of several sequences of different lengths: q [1, N, H, K], the rows of all runs; keys and values
 // [pages, G, P, K], of a cache's type as above. Of the options, scale, window, softcap and slopes count.
 // -> [1, N, H, K]. Not differentiable.
 Tensor paged_attention(const Tensor& q, const Tensor& keys, const Tensor& values, const PagedRuns& runs,
+                       const AttentionOptions& options);
+Tensor paged_attention(const Tensor& q, const Tensor& keys, const Tensor& values, const PagedRows& rows,
                        const AttentionOptions& options);
 
 // The probabilities, f32 [B, H, T, S], for looking inside: costs what attention() avoids. Not differentiable.

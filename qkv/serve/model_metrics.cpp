@@ -24,6 +24,7 @@ std::string model_metrics(const ModelStore& models) {
       {"qkv_guessed_tokens_total", "counter", "Tokens guessed ahead.", &EngineStats::guessed_tokens},
       {"qkv_accepted_tokens_total", "counter", "Guesses that were right.", &EngineStats::accepted_tokens},
       {"qkv_steps_total", "counter", "Passes of the model.", &EngineStats::steps},
+      {"qkv_replays_total", "counter", "Passes that a GPU had recorded.", &EngineStats::replays},
   };
   std::string out;
   MetricText memory(out, "qkv_model_bytes", "gauge", "Memory of weights and cache, by estimate.");

@@ -1,14 +1,13 @@
 // Decoding with recorded steps: the same bits as without. On a GPU or the emulated device; the CPU records nothing.
 #include "qkv/generate/replayed_step.h"
 
+#include "qkv/generate/decoder_kind.h"
 #include "qkv/generate/decoding.h"
 #include "tests/generate/writers.h"
 #include "tests/tensor/without_replays.h"
 
 namespace qkv {
 namespace {
-
-bool on_gpu() { return default_device().type == Device::Type::cuda; }
 
 std::unique_ptr<Model> long_model_of(const std::string& family) {
   const Sizes sizes{.vocab = vocab, .context = 300, .layers = 2, .heads = 2, .width = 16};
@@ -78,11 +77,11 @@ TEST(ReplayedStep, IsRecordedOnceForABound) {
   EXPECT_EQ(cache.length(), 129);
 }
 
-TEST(ReplayedStep, LeavesWhatDependsOnTheLengthToOthers) {
+TEST(ReplayedStep, IsNotForWhatDependsOnTheLengthOrTheTokens) {
   for (const char* family : {"t5", "mamba", "transfo-xl", "xlnet", "mixtral"})
-    EXPECT_FALSE(ReplayedStep::suits(model_of(family)->spec())) << family;
+    EXPECT_FALSE(steps_alike(model_of(family)->spec())) << family;
   for (const char* family : {"gpt2", "llama", "gemma2", "gpt_neox"})
-    EXPECT_TRUE(ReplayedStep::suits(model_of(family)->spec())) << family;
+    EXPECT_TRUE(steps_alike(model_of(family)->spec())) << family;
 }
 
 TEST(ReplayedStep, TheCpuRecordsNothing) {

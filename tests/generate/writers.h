@@ -22,8 +22,10 @@ inline std::vector<std::string> writing_families() {
   return names;
 }
 
-inline std::unique_ptr<Model> model_of(const std::string& family, uint64_t seed = 3) {
-  const Sizes sizes{.vocab = vocab, .context = 32, .layers = 2, .heads = 2, .width = 16};
+inline bool on_gpu() { return default_device().type == Device::Type::cuda; }
+
+inline std::unique_ptr<Model> model_of(const std::string& family, uint64_t seed = 3, int64_t context = 32) {
+  const Sizes sizes{.vocab = vocab, .context = context, .layers = 2, .heads = 2, .width = 16};
   auto model = std::make_unique<Model>(spec_of(Config(family_named(family, "test").config(sizes), "test")));
   model->initialise(RandomKey{seed});
   // A fresh model is so unsure that rounding would decide; these weights have opinions.

@@ -397,7 +397,10 @@ namespace qkv::kernels::cpu_set {
 QKV_EXPORT(attention_on_target);
 QKV_EXPORT(attention_each_on_target);
 QKV_EXPORT(rotary_on_target);
-void attention(const Attention& a) { QKV_DISPATCH(attention_on_target)(with_key_count(a)); }
+void attention(const Attention& a) {
+  if (has_own_keys(a)) return attention_each(rows_of(a));
+  QKV_DISPATCH(attention_on_target)(a);
+}
 void attention_each(std::span<const Attention> all) { QKV_DISPATCH(attention_each_on_target)(all); }
 void rotary(const Rotary& a) { QKV_DISPATCH(rotary_on_target)(a); }
 }  // namespace qkv::kernels::cpu_set

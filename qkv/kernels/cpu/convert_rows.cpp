@@ -90,6 +90,7 @@ void write_pages_of(const WritePages& a) {
   parallel_for(a.rows, std::max<int64_t>(1, elementwise_grain / (2 * a.heads * a.head_dim)),
                [&](int64_t begin, int64_t end) HWY_ATTR {
                  for (int64_t i = begin; i < end; ++i) {
+                   if (a.places[i] < 0) continue;
                    write(a.k, a.keys, i);
                    write(a.v, a.values, i);
                  }

@@ -12,13 +12,15 @@ struct Place {
   int64_t y;
 };
 
-// Where part `i` of the keys' rows and then the values' comes from and goes to; `steps` parts of `each` numbers a row.
+// Where part `i` of the keys' rows and then the values' comes from and goes to, or nulls where it goes nowhere; `steps`
+// parts of `each` numbers a row.
 __device__ inline Place place_of(const WritePages& a, int64_t i, int64_t steps, int64_t each) {
   const int64_t all = a.rows * a.heads * steps;
   const bool values = i >= all;
   if (values) i -= all;
   const int64_t vector = i / steps, j = (i - vector * steps) * each;
   const int64_t row = vector / a.heads, head = vector - row * a.heads;
+  if (a.places[row] < 0) return {};
   const int64_t page = a.places[row] / a.page_size, within = a.places[row] - page * a.page_size;
   const ConstHeads& from = values ? a.v : a.k;
   return {from.data, row * from.time_stride + head * from.head_stride + j, values ? a.values : a.keys,
@@ -32,6 +34,7 @@ __global__ void __launch_bounds__(element_block) write_rows(WritePages a) {
   const int64_t steps = a.head_dim / n;
   for (int64_t i = part.own; i < 2 * a.rows * a.heads * steps; i += part.step) {
     const Place place = place_of(a, i, steps, n);
+    if (place.to == nullptr) continue;
     const Vector<From, n> values = load_vector<n>(static_cast<const From*>(place.from) + place.x);
     Vector<To, n> results;
 #pragma unroll
@@ -48,6 +51,7 @@ __global__ void __launch_bounds__(element_block) write_blocks(WritePages a) {
   const int64_t steps = a.head_dim / 32;
   for (int64_t i = part.own / warp_threads; i < 2 * a.rows * a.heads * steps; i += part.step / warp_threads) {
     const Place place = place_of(a, i, steps, 32);
+    if (place.to == nullptr) continue;
     const float x = to_float(static_cast<const From*>(place.from)[place.x + lane]);
     quantize_in_warp(x, lane, static_cast<BlockQ8_0*>(place.to)[place.y / 32]);
   }

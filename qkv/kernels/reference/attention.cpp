@@ -100,10 +100,7 @@ void for_each_query(const Attention& a, Body&& body) {
       for (int64_t t = 0; t < a.queries; ++t) body(Place{b, h, t});
 }
 
-}  // namespace
-
-void attention(const Attention& call) {
-  const Attention a = with_key_count(call);
+void attend(const Attention& a) {
   for_each_query(a, [&](const Place& p) {
     std::vector<double> weights = scores_of(a, p);
     const double logsumexp = normalise(weights);
@@ -117,6 +114,13 @@ void attention(const Attention& call) {
       store(a.out.data, a.type, offset(a.out, p.b, p.t, p.h) + d, sum);
     }
   });
+}
+
+}  // namespace
+
+void attention(const Attention& a) {
+  if (!has_own_keys(a)) return attend(a);
+  for (const Attention& row : rows_of(a)) attend(row);
 }
 
 void attention_each(std::span<const Attention> all) {

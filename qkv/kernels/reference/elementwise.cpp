@@ -77,6 +77,7 @@ void copy(const Copy& call) {
 void write_pages(const WritePages& a) {
   const std::pair<const ConstHeads&, void*> both[] = {{a.k, a.keys}, {a.v, a.values}};
   for (int64_t i = 0; i < a.rows; ++i) {
+    if (a.places[i] < 0) continue;
     const int64_t page = a.places[i] / a.page_size, row = a.places[i] % a.page_size;
     for (const auto& [from, pages] : both)
       copy({.rank = 2,

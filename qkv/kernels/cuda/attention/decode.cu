@@ -28,7 +28,9 @@ struct Division {
   __device__ float* place(int64_t row, int64_t h, int64_t t, int64_t p) const {
     return found + (((row * heads + h) * queries + t) * parts + p) * (2 + head_dim);
   }
-  __device__ int parts_of_call(const Attention& a) const { return max(1, (key_count_of(a) + part - 1) / part); }
+  __device__ int parts_of_row(const Attention& a, int b) const {
+    return max(1, (key_count_of(a, b) + part - 1) / part);
+  }
 };
 
 struct Row {
@@ -66,11 +68,11 @@ __global__ void __launch_bounds__(threads) decode_part(const __grid_constant__ C
   const int group = static_cast<int>(a.heads) / kv_heads;
   const int first_row = work.part % division.chunks * rows;
   const int row_count = min(rows, static_cast<int>(a.queries) * group - first_row);
-  const int parts = division.parts_of_call(a);
+  const int parts = division.parts_of_row(a, b);
   if (row_count <= 0 || part >= parts) return;
   const auto row_at = [&](int r) { return Row{work.h * group + (first_row + r) % group, (first_row + r) / group}; };
   const int tid = static_cast<int>(threadIdx.x), warp = tid / warp_threads, lane = tid % warp_threads;
-  const int end = min(key_count_of(a), (part + 1) * division.part);
+  const int end = min(key_count_of(a, b), (part + 1) * division.part);
   const HeadRows k = key_rows(a, a.k, b, work.h), v = key_rows(a, a.v, b, work.h);
   const Scores any_head(a, b, 0);
   const auto next_seen = [&](int s0) {
@@ -197,7 +199,7 @@ __global__ void __launch_bounds__(threads) join_parts(const __grid_constant__ Ca
   const Work work = work_of(blockIdx.x, static_cast<int>(division.heads), static_cast<int>(division.queries));
   const Attention& a = calls.at[calls.call_of(work.row)];
   const int b = calls.batch_row_of(work.row);
-  const int parts = division.parts_of_call(a);
+  const int parts = division.parts_of_row(a, b);
   if (work.part >= a.queries || parts == 1) return;
   const Row row{work.h, work.part};
   const auto part_at = [&](int p) { return division.place(work.row, row.h, row.t, p); };

@@ -73,8 +73,8 @@ __device__ inline HeadRows query_rows(const Attention& a, const H& x, int b, int
           0};
 }
 
-__device__ inline int key_count_of(const Attention& a) {
-  return static_cast<int>(a.key_count == nullptr ? a.keys : *a.key_count);
+__device__ inline int key_count_of(const Attention& a, int b) {
+  return static_cast<int>(a.key_count == nullptr ? a.keys : a.key_count[b]);
 }
 
 // Rows that belong to keys: k, v and their gradients; h is a head of theirs.
@@ -85,9 +85,9 @@ __device__ inline HeadRows key_rows(const Attention& a, const H& x, int b, int h
           a.kv_type,
           paged ? h * x.head_stride : head_begin(x, b, h),
           x.time_stride,
-          key_count_of(a),
+          key_count_of(a, b),
           static_cast<int>(a.head_dim),
-          a.pages,
+          paged ? a.pages + b * a.pages_stride : nullptr,
           static_cast<int>(a.page_size),
           x.batch_stride};
 }

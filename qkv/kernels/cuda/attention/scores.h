@@ -24,7 +24,7 @@ class Scores {
   __device__ Scores(const Attention& a, int b, int h)
       : a_(a),
         queries_(static_cast<int>(a.queries)),
-        keys_(static_cast<int>(a.key_count == nullptr ? a.keys : *a.key_count)),
+        keys_(static_cast<int>(a.key_count == nullptr ? a.keys : a.key_count[b])),
         shift_(keys_ - queries_),
         window_(static_cast<int>(a.window)),
         always_(static_cast<int>(a.always)),
