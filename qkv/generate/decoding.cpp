@@ -1,7 +1,7 @@
 #include "qkv/generate/decoding.h"
 
 #include "qkv/core/error.h"
-#include "qkv/generate/decoder_kind.h"
+#include "qkv/models/pass_kind.h"
 #include "qkv/ops/autograd.h"
 #include "qkv/ops/embedding.h"
 #include "qkv/ops/shape.h"
@@ -109,7 +109,7 @@ Tensor Decoding::hidden(size_t row) const {
 
 bool Decoding::replays() const {
   return model_.device().type == Device::Type::cuda && !padded_ && !keeps_hidden_ && !reorders_ &&
-         steps_alike(model_.spec());
+         passes_alike(model_.spec());
 }
 
 void Decoding::advance(const std::vector<int32_t>& tokens) {

@@ -13,7 +13,7 @@ namespace qkv {
 class ReplayedStep {
  public:
   // `context` and its cache, which is of the model's device and keeps its rows, outlive this. For models whose
-  // steps_alike() (generate/decoder_kind.h).
+  // passes_alike() (models/pass_kind.h).
   ReplayedStep(Model& model, const Context& context);
 
   // The next logits [rows, V] behind a token of each row, as Model::next_logits gives them, good until the next step;

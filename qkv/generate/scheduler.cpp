@@ -2,7 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/generate/cache_type.h"
-#include "qkv/generate/decoder_kind.h"
+#include "qkv/models/pass_kind.h"
 #include "qkv/generate/paged_scheduler.h"
 #include "qkv/generate/solo_scheduler.h"
 

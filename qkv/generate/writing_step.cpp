@@ -1,6 +1,6 @@
 #include "qkv/generate/writing_step.h"
 
-#include "qkv/generate/decoder_kind.h"
+#include "qkv/models/pass_kind.h"
 #include "qkv/kernels/kernels.h"
 
 #include <algorithm>
@@ -35,7 +35,7 @@ struct Layout {
 }  // namespace
 
 bool WritingStep::suits(const Model& model) {
-  return model.device().type == Device::Type::cuda && steps_alike(model.spec());
+  return model.device().type == Device::Type::cuda && passes_alike(model.spec());
 }
 
 WritingStep::WritingStep(Model& model, PagedCache& cache, DType compute, int64_t context)
@@ -86,8 +86,7 @@ Tensor WritingStep::scores(const Step& step) {
   context.compute = compute_;
   context.pages = &cache_;
   const Shape shape{1, step.form.rows};
-  const Tensor h =
-      model_.hidden({.input_ids = at.ids.view(shape), .position_ids = at.positions.view(shape)}, context);
+  const Tensor h = model_.hidden({.input_ids = at.ids.view(shape), .position_ids = at.positions.view(shape)}, context);
   return model_.vocabulary_logits(h.view({shape[1], h.size(2)}), context);
 }
 

@@ -2,6 +2,7 @@
 
 #include "qkv/core/error.h"
 #include "qkv/core/notice.h"
+#include "qkv/models/pass_kind.h"
 #include "qkv/models/positions.h"
 #include "qkv/ops/autograd.h"
 
@@ -12,13 +13,6 @@ namespace {
 
 constexpr size_t most_forms = 8;       // a recording holds the memory of a pass
 constexpr int64_t most_tokens = 4096;  // of a pass: in a longer one the card works for longer than the host asks
-
-bool suits_block(const BlockSpec& block) {
-  const AttentionSpec& attention = block.attention;
-  const bool own_rotation = attention.rotary && attention.rotary->scaling == RotarySpec::Scaling::dynamic;
-  return block.attends() && !block.experts && !block.cross && !block.convolution && !attention.relative &&
-         !attention.global && !attention.distance_bias && attention.alibi == 0 && !own_rotation;
-}
 
 bool all_below(const Tensor& ids, int64_t count) {
   const int32_t* values = ids.data<int32_t>();
@@ -36,14 +30,8 @@ bool only_texts(const Inputs& inputs) {
 }  // namespace
 
 bool ReplayedPasses::suits(const Spec& spec) {
-  const StackSpec& stack = spec.stack;
-  const EmbeddingsSpec& embeddings = spec.embeddings;
-  if (spec.encoder || stack.past || stack.distances || embeddings.query || embeddings.adaptive ||
-      embeddings.position_kind == EmbeddingsSpec::Positions::axial || spec.global_tokens != Spec::GlobalTokens::none)
-    return false;
-  for (int64_t i = 0; i < stack.distinct(); ++i)
-    if (!suits_block(stack.layer(i))) return false;
-  return true;
+  return passes_alike(spec) && spec.embeddings.position_kind != EmbeddingsSpec::Positions::axial &&
+         spec.global_tokens == Spec::GlobalTokens::none;
 }
 
 bool ReplayedPasses::suits_outputs(const Spec& spec) {

@@ -54,7 +54,7 @@ Said conversation(Model& model, EngineOptions options, Model* draft = nullptr) {
   arrivals.back().second.overflow = Overflow::slide;
   arrivals.back().second.kept = 2;
   arrivals.emplace_back(30, request_of(prompt_of(120, 3), 10));  // the first again
-  const size_t leaves = 5, after = 20;  // tokens
+  const size_t leaves = 5, after = 20;                           // tokens
 
   const auto scheduler = make_scheduler(model, options, draft);
   Said said;

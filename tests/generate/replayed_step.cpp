@@ -1,7 +1,7 @@
 // Decoding with recorded steps: the same bits as without. On a GPU or the emulated device; the CPU records nothing.
 #include "qkv/generate/replayed_step.h"
 
-#include "qkv/generate/decoder_kind.h"
+#include "qkv/models/pass_kind.h"
 #include "qkv/generate/decoding.h"
 #include "tests/generate/writers.h"
 #include "tests/tensor/without_replays.h"
@@ -79,9 +79,9 @@ TEST(ReplayedStep, IsRecordedOnceForABound) {
 
 TEST(ReplayedStep, IsNotForWhatDependsOnTheLengthOrTheTokens) {
   for (const char* family : {"t5", "mamba", "transfo-xl", "xlnet", "mixtral"})
-    EXPECT_FALSE(steps_alike(model_of(family)->spec())) << family;
+    EXPECT_FALSE(passes_alike(model_of(family)->spec())) << family;
   for (const char* family : {"gpt2", "llama", "gemma2", "gpt_neox"})
-    EXPECT_TRUE(steps_alike(model_of(family)->spec())) << family;
+    EXPECT_TRUE(passes_alike(model_of(family)->spec())) << family;
 }
 
 TEST(ReplayedStep, TheCpuRecordsNothing) {

@@ -1,4 +1,4 @@
-#include "qkv/generate/decoder_kind.h"
+#include "qkv/models/pass_kind.h"
 
 namespace qkv {
 namespace {
@@ -22,9 +22,10 @@ bool keeps_keys_alone(const Spec& spec) {
   });
 }
 
-bool steps_alike(const Spec& spec) {
-  return keeps_keys_alone(spec) && !spec.embeddings.adaptive &&
-         all_layers(spec, [](const BlockSpec& block) { return !block.experts && !block.cross; });
+bool passes_alike(const Spec& spec) {
+  return keeps_keys_alone(spec) && !spec.embeddings.adaptive && all_layers(spec, [](const BlockSpec& block) {
+           return !block.experts && !block.cross && block.attention.alibi == 0;  // whose slopes a pass makes
+         });
 }
 
 }  // namespace qkv
