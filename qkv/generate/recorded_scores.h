@@ -1,5 +1,5 @@
-// A pass of a model that gives scores, recorded once on a GPU and replayed (tensor/replay.h): the host then asks for one
-// thing, not for every kernel.
+// A pass of a model that gives scores, recorded once on a GPU and replayed (tensor/replay.h): the host then asks for
+// one thing, not for every kernel.
 #pragma once
 
 #include "qkv/tensor/replay.h"

@@ -86,8 +86,7 @@ Tensor WritingStep::scores(const Step& step) {
   context.compute = compute_;
   context.pages = &cache_;
   const Shape shape{1, step.form.rows};
-  const Tensor h =
-      model_.hidden({.input_ids = at.ids.view(shape), .position_ids = at.positions.view(shape)}, context);
+  const Tensor h = model_.hidden({.input_ids = at.ids.view(shape), .position_ids = at.positions.view(shape)}, context);
   return model_.vocabulary_logits(h.view({shape[1], h.size(2)}), context);
 }
 
