@@ -19,8 +19,8 @@ class RecordedScores {
   // the device gets what stands there now.
   void renew(Device device) const;
 
-  // Whether the pass was recorded; nothing is done yet. It has run once before, with these numbers' device. Where it
-  // fails, most likely for want of memory, a notice says so.
+  // Whether the pass was recorded; nothing is done yet. It has run once before, so that all is there that is made at
+  // the first use. Where it fails, most likely for want of memory, a notice says so.
   bool record(Device device, const std::function<Tensor()>& pass);
 
   Tensor play();  // good until the next time

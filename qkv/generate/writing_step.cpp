@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <utility>
 
 namespace qkv {
 namespace {
@@ -95,10 +94,11 @@ Tensor WritingStep::run(std::span<const Row> rows) {
   write(step, rows);
   // The first of its form makes what is made once, and may be the last: forms that change with each step cost no
   // recordings.
-  if (std::exchange(step.begun, true) && possible_ && !step.recorded)
+  if (step.begun && possible_ && !step.recorded)
     step.recorded = possible_ = step.pass.record(model_.device(), [&] { return scores(step); });
   if (step.recorded) ++replays_;
   const Tensor all = step.recorded ? step.pass.play() : scores(step);
+  step.begun = true;
   return all.narrow(0, 0, std::ssize(rows));
 }
 

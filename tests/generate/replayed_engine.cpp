@@ -123,7 +123,7 @@ TEST_P(ReplayedEngine, SaysWhatItSaysWithoutReplaysAndOnTheCpu) {
 INSTANTIATE_TEST_SUITE_P(Families, ReplayedEngine, testing::Values("llama", "gpt2", "gemma2", "bloom", "mixtral"),
                          [](const auto& each) { return each.param; });
 
-TEST(ReplayedEngineOf, OtherTypesGivesTheSameBits) {
+TEST(OneReplayedEngine, GivesTheSameBitsInOtherTypes) {
   if (!on_gpu()) GTEST_SKIP() << "the CPU records nothing";
   const std::unique_ptr<Model> model = model_of("llama", 3, positions);
   for (const EngineOptions& options :
@@ -137,7 +137,7 @@ TEST(ReplayedEngineOf, OtherTypesGivesTheSameBits) {
   }
 }
 
-TEST(ReplayedEngineOf, GuessesSaysTheSame) {
+TEST(OneReplayedEngine, SaysTheSameWithGuesses) {
   if (!on_gpu()) GTEST_SKIP() << "the CPU records nothing";
   const std::unique_ptr<Model> model = model_of("llama", 3, positions);
   const std::unique_ptr<Model> other = model_of("llama", 4, positions);

@@ -33,6 +33,8 @@ struct Division {
   }
 };
 
+static_assert(sizeof(Calls) + sizeof(Division) <= 4096);  // a kernel's arguments
+
 struct Row {
   int h, t;
 };
