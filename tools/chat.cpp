@@ -63,7 +63,11 @@ void chat(const ChatCommand& options) {
                           .max_batch = 1,
                           .drafts = options.drafts.count()};
   const Spec spec = spec_of(config);
-  if (spec.generates()) check_memory(options.model, spec, use_of(spec, how));
+  if (spec.generates()) {
+    check_drafts(options.drafts, spec);
+    const Use use = use_of(spec, how);
+    check_memory(options.model, spec, use, options.drafts.model.empty() ? 0 : draft_bytes(options.drafts.model, use));
+  }
   LoadedModel loaded =
       load_model(options.model, {.in_place = true, .matrices = how.compute, .pack = PackOptions{.floats = true}});
   open.reset();

@@ -4,7 +4,6 @@
 #include "qkv/generate/checkpoint_options.h"
 #include "qkv/generate/generator.h"
 #include "qkv/generate/model_size.h"
-#include "qkv/generate/scheduled_texts.h"
 #include "qkv/generate/stop_strings.h"
 #include "qkv/io/model_source.h"
 #include "qkv/io/hugging_face.h"
@@ -15,9 +14,9 @@
 #include "tools/support/cache_option.h"
 #include "tools/support/checks.h"
 #include "tools/support/constraint_options.h"
-#include "tools/support/draft_options.h"
 #include "tools/support/dtype_option.h"
 #include "tools/support/int8_options.h"
+#include "tools/support/scheduler_run.h"
 #include "tools/support/signals.h"
 
 #include <fmt/format.h>
@@ -118,7 +117,7 @@ void choose_packing(GenerateCommand& options, const std::vector<std::vector<int3
 }
 
 bool slides(const GenerateCommand& options) { return options.overflow == "slide"; }
-bool needs_scheduler(const GenerateCommand& options) { return slides(options) || options.drafts.count() > 0; }
+bool needs_scheduler(const GenerateCommand& options) { return slides(options) || options.drafts.any(); }
 
 // Positions of a text: the longest prompt and what is written behind it, as far as the model goes, or what slides.
 int64_t context_of(const GenerateCommand& options, const Spec& spec, const std::vector<std::vector<int32_t>>& ids) {
@@ -132,12 +131,15 @@ int64_t context_of(const GenerateCommand& options, const Spec& spec, const std::
 
 void check_scheduler(const GenerateCommand& options, const Spec& spec) {
   if (options.context > 0 && !slides(options)) throw Error("--context", "is for --overflow slide");
+  if (options.context == 1) throw Error("--context", "must be at least 2, or 0 for the model's");
   if (!needs_scheduler(options)) return;
-  const std::string asked = slides(options) ? "--overflow" : "--drafts";
   if (options.generation.num_beams > 1 || searches_contrastively(options.generation))
-    throw Error(asked, "does not go with a search", "leave out --beams and --penalty-alpha");
+    throw Error(slides(options) ? "--overflow" : "--drafts, --draft", "does not go with a search",
+                "leave out --beams and --penalty-alpha");
+  check_drafts(options.drafts, spec);
   if (!batches_continuously(spec))
-    throw Error(asked, "needs a decoder whose state is keys and values alone", "write with this model without it");
+    throw Error("--overflow", "slides the context of decoders whose state is keys and values alone",
+                "write with this model without it");
 }
 
 // For every text that is written together.
@@ -146,33 +148,12 @@ void check_room(const GenerateCommand& options, const Spec& spec, const std::vec
   const int64_t rows = std::max(g.num_beams, g.num_return_sequences);
   if (!spec.generates() || rows > most_rows_of_a_prompt) return;  // check_options() says so
   if (!spec.encoder && !slides(options)) tokens_that_fit(spec, ids, g.max_new_tokens);
-  check_memory(options.directory, spec,
-               {.compute = options.compute,
+  const Use use{.compute = options.compute,
                 .cache = cache_type_named(options.cache),
                 .packing = options.pack,
                 .context = context_of(options, spec, ids),
-                .sequences = std::ssize(ids) * rows});
-}
-
-// With guesses, or a context that slides.
-std::vector<std::vector<Continuation>> generate_by_scheduler(const GenerateCommand& options, Model& model,
-                                                             const std::vector<std::vector<int32_t>>& ids,
-                                                             const GenerationOptions& settings,
-                                                             const Generator::OnToken& on_token,
-                                                             GenerationTimes& times) {
-  const std::optional<LoadedModel> draft = load_draft(options.drafts, options.compute);
-  const EngineOptions how{.compute = options.compute,
-                          .cache = cache_type_named(options.cache),
-                          .context = context_of(options, model.spec(), ids),
-                          .max_batch = std::ssize(ids) * settings.num_return_sequences,
-                          .drafts = options.drafts.count()};
-  const std::unique_ptr<Scheduler> scheduler = make_scheduler(model, how, draft ? draft->model.get() : nullptr);
-  auto texts = scheduled_texts(*scheduler, ids, settings, slides(options) ? Overflow::slide : Overflow::refuse,
-                               on_token, &times);
-  const EngineStats& stats = scheduler->stats();
-  if (how.drafts > 0 && !options.quiet)
-    fmt::print(stderr, "of {} tokens guessed {} were right\n", stats.guessed_tokens, stats.accepted_tokens);
-  return texts;
+                .sequences = std::ssize(ids) * rows};
+  check_memory(options.directory, spec, use, options.drafts.model.empty() ? 0 : draft_bytes(options.drafts.model, use));
 }
 
 void generate(GenerateCommand options) {
@@ -207,6 +188,19 @@ void generate(GenerateCommand options) {
   apply_constraints(read_constraints(options.constraints), tokenizer, settings);
   check_options(settings);
 
+  std::optional<SchedulerRun> scheduled;
+  if (needs_scheduler(options)) {
+    const Spec& own = loaded.model->spec();
+    const EngineOptions how{.compute = options.compute,
+                            .cache = cache_type_named(options.cache),
+                            .context = context_of(options, own, ids),
+                            .max_batch = std::ssize(ids) * settings.num_return_sequences,
+                            .drafts = options.drafts.count()};
+    // As without guesses, texts that are written together end together.
+    if (!slides(options)) settings.max_new_tokens = tokens_that_fit(own, ids, settings.max_new_tokens);
+    scheduled.emplace(*loaded.model, options.drafts, how, slides(options) ? Overflow::slide : Overflow::refuse);
+  }
+
   const size_t per_prompt = static_cast<size_t>(settings.num_return_sequences);
   const bool stream = !options.json && settings.num_beams == 1 && prompts.size() * per_prompt == 1;
   std::vector<Writer> writers(prompts.size() * per_prompt, Writer(tokenizer, settings.stop, stream));
@@ -220,8 +214,8 @@ void generate(GenerateCommand options) {
   const auto on_token = [&](size_t row, int32_t token) { return writers[row].push(token) && !stop; };
   GenerationTimes times;
   std::vector<std::vector<Continuation>> results;
-  if (needs_scheduler(options)) {
-    results = generate_by_scheduler(options, *loaded.model, ids, settings, on_token, times);
+  if (scheduled) {
+    results = scheduled->write(ids, settings, on_token, times);
   } else {
     Generator generator(*loaded.model, options.compute, cache_type_named(options.cache));
     results = generator.generate(ids, settings, on_token);
@@ -232,7 +226,7 @@ void generate(GenerateCommand options) {
   for (size_t p = 0; p < results.size(); ++p)
     for (size_t r = 0; r < results[p].size(); ++r) {
       const Continuation& c = results[p][r];
-      if (continues && !c.ended && !slides(options) && std::ssize(c.ids) < settings.max_new_tokens &&
+      if (continues && !c.ended && !slides(options) && std::ssize(c.ids) < options.generation.max_new_tokens &&
           std::ssize(ids[p]) + std::ssize(c.ids) == spec.max_positions())
         filled = spec.max_positions();
       Writer& writer = writers[p * per_prompt + r];
@@ -261,6 +255,7 @@ void generate(GenerateCommand options) {
   std::fflush(stdout);
   if (options.quiet) return;
   if (filled > 0) fmt::print(stderr, "note: the model's {} positions are full\n", filled);
+  if (scheduled) scheduled->print_guesses();
   print_times(times);
 }
 
@@ -304,7 +299,8 @@ void add_generate(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::IsMember({"refuse", "slide"}));
   command
-      ->add_option("--context", o->context, "tokens of the context that slides (0: as the model has it, at most 4096)")
+      ->add_option("--context", o->context,
+                   "tokens of the context that slides, at least 2 (0: as the model has it, at most 4096)")
       ->capture_default_str()
       ->check(at_least(0));
 

@@ -298,8 +298,15 @@ std::string memory_advice(const fs::path& model, const Spec& spec, const Use& us
                      gigabytes(smallest.weights));
 }
 
-void check_memory(const fs::path& model, const Spec& spec, const Use& use) {
-  const uint64_t need = weight_bytes(planned_weights(model, spec, use)) + cache_bytes(spec, use);
+uint64_t draft_bytes(const fs::path& draft, Use use) {
+  const Spec spec = spec_of(read_config(draft));
+  use.cache.reset();
+  use.packing = PackOptions{.floats = true};
+  return weight_bytes(planned_weights(draft, spec, use)) + cache_bytes(spec, use);
+}
+
+void check_memory(const fs::path& model, const Spec& spec, const Use& use, uint64_t beside) {
+  const uint64_t need = weight_bytes(planned_weights(model, spec, use)) + cache_bytes(spec, use) + beside;
   const uint64_t memory = machine_memory();
   if (need > memory)
     throw Error(model.string(),

@@ -53,8 +53,12 @@ uint64_t usual_memory();
 // What would make the model fit into so much memory: a quantisation, another type of cache, a shorter context.
 std::string memory_advice(const fs::path& model, const Spec& spec, const Use& use, uint64_t memory);
 
-// Throws Error, saying how much is missing and what would fit, when weights and cache are more than the machine has.
-void check_memory(const fs::path& model, const Spec& spec, const Use& use);
+// Of a draft model beside one that is used so: weights, and a cache of its own type for as many positions.
+uint64_t draft_bytes(const fs::path& draft, Use use);
+
+// Throws Error, saying how much is missing and what would fit, when weights, cache and what is `beside` them are more
+// than the machine has.
+void check_memory(const fs::path& model, const Spec& spec, const Use& use, uint64_t beside = 0);
 
 // "1.20 GB"
 std::string gigabytes(uint64_t bytes);

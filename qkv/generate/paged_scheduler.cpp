@@ -34,7 +34,7 @@ PagedScheduler::PagedScheduler(Model& model, const EngineOptions& options, Model
   const int64_t own = draft->spec().max_positions();
   if (own > 0 && own < context_)
     throw Error("draft", fmt::format("has {} positions, and the context has {}", own, context_),
-                "ask for a shorter context");
+                "ask for a shorter context, or for fewer new tokens");
   draft_cache_ = std::make_unique<PagedCache>(draft->spec().layers(), pool_.pages(), options.page_size);
   if (WritingStep::suits(*draft))
     draft_writing_ = std::make_unique<WritingStep>(*draft, *draft_cache_, options.compute, context_);
@@ -46,7 +46,8 @@ int64_t PagedScheduler::pages_for(int64_t positions) const {
 
 // The most that the sequence will ever have in the cache.
 int64_t PagedScheduler::most_positions(const Sequence& sequence) const {
-  return std::min(context_, std::ssize(sequence.request->prompt) + sequence.limit);
+  const int64_t left = context_ - std::ssize(sequence.request->prompt);
+  return sequence.limit > left ? context_ : context_ - left + sequence.limit;
 }
 
 bool PagedScheduler::reserve(int64_t pages) {

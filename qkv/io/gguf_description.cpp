@@ -163,6 +163,7 @@ void add_scaling(Json& config, const GgufContents& file, const std::string& pref
 // The ids of special tokens under the configuration's names.
 void add_token_ids(Json& config, const GgufContents& file, int64_t vocab) {
   for (const auto& [theirs, ours] : gguf_roles) {
+    if (std::string_view(ours) == "eos") continue;
     const GgufValue* found = file.find(fmt::format("tokenizer.ggml.{}_token_id", theirs));
     if (found != nullptr && found->value.is_number_unsigned() &&
         found->value.get<uint64_t>() < static_cast<uint64_t>(vocab))

@@ -1,5 +1,7 @@
 #include "qkv/io/gguf_ends.h"
 
+#include "qkv/core/notice.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,10 +19,12 @@ void add_new(std::vector<int64_t>& ends, int64_t id, int64_t vocab) {
 }  // namespace
 
 std::vector<int64_t> ends_of(const fs::path& model, const Config& config, int64_t vocab) {
-  std::vector<int64_t> ends;
-  for (const int64_t id : config.ids("eos_token_id")) add_new(ends, id, vocab);
+  std::vector<int64_t> said = config.ids("eos_token_id");
   if (const fs::path file = model / "generation_config.json"; fs::exists(file))
-    for (const int64_t id : Config(read_json(file), file.string()).ids("eos_token_id")) add_new(ends, id, vocab);
+    if (const Config generation(read_json(file), file.string()); generation.has("eos_token_id"))
+      said = generation.ids("eos_token_id");
+  std::vector<int64_t> ends;
+  for (const int64_t id : said) add_new(ends, id, vocab);
   return ends;
 }
 
@@ -34,6 +38,9 @@ void put_ends(GgufMetadata& metadata, std::vector<int64_t> ends, const std::func
   std::stable_partition(ends.begin(), ends.end(), [&](int64_t id) { return token(id) != "<|eom_id|>"; });
   if (!ends.empty()) put(token(ends[0]) == "<|eom_id|>" ? "eom" : "eot", ends[0]);
   if (ends.size() > 1) put("eom", ends[1]);
+  if (ends.size() > 2)
+    notice("eos_token_id", fmt::format("{} tokens end a text, and GGUF names three: {} are left out", ends.size() + 1,
+                                       ends.size() - 2));
 }
 
 Json said_ends(const std::function<const GgufValue*(const std::string& key)>& find, int64_t vocab) {

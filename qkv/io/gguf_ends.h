@@ -13,11 +13,11 @@
 
 namespace qkv {
 
-// What the configuration and, beside it in `model`, generation_config.json name, those within the vocabulary.
+// What generation_config.json in `model` names or, where it names none, the configuration: those within the vocabulary.
 std::vector<int64_t> ends_of(const fs::path& model, const Config& config, int64_t vocab);
 
-// Says the ends that are not "eos", two at most; `token` gives an id's token, which tells "eom" from "eot". Where there
-// is no "eos" yet, the first end is.
+// Says the ends that are not "eos", two at most, and gives a notice where there are more; `token` gives an id's token,
+// which tells "eom" from "eot". Where there is no "eos" yet, the first end is.
 void put_ends(GgufMetadata& metadata, std::vector<int64_t> ends, const std::function<std::string(int64_t)>& token);
 
 // "eos", "eot" and "eom" as configurations have them: null, a number, or a list.

@@ -76,7 +76,7 @@ void ServedModel::load_engine() {
   const DType matrices = options_.engine.compute;
   const Use use = use_of(spec_, options_.engine);
   uint64_t bytes = weight_bytes(planned_weights(path_, spec_, use)) + cache_bytes(spec_, use);
-  if (!options_.draft.empty()) bytes += weight_bytes(options_.draft, matrices);
+  if (!options_.draft.empty()) bytes += draft_bytes(options_.draft, use);
   make_room_(*this, bytes);
   try {
     loaded_ = load_model(path_, {.in_place = true, .matrices = matrices, .pack = PackOptions{.floats = true}});

@@ -60,6 +60,7 @@ Conversation::Said Conversation::write(std::vector<int32_t> prompt, const Genera
   request.overflow = when_full_ == FullContext::slide ? Overflow::slide : Overflow::refuse;
   request.on_token = [&](size_t, const ChosenToken& token) {
     ++said.tokens;
+    if (std::find(options.end_ids.begin(), options.end_ids.end(), token.id) != options.end_ids.end()) return true;
     grow(stop.push(decoder.push(token.id)));
     return !stop.stopped();
   };

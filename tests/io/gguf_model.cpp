@@ -140,8 +140,8 @@ TEST(GgufModel, MistralKeepsItsWindowAndItsLength) {
 
 TEST(GgufModel, KeepsAllEnds) {
   const Folder folder;
-  const fs::path model = golden_with(folder.path, "llama", {{"eos_token_id", {2, 5}}});
-  write_file(model / "generation_config.json", R"({"eos_token_id": [5, 7, -1, 100000]})");
+  const fs::path model = golden_with(folder.path, "llama", {{"eos_token_id", {9}}});
+  write_file(model / "generation_config.json", R"({"eos_token_id": [2, 5, 7, -1, 100000]})");
   const fs::path file = folder.path / "ends.gguf";
   convert_to_gguf(model, file, {.mix = "f32"});
   const Gguf read(file);

@@ -28,10 +28,11 @@ class Chat(CommandTest):
         vocabulary = tokenizer["model"]["vocab"]
         end = vocabulary.pop(second)
         vocabulary["<end_of_turn>"] = end
-        tokenizer["added_tokens"] = [{"id": end, "content": "<end_of_turn>", "special": True}]
-        (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-        said = self.succeed("chat", folder, "--temperature", "0", "--max-new-tokens", "4", stdin=b"w7 w8\n")
-        self.assertEqual(said.split(), [first])
+        for special in (True, False):
+            tokenizer["added_tokens"] = [{"id": end, "content": "<end_of_turn>", "special": special}]
+            (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+            said = self.succeed("chat", folder, "--temperature", "0", "--max-new-tokens", "4", stdin=b"w7 w8\n")
+            self.assertEqual(said.split(), [first])
 
     def test_guesses_change_no_answer(self):
         self.assertEqual(self.talk("w7 w8\nw9\n"), self.talk("w7 w8\nw9\n", "--drafts", "3"))

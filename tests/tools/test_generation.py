@@ -2,6 +2,7 @@
 import re
 
 from command import *
+from word_model import word_model
 
 
 class Generation(CommandTest):
@@ -63,9 +64,18 @@ class Generation(CommandTest):
             for drafts in (["--drafts", "5"], ["--draft", self.model]):
                 guessed = self.write_text("-n", "40", *how, *drafts)
                 for one, other in zip(plain, guessed, strict=True):
-                    self.assertEqual(one["ids"], other["ids"])
+                    self.assertEqual((one["ids"], one["text"], one["finish"]), (other["ids"], other["text"], other["finish"]))
                     for a, b in zip(one["log_probabilities"], other["log_probabilities"], strict=True):
                         self.assertAlmostEqual(a, b, places=3)
+        # Texts that are written together have as many tokens, and an end is not written, special or not.
+        folder = word_model(self.folder / "words")
+        written = json.loads(self.succeed("generate", folder, "-p", "w5 w6", "-n", "8", "--greedy", "--json", "-q"))["ids"]
+        (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": written[4]}))
+        for more in ([], ["-p", "w9 w8 w7 w6", "-n", "1000"]):
+            plain, guessed = (self.succeed("generate", folder, "-p", "w5 w6", "-n", "8", "--greedy", "--json", "-q", *more, *how)
+                              for how in ([], ["--drafts", "3"]))
+            self.assertEqual([json.loads(line)["text"] for line in plain.splitlines()],
+                             [json.loads(line)["text"] for line in guessed.splitlines()])
         told = self.run_qkv("generate", self.model, "-p", "word", "-n", "60", "--greedy", "--draft", self.model).stderr.decode()
         guessed, right = map(int, re.search(r"of (\d+) tokens guessed (\d+) were right", told).groups())
         self.assertGreater(guessed, 20)

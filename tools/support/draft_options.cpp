@@ -1,5 +1,7 @@
 #include "tools/support/draft_options.h"
 
+#include "qkv/core/error.h"
+#include "qkv/generate/scheduler.h"
 #include "tools/support/checks.h"
 
 namespace qkv {
@@ -15,6 +17,12 @@ void add_draft_options(CLI::App& command, DraftOptions& drafts, const std::strin
   command.add_option("--draft", drafts.model, "a small model of the same vocabulary that guesses")
       ->type_name("MODEL")
       ->group(group);
+}
+
+void check_drafts(const DraftOptions& drafts, const Spec& spec) {
+  if (drafts.any() && !batches_continuously(spec))
+    throw Error(drafts.model.empty() ? "--drafts" : "--draft", "needs a decoder whose state is keys and values alone",
+                "write with this model without it");
 }
 
 std::optional<LoadedModel> load_draft(const DraftOptions& drafts, DType matrices) {
