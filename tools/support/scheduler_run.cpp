@@ -14,8 +14,7 @@ SchedulerRun::SchedulerRun(Model& model, const DraftOptions& drafts, const Engin
 
 std::vector<std::vector<Continuation>> SchedulerRun::write(const std::vector<std::vector<int32_t>>& prompts,
                                                            const GenerationOptions& options,
-                                                           const Generator::OnToken& on_token,
-                                                           GenerationTimes& times) {
+                                                           const Generator::OnToken& on_token, GenerationTimes& times) {
   return scheduled_texts(*scheduler_, prompts, options, overflow_, on_token, times);
 }
 
