@@ -1,6 +1,7 @@
 // Products with packed weights: every block type, rows of integers, and floating-point numbers.
 #include "bench/case_values.h"
 
+#include "qkv/core/error.h"
 #include "qkv/kernels/blocks.h"
 
 #include <fmt/format.h>
@@ -48,20 +49,25 @@ struct PackedCase {
   DType rows_type = DType::f32;  // of the weight before it is packed, where that is not in blocks
   bool large = false;
   bool in_blocks = false;  // the weight is not packed before
+  bool plain = false;      // packed as numbers are that do not fit in fewer bits
 };
 
 Tensor packed_weight(const KernelSet& set, DType type, const PackedCase& c) {
   const Tensor w = is_block(type) ? random_blocks(type, c.n, c.k, 1) : random({c.n, c.k}, c.rows_type, 1);
   if (c.in_blocks) return w;
-  const Tensor packed = Tensor::empty({set.packed_bytes(type, c.n, c.k)}, DType::u8);
-  set.pack({.type = type,
-            .n = c.n,
-            .k = c.k,
-            .rows = w.raw(),
-            .rows_type = w.dtype(),
-            .outlier = c.outlier,
-            .packed = packed.raw()});
-  return packed;
+  for (const bool plain : {c.plain, true}) {
+    const Tensor packed = Tensor::empty({set.packed_bytes(type, c.n, c.k, plain)}, DType::u8);
+    if (set.pack({.type = type,
+                  .n = c.n,
+                  .k = c.k,
+                  .rows = w.raw(),
+                  .rows_type = w.dtype(),
+                  .outlier = c.outlier,
+                  .plain = plain,
+                  .packed = packed.raw()}))
+      return packed;
+  }
+  throw Error("cases", "numbers that no packing takes", "", Error::Kind::internal);
 }
 
 // Rows looked up in a packed weight [n, k].
@@ -91,30 +97,31 @@ void add(std::vector<KernelCase>& cases, DType type, const PackedCase& c) {
   const auto pack_for = [=](const KernelSet& set) { return packed_weight(set, type, c); };
   // Packing is no part of what is timed.
   const auto ready = std::make_shared<Tensor>();
-  cases.push_back({fmt::format("packed_gemm {} {}x{}x{} {}{}{}{}{}", name_of(type), c.m, c.n, c.k, name_of(c.x_type),
-                               c.bias ? " bias" : "", c.activation == Activation::none ? "" : " act",
-                               c.outlier > 0 ? " outliers" : "", c.in_blocks ? " in blocks" : ""),
-                   tolerance_of(type == DType::bf16 || type == DType::f16 ? type : c.x_type),
-                   2.0 * static_cast<double>(c.m * c.n) * static_cast<double>(c.k),
-                   static_cast<double>(cpu().packed_bytes(type, c.n, c.k)), c.large, [=](const KernelSet& set) {
-                     const Tensor packed = *ready && set.name == "cpu" ? *ready : pack_for(set);
-                     const Tensor y = Tensor::empty({c.m, c.n}, c.x_type);
-                     set.packed_gemm({.m = c.m,
-                                      .n = c.n,
-                                      .k = c.k,
-                                      .a = x.raw(),
-                                      .a_type = c.x_type,
-                                      .lda = c.k + 3,
-                                      .packed = packed.raw(),
-                                      .type = type,
-                                      .in_blocks = c.in_blocks,
-                                      .c = y.raw(),
-                                      .c_type = c.x_type,
-                                      .ldc = c.n,
-                                      .bias = c.bias ? bias.data<float>() : nullptr,
-                                      .activation = c.activation});
-                     return std::vector<Tensor>{y};
-                   }});
+  cases.push_back(
+      {fmt::format("packed_gemm {} {}x{}x{} {}{}{}{}{}{}", name_of(type), c.m, c.n, c.k, name_of(c.x_type),
+                   c.bias ? " bias" : "", c.activation == Activation::none ? "" : " act",
+                   c.outlier > 0 ? " outliers" : "", c.in_blocks ? " in blocks" : "", c.plain ? " plain" : ""),
+       tolerance_of(type == DType::bf16 || type == DType::f16 ? type : c.x_type),
+       2.0 * static_cast<double>(c.m * c.n) * static_cast<double>(c.k),
+       static_cast<double>(cpu().packed_bytes(type, c.n, c.k, c.plain)), c.large, [=](const KernelSet& set) {
+         const Tensor packed = *ready && set.name == "cpu" ? *ready : pack_for(set);
+         const Tensor y = Tensor::empty({c.m, c.n}, c.x_type);
+         set.packed_gemm({.m = c.m,
+                          .n = c.n,
+                          .k = c.k,
+                          .a = x.raw(),
+                          .a_type = c.x_type,
+                          .lda = c.k + 3,
+                          .packed = packed.raw(),
+                          .type = type,
+                          .in_blocks = c.in_blocks,
+                          .c = y.raw(),
+                          .c_type = c.x_type,
+                          .ldc = c.n,
+                          .bias = c.bias ? bias.data<float>() : nullptr,
+                          .activation = c.activation});
+         return std::vector<Tensor>{y};
+       }});
   if (c.large)
     cases.back().prepare = [=] {
       if (!*ready) *ready = pack_for(cpu());

@@ -37,7 +37,7 @@ void settle(PlannedWeight& weight, const Use& use, bool packable, bool joined = 
     weight.kept = blocks ? weight.stored : use.packing->int8 ? DType::i8 : use.compute;
     weight.place = Place::packed;
     weight.bytes =
-        static_cast<uint64_t>(kernels::kernels_for({}).packed_bytes(weight.kept, weight.rows, weight.columns));
+        static_cast<uint64_t>(kernels::kernels_for({}).packed_bytes(weight.kept, weight.rows, weight.columns, false));
     return;
   }
   weight.kept = blocks ? weight.stored : weight.rows > 1 ? use.compute : DType::f32;

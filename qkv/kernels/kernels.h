@@ -56,7 +56,8 @@ struct Pack {
   const void* rows = nullptr;
   DType rows_type = DType::f32;
   float outlier = 0;       // i8: see PackedGemm
-  void* packed = nullptr;  // of packed_bytes(type, n, k), 64-byte aligned
+  bool plain = false;      // for numbers that do not fit otherwise: see KernelSet::pack
+  void* packed = nullptr;  // of packed_bytes(type, n, k, plain), 64-byte aligned
 };
 
 // C[m,n] = activation(Q(A)[m,k] W^T + bias[n]), W packed. Q rounds A to integers times a scale, max |A| / 127 of a row
@@ -562,8 +563,11 @@ struct KernelSet {
   std::string_view name;
   bool takes_rounded_bias = false;  // see Gemm
   void (*gemm)(const Gemm&) = nullptr;
-  int64_t (*packed_bytes)(DType type, int64_t n, int64_t k) = nullptr;
-  void (*pack)(const Pack&) = nullptr;
+  // What packed numbers of a type take; `plain`: whatever numbers they are.
+  int64_t (*packed_bytes)(DType type, int64_t n, int64_t k, bool plain) = nullptr;
+  // False: numbers of this type are kept in fewer bits than they have, without loss, and these do not fit; they have to
+  // be packed `plain`.
+  bool (*pack)(const Pack&) = nullptr;
   void (*packed_gemm)(const PackedGemm&) = nullptr;
   void (*sum_rows)(const SumRows&) = nullptr;
   void (*gather)(const Gather&) = nullptr;

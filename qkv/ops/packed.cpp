@@ -14,6 +14,17 @@ void check_packing(const Tensor& weight, DType type) {
   if (!is_block(type)) check_compute_type(weight, "packed");
 }
 
+bool pack(const Tensor& weight, float outlier, bool plain, const Tensor& packed) {
+  return kernels_of(weight).pack({.type = packed.dtype(),
+                                  .n = weight.size(0),
+                                  .k = weight.size(1),
+                                  .rows = weight.raw(),
+                                  .rows_type = weight.dtype(),
+                                  .outlier = outlier,
+                                  .plain = plain,
+                                  .packed = packed.raw()});
+}
+
 Tensor packed_alone(const Tensor& weight, DType type, float outlier) {
   return packed_in(Storage::allocate(packed_bytes(weight, type), weight.device()), 0, weight, type, outlier);
 }
@@ -22,7 +33,7 @@ Tensor packed_alone(const Tensor& weight, DType type, float outlier) {
 
 size_t packed_bytes(const Tensor& weight, DType type) {
   check_packing(weight, type);
-  const auto bytes = static_cast<size_t>(kernels_of(weight).packed_bytes(type, weight.size(0), weight.size(1)));
+  const auto bytes = static_cast<size_t>(kernels_of(weight).packed_bytes(type, weight.size(0), weight.size(1), false));
   return (bytes + 63) / 64 * 64;
 }
 
@@ -30,15 +41,13 @@ Tensor packed_in(const std::shared_ptr<Storage>& memory, size_t offset, const Te
                  float outlier) {
   check(offset + packed_bytes(weight, type) <= memory->bytes(), "packed", "no room at byte {} of {}", offset,
         memory->bytes());
-  const Tensor packed = Tensor::wrap_packed(memory, offset, weight.shape(), type);
-  kernels_of(weight).pack({.type = type,
-                           .n = weight.size(0),
-                           .k = weight.size(1),
-                           .rows = weight.raw(),
-                           .rows_type = weight.dtype(),
-                           .outlier = outlier,
-                           .packed = packed.raw()});
-  return packed;
+  const Tensor compact = Tensor::wrap_packed(memory, offset, weight.shape(), type);
+  if (pack(weight, outlier, false, compact)) return compact;
+  const auto bytes = kernels_of(weight).packed_bytes(type, weight.size(0), weight.size(1), true);
+  const Tensor plain =
+      Tensor::wrap_packed(Storage::allocate(static_cast<size_t>(bytes), weight.device()), 0, weight.shape(), type);
+  pack(weight, outlier, true, plain);
+  return plain;
 }
 
 Tensor packed(const Tensor& weight) { return packed_alone(weight, weight.dtype(), 0); }

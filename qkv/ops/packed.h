@@ -9,7 +9,8 @@ namespace qkv {
 // W [N, K], packed: a tensor of the same shape that only linear() takes. `type` is W's own, where the values stay what
 // they are (in blocks such as q4_0, f32 or bf16), or i8: see packed_int8(). It lies at `offset` of `memory`, a multiple
 // of 64, and takes packed_bytes() of it: the weights of a model stand in one block of memory, which the system can give
-// in large pages, however small each of them is.
+// in large pages, however small each of them is. Numbers of bf16 are kept without loss in 12 bits each where their
+// exponents allow it; where they do not, W gets memory of its own.
 Tensor packed_in(const std::shared_ptr<Storage>& memory, size_t offset, const Tensor& weight, DType type,
                  float outlier = 0);
 size_t packed_bytes(const Tensor& weight, DType type);  // a multiple of 64

@@ -13,8 +13,8 @@ void copy_of_blocks(const Copy& a);
 // A copy of rows, f32 or bf16 and dense, that become the other of these, or q8_0 blocks.
 void convert_rows(const Copy& a);
 void gemm(const Gemm& a);
-int64_t packed_bytes(DType type, int64_t n, int64_t k);
-void pack(const Pack& a);
+int64_t packed_bytes(DType type, int64_t n, int64_t k, bool plain);
+bool pack(const Pack& a);
 void packed_gemm(const PackedGemm& a);
 void sum_rows(const SumRows& a);
 void gather(const Gather& a);

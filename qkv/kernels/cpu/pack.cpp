@@ -112,8 +112,8 @@ void pack_integers(const Pack& a, int64_t padded, int64_t row, uint8_t* group) {
 
 }  // namespace
 
-int64_t packed_bytes(DType type, int64_t n, int64_t k) {
-  if (in_panels(type)) return panels_bytes(type, n, k);
+int64_t packed_bytes(DType type, int64_t n, int64_t k, bool plain) {
+  if (in_panels(type)) return panels_bytes(type, n, k, plain);
   const int64_t groups = (n + group_rows - 1) / group_rows * layout_of(type).group_bytes(packed_columns(k));
   return groups + (type == DType::i8 ? outlier_bytes : 0);
 }
@@ -156,11 +156,15 @@ void pack_group(const Pack& a, int64_t row, int64_t rows, uint8_t* group) {
   });
 }
 
-void pack(const Pack& a) {
+bool pack(const Pack& a) {
   if (in_panels(a.type)) return pack_panels(a);
-  if (a.type == DType::i8) return pack_rows_of_integers(a);
-  each_group(a, layout_of(a.type).group_bytes(a.k),
-             [&](int64_t first, int64_t rows, uint8_t* group) { pack_group(a, first, rows, group); });
+  if (a.type == DType::i8) {
+    pack_rows_of_integers(a);
+  } else {
+    each_group(a, layout_of(a.type).group_bytes(a.k),
+               [&](int64_t first, int64_t rows, uint8_t* group) { pack_group(a, first, rows, group); });
+  }
+  return true;
 }
 
 }  // namespace qkv::kernels::cpu_set

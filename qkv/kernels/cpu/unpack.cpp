@@ -1,5 +1,6 @@
 // Rows of packed weights as numbers: what an embedding that shares its table with the output layer looks up.
 #include "qkv/kernels/blocks.h"
+#include "qkv/kernels/cpu/compact_panel.h"
 #include "qkv/kernels/cpu/cpu.h"
 #include "qkv/kernels/cpu/packed_layout.h"
 #include "qkv/kernels/cpu/panels.h"
@@ -52,13 +53,37 @@ void unpack_blocks(DType type, const uint8_t* packed, int64_t row, int64_t k, fl
 }
 
 template <typename T>
-void unpack_panel(DType type, const uint8_t* packed, int64_t row, int64_t k, float* out) {
+void unpack_panel(const uint8_t* panel, int64_t r, int64_t k, float* out) {
   constexpr auto in_word = static_cast<int64_t>(sizeof(uint32_t) / sizeof(T));
-  const int64_t first = row / panel_rows * words_of(type, k) * panel_rows + row % panel_rows;
   for (int64_t c = 0; c < k; ++c) {
-    const int64_t word = first + c / in_word * panel_rows;
-    out[c] = number_at<T>(packed + sizeof(T) * static_cast<size_t>(word * in_word + c % in_word));
+    const int64_t word = c / in_word * panel_rows + r;
+    out[c] = number_at<T>(panel + sizeof(T) * static_cast<size_t>(word * in_word + c % in_word));
   }
+}
+
+float number_of_bits(uint16_t bits) { return number_at<bf16>(reinterpret_cast<const uint8_t*>(&bits)); }
+
+void unpack_compact_panel(const uint8_t* panel, int64_t r, int64_t k, float* out) {
+  const auto* head = reinterpret_cast<const CompactHead*>(panel);
+  const int64_t words = words_of(DType::bf16, k);
+  for (int64_t c = 0; c < k; ++c) {
+    const uint8_t* word = panel + sizeof(CompactHead) + c / 2 * compact_word_bytes;
+    out[c] = number_of_bits(compact_number(*head, word, 2 * r + c % 2));
+  }
+  const CompactException* exceptions = exceptions_of(panel, words);
+  for (uint32_t e = 0; e < head->exceptions; ++e) {
+    const int64_t c = 2 * exceptions[e].word + exceptions[e].number % 2;
+    if (exceptions[e].number / 2 == r && c < k) out[c] = number_of_bits(exceptions[e].bits);
+  }
+}
+
+void unpack_panels(DType type, const uint8_t* packed, int64_t row, int64_t k, float* out) {
+  const Panels panels = panels_in(packed, type, k);
+  const uint8_t* panel = panels[row / panel_rows];
+  const int64_t r = row % panel_rows;
+  if (type == DType::f32) return unpack_panel<float>(panel, r, k, out);
+  if (!panels.compact) return unpack_panel<bf16>(panel, r, k, out);
+  unpack_compact_panel(panel, r, k, out);
 }
 
 }  // namespace
@@ -70,10 +95,8 @@ void gather_of_packed(const Gather& a) {
     float* row = thread_scratch<Row>(a.width);
     const int32_t only = 0;
     for (int64_t i = begin; i < end; ++i) {
-      if (a.table_type == DType::f32) {
-        unpack_panel<float>(a.table_type, packed, a.ids[i], a.width, row);
-      } else if (a.table_type == DType::bf16) {
-        unpack_panel<bf16>(a.table_type, packed, a.ids[i], a.width, row);
+      if (in_panels(a.table_type)) {
+        unpack_panels(a.table_type, packed, a.ids[i], a.width, row);
       } else {
         unpack_blocks(a.table_type, packed, a.ids[i], a.width, row);
       }

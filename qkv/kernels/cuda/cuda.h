@@ -7,8 +7,8 @@
 namespace qkv::kernels::cuda_set {
 
 void gemm(const Gemm&);
-int64_t packed_bytes(DType type, int64_t n, int64_t k);
-void pack(const Pack&);
+int64_t packed_bytes(DType type, int64_t n, int64_t k, bool plain);
+bool pack(const Pack&);
 void packed_gemm(const PackedGemm&);
 void sum_rows(const SumRows&);
 void gather(const Gather&);

@@ -62,13 +62,13 @@ void multiply_plain(const PackedGemm& g) {
 
 }  // namespace
 
-int64_t packed_bytes(DType type, int64_t n, int64_t k) {
+int64_t packed_bytes(DType type, int64_t n, int64_t k, bool) {
   return type == DType::i8 ? IntegerParts::bytes(n, k) : n * bytes_of(type, k);
 }
 
-void pack(const Pack& a) {
+bool pack(const Pack& a) {
   if (is_block(a.type)) {
-    cuda::copy_on_device(a.packed, a.rows, static_cast<size_t>(packed_bytes(a.type, a.n, a.k)));
+    cuda::copy_on_device(a.packed, a.rows, static_cast<size_t>(packed_bytes(a.type, a.n, a.k, true)));
   } else if (a.type == DType::i8) {
     with_type(a.rows_type, [&]<typename T>(T) {
       launch("pack", pack_integers<T>, Grid{a.n}, row_block, 0, a, IntegerParts(a.packed, a.n));
@@ -76,6 +76,7 @@ void pack(const Pack& a) {
   } else {
     copy_rows(a.rows, a.rows_type, a.k, a.n, a.k, a.packed, a.type);
   }
+  return true;
 }
 
 void packed_gemm(const PackedGemm& g) {

@@ -46,18 +46,18 @@ std::vector<float> row_of(const PackedGemm& g, int64_t j) {
 
 }  // namespace
 
-int64_t packed_bytes(DType type, int64_t n, int64_t k) {
+int64_t packed_bytes(DType type, int64_t n, int64_t k, bool) {
   return type == DType::i8 ? n * k + (n + 1) * static_cast<int64_t>(sizeof(float)) : n * bytes_of(type, k);
 }
 
-void pack(const Pack& a) {
+bool pack(const Pack& a) {
   if (!is_block(a.type) && a.type != DType::i8) {
     for (int64_t i = 0; i < a.n * a.k; ++i) store(a.packed, a.type, i, load(a.rows, a.rows_type, i));
-    return;
+    return true;
   }
   if (is_block(a.type)) {
-    std::memcpy(a.packed, a.rows, static_cast<size_t>(packed_bytes(a.type, a.n, a.k)));
-    return;
+    std::memcpy(a.packed, a.rows, static_cast<size_t>(packed_bytes(a.type, a.n, a.k, true)));
+    return true;
   }
   const Integers all(a.packed, a.n);
   *all.outlier = a.outlier;
@@ -70,6 +70,7 @@ void pack(const Pack& a) {
     for (int64_t p = 0; p < a.k; ++p)
       all.values[j * a.k + p] = static_cast<int8_t>(std::nearbyint(weight(p) * inverse));
   }
+  return true;
 }
 
 void packed_gemm(const PackedGemm& g) {

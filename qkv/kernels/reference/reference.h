@@ -6,8 +6,8 @@
 namespace qkv::kernels::reference_set {
 
 void gemm(const Gemm& a);
-int64_t packed_bytes(DType type, int64_t n, int64_t k);
-void pack(const Pack& a);
+int64_t packed_bytes(DType type, int64_t n, int64_t k, bool plain);
+bool pack(const Pack& a);
 void packed_gemm(const PackedGemm& a);
 void sum_rows(const SumRows& a);
 void gather(const Gather& a);
