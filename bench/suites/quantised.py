@@ -12,6 +12,7 @@ import sys
 from contestants import BENCH, DEVICE, Command, Peer, Program, THREADS, Unavailable, take_turns
 
 PACKAGES = ("torch",)
+TURNS = 4  # of writing in a round: memory changes its speed
 PROMPT, TOKENS, STREAMS, STREAMS_PROMPT = 512, 64, 8, 128
 TYPES = ("bf16", "q8_0", "q4_0", "q4_k_m")
 MODELS = {"gpt2": "GPT-2 124M", "llama-1.1b": "Llama 1.1B"}
@@ -64,10 +65,24 @@ def last_line(text):
     return json.loads(text.strip().splitlines()[-1])
 
 
-def bytes_of_a_token(path, qkv):
-    """What writing a token reads: the weights that it is multiplied by."""
+def bytes_of_a_token(path, dtype, qkv):
+    """What writing a token reads, the weights that it is multiplied by: as qkv packs them, and as they lie in the file.
+    These differ for bf16 alone, of which qkv keeps 12 bits a number."""
     plan = subprocess.run([qkv, "plan", path, "--no-measuring", "--json", "--context", "1"], stdout=subprocess.PIPE, check=True)
-    return json.loads(plan.stdout)["token"]["bytes"]
+    token = json.loads(plan.stdout)["token"]
+    return {"qkv": token["bytes"], "llama.cpp": token["flops"] if dtype == "bf16" else token["bytes"]}
+
+
+def by_speed(reading):
+    """[(GB/s, turns)] of the lower and the higher speed that memory had, in the turns that began and ended with it."""
+    speeds = [statistics.median(rates) for rates in reading]
+    between = 1.3 * min(speeds)
+    found = []
+    for holds in (lambda speed: speed <= between, lambda speed: speed > between):
+        turns = [i for i, (before, after) in enumerate(zip(speeds, speeds[1:])) if holds(before) and holds(after)]
+        if turns:
+            found.append((statistics.median(speeds[i] for i in turns), turns))
+    return found
 
 
 def first_token(path, folder, qkv):
@@ -89,34 +104,49 @@ def run(case, qkv, rounds):
                      "ratio": mine / peer if more_is_better else peer / mine, "goal": goal, **common})
 
     bench = [qkv, "bench", "generate", "--model", path, "--repeat", case.repeat, "--threads", THREADS]
+    llama_bench = [folder / "bin/llama-bench", "-m", path, "-t", THREADS, "-r", case.repeat, "-o", "json"]
+
+    def writing_rates(name, turn):
+        return turn["result"]["decode_samples"] if name == "qkv" else turn["result"][0]["samples_ts"]
+
+    def prompt_rates(name, turn):
+        return turn["result"]["prefill_samples"] if name == "qkv" else turn["result"][0]["samples_ts"]
+
+    def goal_of(what):
+        return dict(zip(TYPES, GOALS[case.model][what]))[case.dtype]
+
     memory = Peer("memory", "torch_limits.py", ["read", "--threads", THREADS], 3)
-    alone = take_turns([memory, Program("qkv", [*bench, "--prompt", PROMPT, "--tokens", TOKENS]),
-                        Program("llama.cpp", [folder / "bin/llama-bench", "-m", path, "-t", THREADS, "-p", PROMPT, "-n", TOKENS,
-                                              "-r", case.repeat, "-o", "json"])], rounds)
+    writing = take_turns([memory, Program("qkv", [*bench, "--prompt", 8, "--tokens", TOKENS]),
+                          Program("llama.cpp", [*llama_bench, "-p", 0, "-n", TOKENS])], TURNS * rounds)
     memory.close()
-    reading = [rate for turn in alone.pop("memory") for rate in turn["result"]["rates"]]
+    reading = [turn["result"]["rates"] for turn in writing.pop("memory")]
 
-    def rates(name, turn, what):
-        if name == "qkv":
-            return turn["result"][{"writing": "decode_samples", "prompt": "prefill_samples"}[what]]
-        key = {"writing": "n_gen", "prompt": "n_prompt"}[what]
-        return next(one["samples_ts"] for one in turn["result"] if one[key] > 0)
+    def rates_of(places):
+        return {name: [rate for i in places for rate in writing_rates(name, turns[i])] for name, turns in writing.items()}
 
-    for what, title in (("writing", "writing"), ("prompt", f"prompt of {PROMPT}")):
-        goal = dict(zip(TYPES, GOALS[case.model][what]))[case.dtype]
-        row(title, "tokens/s", {name: [rate for turn in turns for rate in rates(name, turn, what)] for name, turns in alone.items()},
-            goal)
+    every = range(TURNS * rounds)
+    row("writing", "tokens/s", rates_of(every), goal_of("writing"))
+    speeds = by_speed(reading)
+    if len(speeds) > 1:
+        for speed, places in speeds:
+            row(f"writing, memory at {speed:.0f} GB/s", "tokens/s", rates_of(places), goal_of("writing"))
+
     def share_of_reading():
-        read = bytes_of_a_token(path, qkv) / 1e9 / statistics.median(reading) * 100
-        shares = {name: [rate * read for turn in turns for rate in rates(name, turn, "writing")] for name, turns in alone.items()}
+        read = bytes_of_a_token(path, case.dtype, qkv)
+        speed = statistics.median(rate for rates in reading for rate in rates)
+        shares = {name: [rate * read[name] / 1e7 / speed for rate in rates] for name, rates in rates_of(every).items()}
         medians = {name: statistics.median(values) for name, values in shares.items()}
         goal = BANDWIDTH_GOALS.get(case.model)
         verdict = f" ({'goal' if medians['qkv'] >= goal else 'missed'}: {goal} %)" if goal else ""
         rows.append({"case": f"{case.name}: writing, part of the bandwidth", "unit": "%", "qkv": medians["qkv"],
                      "peers": {"llama.cpp": medians["llama.cpp"]}, "samples": shares | {"GB/s": reading},
-                     "note": f"of {statistics.median(reading):.0f} GB/s{verdict}", **common})
+                     "note": f"of {speed:.0f} GB/s{verdict}", **common})
 
     share_of_reading()
+    prompts = take_turns([Program("qkv", [*bench, "--prompt", PROMPT, "--tokens", 2]),
+                          Program("llama.cpp", [*llama_bench, "-p", PROMPT, "-n", 0])], rounds)
+    row(f"prompt of {PROMPT}", "tokens/s",
+        {name: [rate for turn in turns for rate in prompt_rates(name, turn)] for name, turns in prompts.items()}, goal_of("prompt"))
     together = take_turns([Program("qkv", [*bench, "--batch", STREAMS, "--prompt", STREAMS_PROMPT, "--tokens", TOKENS]),
                            Program("llama.cpp", [folder / "bin/llama-batched-bench", "-m", path, "-t", THREADS, "-c", 4096,
                                                  "-npp", STREAMS_PROMPT, "-ntg", TOKENS, "-npl", STREAMS, "--output-format", "jsonl"],

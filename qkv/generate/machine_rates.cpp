@@ -63,8 +63,8 @@ ProductRate product_rate(DType type, bool pack, DType compute, int64_t rows, int
                          uint64_t working_set) {
   const NoGrad no_grad;
   const auto input = [&](int64_t m, int64_t k) { return Tensor::zeros({m, k}, compute); };
-  const double bytes = static_cast<double>(block_bytes(type)) / static_cast<double>(block_length(type)) *
-                       static_cast<double>(rows * columns);
+  const auto bytes = static_cast<double>(pack ? kernels::kernels_for({}).packed_bytes(type, rows, columns, false)
+                                              : bytes_of(type, rows * columns));
   ProductRate rate;
   const int64_t small = std::max<int64_t>(64, block_length(type));
   const Tensor tiny = weight_of(type, pack, 16, small), tiny_input = input(few, small);

@@ -33,6 +33,7 @@ double numbers_of(const PlannedWeight& w) { return static_cast<double>(w.rows) *
 
 // Bytes that a product reads of a weight, also where it takes none of its own.
 double product_bytes(const PlannedWeight& w) {
+  if (w.place == PlannedWeight::Place::packed) return w.used * static_cast<double>(w.bytes);
   return w.used * numbers_of(w) * static_cast<double>(block_bytes(w.kept)) / static_cast<double>(block_length(w.kept));
 }
 

@@ -94,19 +94,18 @@ TEST(CompactPanels, HoldEveryNumberAsItIs) {
   expect_lossless(matrix_of(1, 1, usual), "one number");
   expect_lossless(matrix_of(40, 200, [](Random&, int64_t) { return 0.0F; }), "zeros");
   expect_lossless(matrix_of(40, 200, [](Random&, int64_t i) { return i % 2 == 0 ? -0.0F : 3e38F; }), "ends");
-  expect_lossless(
-      matrix_of(33, 300, [](Random& draw, int64_t i) { return i % 3 == 0 ? 0.0F : usual(draw, i); }), "sparse");
+  expect_lossless(matrix_of(33, 300, [](Random& draw, int64_t i) { return i % 3 == 0 ? 0.0F : usual(draw, i); }),
+                  "sparse");
   expect_lossless(matrix_of(32, 512,
                             [](Random& draw, int64_t i) {
-                              constexpr float rare[] = {1e-40F, INFINITY, -INFINITY, 1e30F, -1e-30F, 0.0F, -0.0F, 1e-9F};
+                              constexpr float rare[] = {1e-40F,  INFINITY, -INFINITY, 1e30F,
+                                                        -1e-30F, 0.0F,     -0.0F,     1e-9F};
                               return i % 601 == 600 ? rare[i / 601 % 8] : usual(draw, i);
                             }),
                   "exceptions");
-  expect_lossless(matrix_of(64, 128,
-                            [](Random& draw, int64_t i) {
-                              return std::ldexp(usual(draw, i), i / 128 < 32 ? 90 : -90);
-                            }),
-                  "panels of different sizes");
+  expect_lossless(
+      matrix_of(64, 128, [](Random& draw, int64_t i) { return std::ldexp(usual(draw, i), i / 128 < 32 ? 90 : -90); }),
+      "panels of different sizes");
 }
 
 TEST(CompactPanels, NotANumberIsKept) {
@@ -136,7 +135,8 @@ TEST(CompactPanels, RefuseNumbersWithoutAUsualSize) {
   // The first panel fits, the second does not.
   EXPECT_FALSE(packed_weight(matrix_of(64, 512,
                                        [](Random& draw, int64_t i) {
-                                         return std::ldexp(usual(draw, i), i < 32 * 512 ? 0 : static_cast<int>(i % 97) - 48);
+                                         return std::ldexp(usual(draw, i),
+                                                           i < 32 * 512 ? 0 : static_cast<int>(i % 97) - 48);
                                        }),
                              false));
 }

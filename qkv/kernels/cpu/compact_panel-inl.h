@@ -50,8 +50,7 @@ HWY_INLINE CompactTable table_of(const CompactHead& head) { return hn::LoadDup12
 HWY_INLINE void read_word(CompactTable table, const uint8_t* word, int v, VU& lower, VU& upper) {
   const int64_t at = v * 4 * lanes();
   const auto pairs = hn::PromoteTo(Shorts(), hn::LoadU(hn::Half<Bytes>(), word + word_numbers + at / 2));
-  const auto codes =
-      hn::BitCast(Bytes(), hn::And(hn::Or(pairs, hn::ShiftLeft<4>(pairs)), hn::Set(Shorts(), 0x0f0f)));
+  const auto codes = hn::BitCast(Bytes(), hn::And(hn::Or(pairs, hn::ShiftLeft<4>(pairs)), hn::Set(Shorts(), 0x0f0f)));
   const auto high = hn::TableLookupBytes(table, codes);
   const auto low = hn::LoadU(Bytes(), word + at);
   lower = hn::BitCast(U(), hn::InterleaveLower(Bytes(), low, high));
@@ -148,8 +147,7 @@ inline CompactCodes codes_of(const uint32_t* panel, int64_t words, int64_t step)
     const int32_t width = zero ? 7 : 8;
     for (int32_t lowest = 0; lowest + width <= bytes; ++lowest) {
       const auto from = static_cast<size_t>(lowest);
-      const uint32_t taken =
-          below[from + static_cast<size_t>(width)] - below[from] + (zero && lowest > 0 ? zeros : 0);
+      const uint32_t taken = below[from + static_cast<size_t>(width)] - below[from] + (zero && lowest > 0 ? zeros : 0);
       if (taken > most) {
         most = taken;
         best = {lowest, zero};
