@@ -119,7 +119,7 @@ void panel_gemm_on_target(const PackedGemm& g) {
 bool pack_panels_on_target(const Pack& a) {
   const int64_t words = words_of(a.type, a.k);
   auto* const out = static_cast<uint8_t*>(a.packed);
-  if (panels_head(a.type) != 0) std::memset(out, a.type == DType::bf16 && !a.plain ? 1 : 0, 64);
+  if (panels_head(a.type) != 0) std::memset(out, a.plain ? 0 : 1, 64);
   const Panels panels = panels_in(a.packed, a.type, a.k);
   std::atomic<bool> fits = true;
   with_type(a.rows_type, [&](auto t) HWY_ATTR {
