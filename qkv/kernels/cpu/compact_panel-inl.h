@@ -86,40 +86,52 @@ HWY_NOINLINE void expand_panel(const uint8_t* panel, int64_t words, uint32_t* ou
   for (uint32_t e = 0; e < head->exceptions; ++e) correct(exceptions[e], out + exceptions[e].word * panel_rows);
 }
 
-// The same sums, bit for bit, as those of panel_row() with the expanded panel.
-template <typename Word>
-HWY_NOINLINE void compact_row(const uint8_t* panel, const uint32_t* x, int64_t words, float* out) {
+// out[r * panel_rows + j] = the products of the first row of x (`rows` 1), or of quads of rows, with the rows of a
+// panel: the same sums, bit for bit, as those of panel_row() and panel_tile() with the expanded panel. A quad begins
+// `stride` words behind the one before it.
+template <typename Word, int rows>
+HWY_NOINLINE void compact_rows(const uint8_t* panel, const uint32_t* x, int64_t words, int64_t stride, float* out) {
+  constexpr int together = rows == 1 ? half_vectors : 1;  // vectors of a word that registers hold the sums of
   const auto* head = reinterpret_cast<const CompactHead*>(panel);
   const CompactTable table = table_of(*head);
-  V lower[half_vectors], upper[half_vectors];
-  for (int v = 0; v < half_vectors; ++v) lower[v] = upper[v] = hn::Zero(F());
-  const CompactException* next = exceptions_of(panel, words);
-  const CompactException* const last = next + head->exceptions;
-  const uint8_t* word = panel + sizeof(CompactHead);
-  for (int64_t i = 0; i < words; ++i, word += compact_word_bytes) {
-    const int64_t stop = next == last ? words : next->word;
-    for (; i < stop; ++i, word += compact_word_bytes) {
-      ask_for(word + read_ahead);
-      ask_for(word + read_ahead + 64);
-      for (int v = 0; v < half_vectors; ++v) {
-        VU low, up;
-        read_word(table, word, v, low, up);
-        lower[v] = Word::add(lower[v], low, x[i * quad_rows]);
-        upper[v] = Word::add(upper[v], up, x[i * quad_rows]);
+  const CompactException* const first = exceptions_of(panel, words);
+  const CompactException* const last = first + head->exceptions;
+  for (int from = 0; from < half_vectors; from += together) {
+    V lower[rows * together], upper[rows * together];
+    for (int i = 0; i < rows * together; ++i) lower[i] = upper[i] = hn::Zero(F());
+    const auto add = [&](int v, VU low, VU up, const uint32_t* x4) HWY_ATTR {
+      for (int r = 0; r < rows; ++r) {
+        const uint32_t word = x4[r / quad_rows * stride + r % quad_rows];
+        lower[r * together + v] = Word::add(lower[r * together + v], low, word);
+        upper[r * together + v] = Word::add(upper[r * together + v], up, word);
       }
+    };
+    const CompactException* next = first;
+    const uint8_t* word = panel + sizeof(CompactHead);
+    for (int64_t i = 0; i < words; ++i, word += compact_word_bytes) {
+      const int64_t stop = next == last ? words : next->word;
+      for (; i < stop; ++i, word += compact_word_bytes) {
+        ask_for(word + read_ahead);
+        ask_for(word + read_ahead + 64);
+        for (int v = 0; v < together; ++v) {
+          VU low, up;
+          read_word(table, word, from + v, low, up);
+          add(v, low, up, x + i * quad_rows);
+        }
+      }
+      if (i == words) break;
+      alignas(64) uint32_t numbers[panel_rows];
+      read_word(table, word, numbers);
+      for (; next != last && next->word == i; ++next) correct(*next, numbers);
+      for (int v = 0; v < together; ++v)
+        add(v, hn::LoadU(U(), numbers + (from + v) * lanes()),
+            hn::LoadU(U(), numbers + panel_rows / 2 + (from + v) * lanes()), x + i * quad_rows);
     }
-    if (i == words) break;
-    alignas(64) uint32_t numbers[panel_rows];
-    read_word(table, word, numbers);
-    for (; next != last && next->word == i; ++next) correct(*next, numbers);
-    for (int v = 0; v < half_vectors; ++v) {
-      lower[v] = Word::add(lower[v], hn::LoadU(U(), numbers + v * lanes()), x[i * quad_rows]);
-      upper[v] = Word::add(upper[v], hn::LoadU(U(), numbers + panel_rows / 2 + v * lanes()), x[i * quad_rows]);
-    }
-  }
-  for (int v = 0; v < half_vectors; ++v) {
-    store(lower[v], out + v * lanes());
-    store(upper[v], out + panel_rows / 2 + v * lanes());
+    for (int r = 0; r < rows; ++r)
+      for (int v = 0; v < together; ++v) {
+        store(lower[r * together + v], out + r * panel_rows + (from + v) * lanes());
+        store(upper[r * together + v], out + r * panel_rows + panel_rows / 2 + (from + v) * lanes());
+      }
   }
 }
 

@@ -37,6 +37,17 @@ HWY_INLINE int64_t tile_of_some(const uint32_t* panel, const uint32_t* x, int64_
   return panel_tile<Word, 1, cold>(panel, x, words, stride, out), 1;
 }
 
+// As many quads as a tile takes.
+template <typename Word>
+HWY_INLINE void compact_tile(const uint8_t* panel, const uint32_t* x, int64_t words, int64_t quads, float* out) {
+  const int64_t stride = words * quad_rows;
+  if constexpr (most_quads >= 3) {
+    if (quads == 3) return compact_rows<Word, 3 * quad_rows>(panel, x, words, stride, out);
+    if (quads == 2) return compact_rows<Word, 2 * quad_rows>(panel, x, words, stride, out);
+  }
+  compact_rows<Word, quad_rows>(panel, x, words, stride, out);
+}
+
 // A panel against quads [top, bottom).
 template <typename Word>
 void multiply_panel(const PackedGemm& g, int64_t words, const uint32_t* quads, int64_t top, int64_t bottom,
@@ -45,11 +56,16 @@ void multiply_panel(const PackedGemm& g, int64_t words, const uint32_t* quads, i
   const auto* panel = reinterpret_cast<const uint32_t*>(bytes);
   if (g.m == 1) {
     if (compact) {
-      compact_row<Word>(bytes, quads, words, out);
+      compact_rows<Word, 1>(bytes, quads, words, 0, out);
     } else {
       panel_row<Word>(panel, quads, words, out);
     }
     return finish_rows(g, out, panel_rows, 0, 1, first);
+  }
+  if (compact && bottom - top <= most_quads) {
+    compact_tile<Word>(bytes, quads + top * quad_rows * words, words, bottom - top, out);
+    return finish_rows(g, out, panel_rows, top * quad_rows, std::min(g.m - top * quad_rows, (bottom - top) * quad_rows),
+                       first);
   }
   if (compact) {
     uint32_t* expanded = panel_scratch(words);
