@@ -175,8 +175,13 @@ void add_packed(std::vector<KernelCase>& cases, const ComputeTypes& both) {
                                   {30, 50, 1100, x_type, true},
                                   {5, 17, 64, x_type, true, Activation::gelu, 0, x_type},
                                   {0, 4, 8, x_type},
-                                  {3, 4, 0, x_type, true}})
+                                  {3, 4, 0, x_type, true}}) {
         add(cases, type, c);
+        if (type != DType::bf16) continue;  // which alone is else packed in fewer bits than it has
+        PackedCase plain = c;
+        plain.plain = true;
+        add(cases, type, plain);
+      }
     add(cases, type, {.m = 1, .n = 4096, .k = 4096, .x_type = type, .large = true});
     add(cases, type, {.m = 8, .n = 768, .k = 3072, .x_type = type, .bias = true, .large = true});
     add(cases, type, {.m = 128, .n = 768, .k = 768, .x_type = type, .bias = true, .large = true});

@@ -106,11 +106,8 @@ def run(case, qkv, rounds):
     bench = [qkv, "bench", "generate", "--model", path, "--repeat", case.repeat, "--threads", THREADS]
     llama_bench = [folder / "bin/llama-bench", "-m", path, "-t", THREADS, "-r", case.repeat, "-o", "json"]
 
-    def writing_rates(name, turn):
-        return turn["result"]["decode_samples"] if name == "qkv" else turn["result"][0]["samples_ts"]
-
-    def prompt_rates(name, turn):
-        return turn["result"]["prefill_samples"] if name == "qkv" else turn["result"][0]["samples_ts"]
+    def rates(name, turn, samples):
+        return turn["result"][samples] if name == "qkv" else turn["result"][0]["samples_ts"]
 
     def goal_of(what):
         return dict(zip(TYPES, GOALS[case.model][what]))[case.dtype]
@@ -122,7 +119,7 @@ def run(case, qkv, rounds):
     reading = [turn["result"]["rates"] for turn in writing.pop("memory")]
 
     def rates_of(places):
-        return {name: [rate for i in places for rate in writing_rates(name, turns[i])] for name, turns in writing.items()}
+        return {name: [rate for i in places for rate in rates(name, turns[i], "decode_samples")] for name, turns in writing.items()}
 
     every = range(TURNS * rounds)
     row("writing", "tokens/s", rates_of(every), goal_of("writing"))
@@ -146,7 +143,7 @@ def run(case, qkv, rounds):
     prompts = take_turns([Program("qkv", [*bench, "--prompt", PROMPT, "--tokens", 2]),
                           Program("llama.cpp", [*llama_bench, "-p", PROMPT, "-n", 0])], rounds)
     row(f"prompt of {PROMPT}", "tokens/s",
-        {name: [rate for turn in turns for rate in prompt_rates(name, turn)] for name, turns in prompts.items()}, goal_of("prompt"))
+        {name: [rate for turn in turns for rate in rates(name, turn, "prefill_samples")] for name, turns in prompts.items()}, goal_of("prompt"))
     together = take_turns([Program("qkv", [*bench, "--batch", STREAMS, "--prompt", STREAMS_PROMPT, "--tokens", TOKENS]),
                            Program("llama.cpp", [folder / "bin/llama-batched-bench", "-m", path, "-t", THREADS, "-c", 4096,
                                                  "-npp", STREAMS_PROMPT, "-ntg", TOKENS, "-npl", STREAMS, "--output-format", "jsonl"],

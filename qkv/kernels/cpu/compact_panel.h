@@ -1,7 +1,7 @@
 // A panel of bf16 (panels.h) without loss in 12 bits a number. The exponents of a trained matrix take few values: of a
 // number's two bytes the lower, the last bit of the exponent and the mantissa, is kept as it is, and the upper, the
 // sign and the rest of the exponent, as a code of 4 bits. The few numbers whose upper byte has no code stand behind the
-// panel as exceptions. It is what products of one row read, which wait for memory and not for arithmetic.
+// panel as exceptions. Products of a few rows read it as it is, for they wait for memory and not for arithmetic.
 //
 // After the head come the panel's words, one after the other: 64 lower bytes, then 32 bytes of codes, the even places'
 // in their low halves; then the exceptions, by rising word. The 64 numbers of a word stand in the order that makes
